@@ -1,0 +1,80 @@
+import type { LayerRange, ModelShape, Numerics, WeightSource } from './model.ts';
+import type { SamplingParams } from './sampling/params.ts';
+
+/** A session's KV cache in one stage. Made by `openKv`, dead after `closeKv`. */
+export type KvId = number;
+
+/** What the caller wants back of a segment. */
+export type Want =
+  /** Nothing: the rows only fill the KV cache. */
+  | { readonly kind: 'none' }
+  /** Hidden states of all rows, fp32 (stages without the head). */
+  | { readonly kind: 'hidden' }
+  /** The id sampled from the last row's logits (stages with the head; rule S8). */
+  | { readonly kind: 'sample'; readonly params: SamplingParams; readonly index: number }
+  /** Logits of every row, fp32 (stages with the head; tests and audits). */
+  | { readonly kind: 'logits' };
+
+/** Consecutive rows of one session. A step takes segments of many sessions, ragged. */
+export interface Segment {
+  readonly kv: KvId;
+  /** Must equal the KV's length: callers truncate first (S3). */
+  readonly firstPosition: number;
+  readonly rows: number;
+  /** Token ids (stages with the embedding), else null. */
+  readonly ids: Int32Array | null;
+  /** Hidden states [rows × hidden] fp32 (stages without the embedding), else null. */
+  readonly hidden: Float32Array | null;
+  readonly want: Want;
+}
+
+/** Answer to the segment of the same index; members that were not wanted are null. */
+export interface SegmentResult {
+  readonly hidden: Float32Array | null;
+  readonly sampledId: number | null;
+  readonly logits: Float32Array | null;
+}
+
+/**
+ * One node's share of a model at work: the only door to an engine. A row's bits never depend on
+ * its batch, its chunk or (CPU) the machine. One `step` at a time: callers wait for the promise.
+ */
+export interface Stage {
+  readonly shape: ModelShape;
+  readonly range: LayerRange;
+  readonly numerics: Numerics;
+  /** Most rows of one step, all segments together. */
+  readonly rowsMax: number;
+  /** Positions a KV page holds, and pages in all and free: admission counts with these. */
+  readonly pagePositions: number;
+  readonly pagesMax: number;
+  pagesFree(): number;
+  /** Bytes held: weights, KV and scratch. */
+  memoryBytes(): number;
+  openKv(): KvId;
+  kvLength(kv: KvId): number;
+  /** Forgets positions ≥ `length`; gives whole pages back. */
+  truncateKv(kv: KvId, length: number): void;
+  closeKv(kv: KvId): void;
+  /**
+   * Appends the rows of each segment to its KV and computes what is wanted.
+   * @throws FaultError `engine/no-pages` before anything changed, when pages run short;
+   *   `engine/lost` when the device is gone.
+   */
+  step(segments: readonly Segment[]): Promise<SegmentResult[]>;
+  dispose(): void;
+}
+
+export interface StageOptions {
+  readonly shape: ModelShape;
+  readonly range: LayerRange;
+  readonly numerics: Numerics;
+  /** KV pages are made on demand up to this many bytes. */
+  readonly kvBytesMax: number;
+  readonly weights: WeightSource;
+  /** Called after each part with bytes of stored weights taken in so far. */
+  readonly onProgress?: (storedBytes: number) => void;
+}
+
+/** Every implementation is a `StageFactory`; the contract suite lists them. */
+export type StageFactory = (options: StageOptions) => Promise<Stage>;
