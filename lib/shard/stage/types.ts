@@ -1,0 +1,106 @@
+import type { InstantMs } from '#lib/kernel/units.ts';
+import type { Epoch, ManifestHash, NodeId, Place, SessionId } from '#lib/kernel/ids.ts';
+import type { LayerRange } from '#lib/webgpu/model.ts';
+import type { Frame } from '#lib/shard/wire/frame.ts';
+import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { Want } from '#lib/webgpu/stage.ts';
+
+/**
+ * The seam of a node's side of the ring: one pure core for all sessions and places of the node.
+ * The shell (the inference worker) owns engines, links and the clock.
+ */
+
+/** Names one loaded `Stage` of this node. */
+export const shardKey = (manifest: ManifestHash, range: LayerRange): string =>
+  `${manifest}/${range.first}-${range.last}`;
+
+/** One session's part of a run: appended to that place's KV at `firstPosition`. */
+export interface RunSegment {
+  readonly session: SessionId;
+  readonly place: Place;
+  readonly epoch: Epoch;
+  readonly firstPosition: number;
+  readonly rows: number;
+  /** Stage 0: ids; other places: [rows × width] fp32. */
+  readonly ids: Int32Array | null;
+  readonly hidden: Float32Array | null;
+  readonly want: Want;
+}
+
+export interface RunResult {
+  readonly hidden: Float32Array | null;
+  readonly sampledId: number | null;
+}
+
+export type StageInput =
+  | { readonly type: 'message'; readonly message: OwnerMessage }
+  /** `from` is the authenticated peer of the link; this node's own id for hops joined in memory. */
+  | { readonly type: 'frame'; readonly from: NodeId; readonly frame: Frame }
+  | { readonly type: 'link-open'; readonly peer: NodeId; readonly path: 'direct' | 'relay' }
+  | { readonly type: 'link-closed'; readonly peer: NodeId }
+  /** Answer to `load`; rows and pages are the loaded stage's limits. */
+  | {
+      readonly type: 'shard-ready';
+      readonly shard: string;
+      readonly pagePositions: number;
+      readonly pagesMax: number;
+      readonly rowsMax: number;
+    }
+  | { readonly type: 'shard-failed'; readonly shard: string }
+  /** The shard was unloaded or its engine lost: its KV is gone. */
+  | { readonly type: 'shard-gone'; readonly shard: string }
+  | { readonly type: 'run-done'; readonly run: number; readonly results: readonly RunResult[] }
+  | { readonly type: 'run-failed'; readonly run: number; readonly why: 'no-room' | 'engine' }
+  /** The owner's socket is back: name sessions and epochs (S4). */
+  | { readonly type: 'socket-back' }
+  | { readonly type: 'pause' }
+  | { readonly type: 'resume' }
+  | { readonly type: 'tick' };
+
+export type StageOutput =
+  | { readonly type: 'owner'; readonly message: StageMessage }
+  | { readonly type: 'frame'; readonly to: NodeId; readonly frame: Frame }
+  /** Make the engine of this range, from the cache where possible. */
+  | {
+      readonly type: 'load';
+      readonly shard: string;
+      readonly manifest: ManifestHash;
+      readonly range: LayerRange;
+      readonly numerics: 'exact' | 'int16';
+    }
+  /**
+   * One engine run at a time a node; ragged: decode rows of all sessions first, then prefill up to
+   * the budget. The shell answers `run-done` or `run-failed`.
+   */
+  | {
+      readonly type: 'run';
+      readonly run: number;
+      readonly shard: string;
+      readonly segments: readonly RunSegment[];
+    }
+  /** Never emitted while a run of that place is in flight. `length` 0 with `close`: forget the KV. */
+  | {
+      readonly type: 'kv';
+      readonly shard: string;
+      readonly session: SessionId;
+      readonly place: Place;
+      readonly op: 'open' | 'truncate' | 'close';
+      readonly length: number;
+    }
+  /** A peer's message broke M4 or held non-finite values: the shell closes the link. */
+  | { readonly type: 'reject-peer'; readonly peer: NodeId; readonly why: string };
+
+/** Names for the core's own files: `createStageCore(self, options)`, `stepStage(state, input, now)`. */
+export type StepStage<State> = (
+  state: State,
+  input: StageInput,
+  now: InstantMs,
+) => readonly [State, readonly StageOutput[]];
+
+export interface StageView {
+  readonly sessions: number;
+  readonly progress: readonly Progress[];
+  readonly tokensSampled: number;
+  readonly runs: number;
+  readonly keptBytes: number;
+}
