@@ -1,0 +1,117 @@
+import type { FaultWire } from '#lib/kernel/errors.ts';
+import type { NodeId } from '#lib/kernel/ids.ts';
+import type { ReasonCode } from '#lib/kernel/reasons.ts';
+import type { LayerRange } from '#lib/webgpu/model.ts';
+
+/**
+ * The one door between a volunteer's page (or a headless process) and the node runtime.
+ * `browser.ts` exports `createVolunteer: CreateVolunteer`, imported dynamically at the first click:
+ * nothing computes, connects or downloads before `start()`.
+ */
+export const VOLUNTEER_PHASES = [
+  'off',
+  'joining',
+  'measuring',
+  'loading',
+  'warming',
+  'ready',
+  'serving',
+  'spare',
+  'paused',
+  'leaving',
+  'lost',
+] as const;
+export type VolunteerPhase = (typeof VOLUNTEER_PHASES)[number];
+
+export interface VolunteerPeer {
+  readonly id: NodeId;
+  readonly path: 'direct' | 'relay';
+  readonly rttMs: number | null;
+}
+
+/** Immutable; a new object on every change and only then (`useSyncExternalStore` compares it). */
+export interface VolunteerSnapshot {
+  readonly phase: VolunteerPhase;
+  /** Why it is idle, paused or refused; null where the phase says it all. */
+  readonly reason: ReasonCode | null;
+  /** What ended or hinders the work; `wire/version` means: reload the page. Cleared by `start()`. */
+  readonly fault: FaultWire | null;
+  /** For people: `Chromium 156 · 8 cores`. Empty until found. */
+  readonly device: string;
+  /** Milliseconds a layer at 1, 8 and 64 rows. */
+  readonly measured: { readonly layerMs: readonly [number, number, number] } | null;
+  readonly model: string | null;
+  readonly range: LayerRange | null;
+  readonly layersTotal: number | null;
+  /** What this node takes over when another leaves (P1). */
+  readonly takeOver: LayerRange | null;
+  /** Bytes of the shard's tensors in memory, of those needed. */
+  readonly bytesLoaded: number;
+  readonly bytesTotal: number;
+  /** Since `start()`, take-over chunks included. */
+  readonly bytesFromNetwork: number;
+  readonly bytesFromCache: number;
+  /** Until ready, by the rate of this load; null while unknown. */
+  readonly secondsLeft: number | null;
+  readonly sessions: number;
+  readonly tokensServed: number;
+  /** Rows sampled or passed on per second, over the last seconds; 0 while idle. */
+  readonly tokensPerSecond: number;
+  /** Engine steps since `start()`; stands still within 1 s of `pause()` (A7). */
+  readonly steps: number;
+  readonly peers: readonly VolunteerPeer[];
+  readonly nodeId: NodeId | null;
+  /** True exactly while the processor works for others: the page's light. */
+  readonly computing: boolean;
+}
+
+export interface VolunteerOptions {
+  /** Origin of the server, `https://host:port`: `location.origin` in a page. */
+  readonly serverUrl: string;
+  /** Memory lent, bytes; null: what the device's memory suggests. */
+  readonly memoryLentBytes: number | null;
+  /** Hold a wake lock while the page is visible. */
+  readonly keepAwake: boolean;
+}
+
+/** All methods are idempotent and never throw: what goes wrong is `fault` in the snapshot. */
+export interface Volunteer {
+  /** Calls back after every change, at most once a frame; returns the unsubscriber. */
+  subscribe(onChange: () => void): () => void;
+  getSnapshot(): VolunteerSnapshot;
+  /** From `off` or `lost`: joins, measures, loads. */
+  start(): void;
+  /** Nothing computes after 1 s; running answers go on elsewhere. The shard stays in memory. */
+  pause(): void;
+  resume(): void;
+  /** Takes no new session, then stops when the last one ends. */
+  finish(): void;
+  /** Leaves at once (V2); sends the leave message before it returns, so `pagehide` may call it. */
+  stop(): void;
+}
+
+export type CreateVolunteer = (options: VolunteerOptions) => Volunteer;
+
+export const VOLUNTEER_OFF: VolunteerSnapshot = {
+  phase: 'off',
+  reason: null,
+  fault: null,
+  device: '',
+  measured: null,
+  model: null,
+  range: null,
+  layersTotal: null,
+  takeOver: null,
+  bytesLoaded: 0,
+  bytesTotal: 0,
+  bytesFromNetwork: 0,
+  bytesFromCache: 0,
+  secondsLeft: null,
+  sessions: 0,
+  tokensServed: 0,
+  tokensPerSecond: 0,
+  steps: 0,
+  peers: [],
+  nodeId: null,
+  computing: false,
+};
