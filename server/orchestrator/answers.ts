@@ -78,7 +78,10 @@ export interface ClusterView {
   readonly queued: number;
   readonly relayedBytes: number;
   /** Layers that nobody holds, by model; empty where an answer can start. */
-  readonly uncovered: readonly { readonly model: ModelId; readonly ranges: readonly LayerRange[] }[];
+  readonly uncovered: readonly {
+    readonly model: ModelId;
+    readonly ranges: readonly LayerRange[];
+  }[];
 }
 
 export interface Answers {

@@ -123,7 +123,11 @@ export type OwnerOutput =
 export type OwnerStep<State> = readonly [State, readonly OwnerOutput[]];
 
 /** Names for the core's own files: `createOwner(request, plan, now)`, `stepOwner(state, input, now)`. */
-export type StepOwner<State> = (state: State, input: OwnerInput, now: InstantMs) => OwnerStep<State>;
+export type StepOwner<State> = (
+  state: State,
+  input: OwnerInput,
+  now: InstantMs,
+) => OwnerStep<State>;
 
 export interface OwnerView {
   readonly epoch: Epoch;

@@ -1,0 +1,110 @@
+import { parseArgs } from 'node:util';
+import { resolve } from 'node:path';
+import { FaultError } from '#lib/kernel/errors.ts';
+import { MODEL_ID, type ModelId } from '#lib/kernel/ids.ts';
+
+export const HELP = `npm start -- [options]
+
+  --port N              port to listen on (default: $PORT or 3000; 0 picks a free one)
+  --host ADDRESS        address to listen on (default 127.0.0.1; other machines need --tls too)
+  --tls CERT KEY        serve https with these PEM files
+  --tls self            serve https with a certificate made and kept in the data folder
+  --data DIR            where models, keys and caches live (default .data)
+  --model ID            model to serve (default smollm2-135m-instruct)
+  --stages N            split each route over at least N nodes while so many are there (default 1)
+  --no-seed-volunteer   do not start the built-in volunteer
+  --dev                 pages from Next's development server
+  --help                this text
+`;
+
+export type TlsOption =
+  | { readonly kind: 'off' | 'self' }
+  | { readonly kind: 'files'; readonly cert: string; readonly key: string };
+
+export interface ServerOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly tls: TlsOption;
+  readonly dataDir: string;
+  readonly model: ModelId;
+  readonly minStages: number;
+  readonly seedVolunteer: boolean;
+  readonly dev: boolean;
+}
+
+/** `null` where `--help` was asked. @throws FaultError `server/config` with a sentence that says what to do. */
+export function parseServerOptions(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ServerOptions | null {
+  const { values, positionals } = parse(args);
+  if (values.help === true) return null;
+  const tls = tlsOption(values.tls, positionals);
+  return {
+    port: whole(values.port ?? env['PORT'] ?? '3000', { name: '--port', min: 0, max: 65_535 }),
+    host: values.host ?? '127.0.0.1',
+    tls,
+    dataDir: resolve(values.data ?? '.data'),
+    model: modelId(values.model ?? 'smollm2-135m-instruct'),
+    minStages: whole(values.stages ?? '1', { name: '--stages', min: 1, max: 64 }),
+    seedVolunteer: values['no-seed-volunteer'] !== true,
+    dev: values.dev === true,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        port: { type: 'string' },
+        host: { type: 'string' },
+        tls: { type: 'string' },
+        data: { type: 'string' },
+        model: { type: 'string' },
+        stages: { type: 'string' },
+        'no-seed-volunteer': { type: 'boolean' },
+        dev: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new FaultError('server/config', `${message}\n\n${HELP}`, { cause });
+  }
+}
+
+/** `--tls CERT KEY`: the key is the one positional that may stand. */
+function tlsOption(tls: string | undefined, positionals: readonly string[]): TlsOption {
+  const [key, ...rest] = positionals;
+  const wantsKey = tls !== undefined && tls !== 'self';
+  if (rest.length > 0 || (key !== undefined && !wantsKey)) {
+    throw new FaultError('server/config', `unexpected argument ${rest[0] ?? key ?? ''}\n\n${HELP}`);
+  }
+  if (!wantsKey) return { kind: tls === 'self' ? 'self' : 'off' };
+  if (key === undefined) {
+    throw new FaultError(
+      'server/config',
+      '--tls needs a certificate and a key: --tls CERT KEY, or --tls self',
+    );
+  }
+  return { kind: 'files', cert: resolve(tls), key: resolve(key) };
+}
+
+function whole(text: string, bounds: { name: string; min: number; max: number }): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= bounds.min && value <= bounds.max) return value;
+  throw new FaultError(
+    'server/config',
+    `${bounds.name} must be a whole number from ${bounds.min} to ${bounds.max}; "${text}" is not`,
+  );
+}
+
+function modelId(text: string): ModelId {
+  if (MODEL_ID.test(text)) return text as ModelId;
+  throw new FaultError(
+    'server/config',
+    `--model "${text}" is not a model's name (a-z, 0-9, . _ -)`,
+  );
+}

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { ROOT, filesUnder, sourceFiles } from './source-files.ts';
+
+const READMES = ['lib', 'server', 'sim', 'components'].flatMap((folder) =>
+  filesUnder(folder, /README\.md$/),
+);
+
+/** A rule is stated as a list item that begins with its bold id: `- **S4 Any doubt …**`. */
+const RULE = /^- \*\*([A-Z]\d{1,2})\b/gm;
+
+test('every rule that a README states is named by a test', () => {
+  const titles = filesUnder('tests', /\.test\.ts$/)
+    .map((path) => readFileSync(join(ROOT, path), 'utf8'))
+    .join('\n');
+  const unnamed = READMES.flatMap((path) => {
+    const text = readFileSync(join(ROOT, path), 'utf8');
+    return [...text.matchAll(RULE)]
+      .map((match) => match[1] ?? '')
+      .filter((id) => !titles.includes(`[${id}]`))
+      .map((id) => `${path}: ${id}`);
+  });
+  expect(unnamed).toEqual([]);
+});
+
+test('READMEs of modules stay short enough to be read', () => {
+  const long = READMES.filter(
+    (path) => readFileSync(join(ROOT, path), 'utf8').split('\n').length > 121,
+  );
+  expect(long).toEqual([]);
+});
+
+test('every module folder has a README', () => {
+  const have = new Set(READMES.map((path) => path.replace('/README.md', '')));
+  const modules = new Set(
+    sourceFiles().flatMap(({ path }) => {
+      const parts = path.split('/');
+      if (parts[0] === 'server' && parts.length > 2) return [`server/${parts[1] ?? ''}`];
+      if (parts[0] !== 'lib') return [];
+      return [parts[1] === 'shard' ? parts.slice(0, 3).join('/') : parts.slice(0, 2).join('/')];
+    }),
+  );
+  expect([...modules].filter((module) => !have.has(module))).toEqual([]);
+});
+
+test('no left-overs', () => {
+  const wrong = sourceFiles()
+    .filter(({ text }) =>
+      /\b(TODO|FIXME|XXX|HACK)\b|console\.log\(|@ts-(ignore|nocheck)|eslint-disable/.test(text),
+    )
+    .map(({ path }) => path);
+  expect(wrong).toEqual([]);
+});

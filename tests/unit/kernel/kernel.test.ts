@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { InvariantError, invariant } from '#lib/kernel/assert.ts';
+import { fromHex, toHex } from '#lib/kernel/bytes.ts';
+import { canonicalJson } from '#lib/kernel/canonical.ts';
+import { digestJson, sha256Hex, sha256HexFast } from '#lib/kernel/digest.ts';
+import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
+import { seededRandom } from '#lib/kernel/random.ts';
+
+test('canonical JSON does not depend on the order of members', () => {
+  expect(canonicalJson({ b: [1, null], a: { d: 'é', c: true } })).toBe(
+    '{"a":{"c":true,"d":"é"},"b":[1,null]}',
+  );
+  expect(digestJson({ a: 1, b: 2 })).toBe(digestJson({ b: 2, a: 1, c: undefined }));
+});
+
+test('canonical JSON refuses what is not JSON', () => {
+  expect(() => canonicalJson({ a: Number.NaN })).toThrow(InvariantError);
+  expect(() => canonicalJson({ a: () => 1 })).toThrow(InvariantError);
+});
+
+test('both digests agree with the standard', async () => {
+  const abc = new TextEncoder().encode('abc');
+  const expected = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
+  expect(sha256Hex(abc)).toBe(expected);
+  expect(await sha256HexFast(abc)).toBe(expected);
+});
+
+test('hex goes both ways and refuses the rest', () => {
+  expect(toHex(fromHex('00ff10') ?? new Uint8Array())).toBe('00ff10');
+  expect(fromHex('0')).toBeNull();
+  expect(fromHex('zz')).toBeNull();
+});
+
+test('faults survive the wire, strangers become the fallback', () => {
+  const fault = new FaultError('mesh/limit', 'too many links', { details: { links: 9 } });
+  expect(FaultError.fromWire(fault.toWire())).toEqual(fault);
+  expect(isFault(toFault(new Error('x'), 'engine/lost'), 'engine/lost')).toBe(true);
+  expect(toFault(fault, 'engine/lost')).toBe(fault);
+  expect(() => invariant(false, 'never')).toThrow(/never/);
+});
+
+test('a seed gives the same numbers, another seed others', () => {
+  const draw = (seed: number) => {
+    const random = seededRandom(seed);
+    return Array.from({ length: 8 }, () => random.uint32());
+  };
+  expect(draw(7)).toEqual(draw(7));
+  expect(draw(7)).not.toEqual(draw(8));
+});

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { isFault } from '#lib/kernel/errors.ts';
+import { parseServerOptions } from '#server/options.ts';
+
+const parse = (...args: string[]) => parseServerOptions(args, {});
+
+test('defaults, and --port over PORT', () => {
+  expect(parse()).toMatchObject({
+    port: 3000,
+    host: '127.0.0.1',
+    tls: { kind: 'off' },
+    model: 'smollm2-135m-instruct',
+    minStages: 1,
+    seedVolunteer: true,
+  });
+  expect(parseServerOptions([], { PORT: '4000' })?.port).toBe(4000);
+  expect(parseServerOptions(['--port', '0'], { PORT: '4000' })?.port).toBe(0);
+  expect(parse('--help')).toBeNull();
+});
+
+test('--tls takes two files, or self', () => {
+  expect(parse('--tls', 'self')?.tls).toEqual({ kind: 'self' });
+  expect(parse('--tls', 'a.crt', 'a.key')?.tls).toMatchObject({ kind: 'files' });
+});
+
+test.each([
+  [['--port', 'x']],
+  [['--port', '65536']],
+  [['--stages', '0']],
+  [['--model', '../x']],
+  [['--tls', 'a.crt']],
+  [['--tls', 'self', 'b']],
+  [['--nonsense']],
+  [['stray']],
+])('%j is refused with a code', (args) => {
+  try {
+    parse(...args);
+    expect.unreachable();
+  } catch (error) {
+    expect(isFault(error, 'server/config')).toBe(true);
+  }
+});
