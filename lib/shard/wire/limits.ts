@@ -14,8 +14,12 @@ export const WIRE = {
   /** One data-channel message: under every browser's limit, short enough to let a token pass (S12). */
   fragmentBytesMax: 64 * KIB,
   promptIdsMax: 1 << 20,
+  /** Largest id of a vocabulary of 2²⁰. */
+  tokenIdMax: 1 << 20,
   /** Client → server JSON, before parsing. */
   messageBytesMax: 96 * KIB,
+  /** Server → client JSON: a `prepare` with 2²⁰ prompt ids of seven digits and a comma. */
+  serverMessageBytesMax: 9 * MIB,
   sdpCharsMax: 16_384,
   textCharsMax: 512,
 } as const;

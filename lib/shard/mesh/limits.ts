@@ -1,0 +1,31 @@
+import { KIB, MIB } from '#lib/kernel/units.ts';
+import { invariant } from '#lib/kernel/assert.ts';
+import { RING, WIRE } from '#lib/shard/wire/limits.ts';
+
+/** Bounds of the mesh; each closes a way to fill memory or to hang. */
+export const MESH = {
+  /** A channel asks for more when less than this waits in it: half, so that it never runs dry. */
+  lowMarkBytes: 128 * KIB,
+  /** Frames that wait for a slow link; S12's windows keep it far below. Beyond: the link ends. */
+  queuedBytesMax: 64 * MIB,
+  /** Bytes received and not yet read by the inference worker, during a run of ≤ 250 ms. */
+  unreadBytesMax: 64 * MIB,
+  /** A full mesh of a large cluster; more introductions are refused. */
+  linksMax: 64,
+  /** Host, mDNS and relay candidates of both address families, a dozen interfaces. */
+  candidatesMax: 128,
+  candidateCharsMax: 1_024,
+  /** Where a channel cannot tell that it drained (Node), it is looked at this often. */
+  drainPollMs: 2,
+  /** A gap between two heartbeats longer than this means that *we* stood still, not the peer. */
+  stallMs: 1_000,
+  /** Beats between two reports of a link's RTT to the server: 5 s. */
+  reportEveryBeats: 10,
+  reconnectFirstMs: 250,
+  reconnectMsMax: 4_000,
+} as const;
+
+invariant(
+  MESH.lowMarkBytes + WIRE.fragmentBytesMax <= RING.bufferedBytesMax,
+  'a channel below its low mark takes a whole fragment',
+);

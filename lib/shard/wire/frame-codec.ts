@@ -1,0 +1,135 @@
+import { invariant, unreachable } from '#lib/kernel/assert.ts';
+import { fromHex, toHex } from '#lib/kernel/bytes.ts';
+import type { SessionId } from '#lib/kernel/ids.ts';
+import type { Frame } from './frame.ts';
+import { fromHalfBits, toHalfBits } from './half.ts';
+import { WIRE } from './limits.ts';
+import type { WireDtype } from './session-messages.ts';
+
+/**
+ * A frame on the wire: a fixed header of 48 bytes, then the rows. Little endian throughout.
+ *
+ *  0 u8  version      1 u8 type (1 rows, 2 token, 3 chunk-ack)   2 u8 dtype (0 f32, 1 f16)   3 u8 0
+ *  4 u32 epoch        8 16 bytes session                        24 u32 place       28 u32 seq
+ * 32 u32 first position | position | taken                      36 u32 rows | id | 0
+ * 40 u32 width | 0   44 u32 payload bytes = rows × width × (4 or 2) | 0
+ */
+export const FRAME_HEADER_BYTES = 48;
+const VERSION = 1;
+const TYPES = ['rows', 'token', 'chunk-ack'] as const;
+const DTYPES: readonly WireDtype[] = ['f32', 'f16'];
+const BYTES_PER_VALUE: Readonly<Record<WireDtype, number>> = { f32: 4, f16: 2 };
+
+/** Why bytes are not a frame. `not-finite` is held against the peer (M4), as are all the others. */
+export type FrameRejection = 'version' | 'malformed' | 'length' | 'not-finite';
+export type DecodedFrame =
+  | { readonly ok: true; readonly frame: Frame }
+  | { readonly ok: false; readonly why: FrameRejection };
+
+const reject = (why: FrameRejection): DecodedFrame => ({ ok: false, why });
+
+/** False where a value is NaN or an infinity. */
+export function allFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i += 1) sum += (values[i] as number) * 0;
+  return sum === 0;
+}
+
+export const frameBytes = (frame: Frame): number =>
+  FRAME_HEADER_BYTES +
+  (frame.type === 'rows' ? frame.rows * frame.width * BYTES_PER_VALUE[frame.dtype] : 0);
+
+/** The bytes of `frame`, after `headroom` bytes left free for the fragment header of a link. */
+export function encodeFrame(frame: Frame, headroom = 0): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(headroom + frameBytes(frame));
+  const view = new DataView(bytes.buffer, headroom);
+  view.setUint8(0, VERSION);
+  view.setUint8(1, TYPES.indexOf(frame.type) + 1);
+  view.setUint32(4, frame.epoch, true);
+  const session = fromHex(frame.session);
+  invariant(session?.length === 16, 'a session id is 16 bytes of hex');
+  bytes.set(session, headroom + 8);
+  view.setUint32(24, frame.place, true);
+  switch (frame.type) {
+    case 'rows':
+      view.setUint8(2, DTYPES.indexOf(frame.dtype));
+      view.setUint32(28, frame.seq, true);
+      view.setUint32(32, frame.firstPosition, true);
+      view.setUint32(36, frame.rows, true);
+      view.setUint32(40, frame.width, true);
+      view.setUint32(44, bytes.length - headroom - FRAME_HEADER_BYTES, true);
+      writeValues(view, frame.data, frame.dtype);
+      return bytes;
+    case 'token':
+      view.setUint32(28, frame.seq, true);
+      view.setUint32(32, frame.position, true);
+      view.setUint32(36, frame.id, true);
+      return bytes;
+    case 'chunk-ack':
+      view.setUint32(32, frame.taken, true);
+      return bytes;
+    default:
+      return unreachable(frame);
+  }
+}
+
+/** Never throws: bytes come from a stranger. */
+export function decodeFrame(bytes: Uint8Array): DecodedFrame {
+  if (bytes.length < FRAME_HEADER_BYTES || bytes.length > WIRE.frameBytesMax) {
+    return reject('length');
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint8(0) !== VERSION) return reject('version');
+  const type = TYPES[view.getUint8(1) - 1];
+  const dtype = DTYPES[view.getUint8(2)];
+  const address = {
+    session: toHex(bytes.subarray(8, 24)) as SessionId,
+    epoch: view.getUint32(4, true),
+    place: view.getUint32(24, true),
+  };
+  if (!type || !dtype || view.getUint8(3) !== 0) return reject('malformed');
+  if (address.epoch > 2 ** 31 || address.place >= WIRE.placesMax) return reject('malformed');
+  const words = [28, 32, 36, 40, 44].map((at) => view.getUint32(at, true));
+  const [seq, position, count, width, payload] = words as [number, number, number, number, number];
+  if (type === 'rows') {
+    const shape = { seq, firstPosition: position, rows: count, width, dtype };
+    if (!isRowsShape(shape)) return reject('malformed');
+    if (payload !== count * width * BYTES_PER_VALUE[dtype]) return reject('length');
+    if (payload !== bytes.length - FRAME_HEADER_BYTES) return reject('length');
+    const data = readValues(view, count * width, dtype);
+    if (!allFinite(data)) return reject('not-finite');
+    return { ok: true, frame: { type, ...address, ...shape, data } };
+  }
+  if (bytes.length !== FRAME_HEADER_BYTES) return reject('length');
+  if (dtype !== 'f32' || width !== 0 || payload !== 0) return reject('malformed');
+  if (type === 'token') {
+    if (position > WIRE.promptIdsMax || count > WIRE.tokenIdMax) return reject('malformed');
+    return { ok: true, frame: { type, ...address, seq, position, id: count } };
+  }
+  if (seq !== 0 || count !== 0) return reject('malformed');
+  return { ok: true, frame: { type, ...address, taken: position } };
+}
+
+function isRowsShape(shape: { firstPosition: number; rows: number; width: number }): boolean {
+  const { firstPosition, rows, width } = shape;
+  if (rows < 1 || rows > WIRE.rowsPerFrameMax) return false;
+  if (width < 1 || width > WIRE.hiddenMax) return false;
+  return firstPosition + rows <= WIRE.promptIdsMax;
+}
+
+function writeValues(view: DataView, data: Float32Array, dtype: WireDtype): void {
+  const count = (view.byteLength - FRAME_HEADER_BYTES) / BYTES_PER_VALUE[dtype];
+  invariant(count === data.length, 'a rows frame holds rows × width values');
+  for (let i = 0, at = FRAME_HEADER_BYTES; i < count; i += 1, at += BYTES_PER_VALUE[dtype]) {
+    if (dtype === 'f32') view.setFloat32(at, data[i] as number, true);
+    else view.setUint16(at, toHalfBits(data[i] as number), true);
+  }
+}
+
+function readValues(view: DataView, count: number, dtype: WireDtype): Float32Array {
+  const data = new Float32Array(count);
+  for (let i = 0, at = FRAME_HEADER_BYTES; i < count; i += 1, at += BYTES_PER_VALUE[dtype]) {
+    data[i] = dtype === 'f32' ? view.getFloat32(at, true) : fromHalfBits(view.getUint16(at, true));
+  }
+  return data;
+}
