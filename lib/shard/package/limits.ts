@@ -16,4 +16,39 @@ export const PACKAGE = {
   templateCharsMax: 65_536,
   /** A manifest of 1 000 layers with 32 chunks each is about 4 MB of JSON. */
   manifestBytesMax: 8 * MIB,
+  /** A tensor starts at a multiple of this in its part: any typed array can view it in place. */
+  tensorAlignBytes: 64,
+} as const;
+
+/** Bounds on source files: what an importer reads into memory before it trusts a number. */
+export const IMPORT = {
+  /** Llama 3's header with 128k tokens and 280k merges is 8 MB. */
+  ggufHeaderBytesMax: 64 * MIB,
+  ggufKeysMax: 4096,
+  ggufKeyBytesMax: 1024,
+  /** The longest known string in a header is a chat template of 20 KB. */
+  ggufStringBytesMax: MIB,
+  /** Merges of a vocabulary of 2²⁰ may outnumber it. */
+  ggufArrayItemsMax: 1 << 21,
+  tensorsMax: 1 << 16,
+  /** The rule of the safetensors library is 100 MB; names of 65 536 tensors fit in a tenth. */
+  safetensorsHeaderBytesMax: 32 * MIB,
+  safetensorsFilesMax: 1000,
+  jsonBytesMax: 64 * MIB,
+  /** Bytes a reader takes from disk at a time. */
+  readBytes: 4 * MIB,
+  /** Rows of one head are reordered in memory: 1 024 rows × 16k columns of F32. */
+  headBytesMax: 64 * MIB,
+} as const;
+
+/** Bounds on fetching chunks. */
+export const FETCH = {
+  /** HTTP/1.1 browsers open six connections a host: two are left for everything else. */
+  concurrentMax: 4,
+  /** With the delays below a chunk is given up after about 8 s of waiting between attempts. */
+  attemptsMax: 6,
+  firstDelayMs: 250,
+  delayMsMax: 4_000,
+  /** 4 MiB at 0.3 Mbit/s takes 112 s; a slower line cannot load a model. */
+  attemptMsMax: 120_000,
 } as const;

@@ -1,5 +1,11 @@
 import * as z from 'zod/mini';
-import { HEX_64, MODEL_ID, type ChunkHash, type ManifestHash, type ModelId } from '#lib/kernel/ids.ts';
+import {
+  HEX_64,
+  MODEL_ID,
+  type ChunkHash,
+  type ManifestHash,
+  type ModelId,
+} from '#lib/kernel/ids.ts';
 import { digestJson } from '#lib/kernel/digest.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { TENSOR_TYPES, type ModelShape, type PartKey } from '#lib/webgpu/model.ts';
@@ -101,3 +107,8 @@ export function partOf(manifest: Manifest, key: PartKey): ManifestPart {
   if (!part) throw new FaultError('package/malformed', `the manifest has no part ${key}`);
   return part;
 }
+
+/** Chunks of a part or of the tokenizer; the schema proved that the names are hashes. */
+export const chunkRefs = (owner: {
+  readonly chunks: readonly { sha256: string; bytes: number }[];
+}): readonly ChunkRef[] => owner.chunks as readonly ChunkRef[];

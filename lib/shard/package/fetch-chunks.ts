@@ -1,0 +1,119 @@
+import { sha256HexFast } from '#lib/kernel/digest.ts';
+import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
+import type { ModelId } from '#lib/kernel/ids.ts';
+import type { PartKey } from '#lib/webgpu/model.ts';
+import { FETCH } from './limits.ts';
+import { chunkRefs, partOf, type ChunkRef, type Manifest } from './manifest.ts';
+import { attemptChunk, type ChunkFetcher, type RetryPolicy } from './retry.ts';
+import type { ChunkStore } from './store/chunk-store.ts';
+
+export interface FetchProgress {
+  /** Bytes asked for, each chunk once. */
+  readonly totalBytes: number;
+  readonly cachedBytes: number;
+  readonly networkBytes: number;
+}
+
+export interface FetchOptions {
+  readonly manifest: Manifest;
+  readonly store: ChunkStore;
+  readonly fetchChunk: ChunkFetcher;
+  readonly onProgress?: (progress: FetchProgress) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly retry?: RetryPolicy;
+}
+
+/**
+ * Brings the chunks of some parts into the store: what is there already is not asked for again,
+ * what comes is hashed before it is stored, so an interrupted fetch goes on where it stopped.
+ * @throws FaultError `package/hash-mismatch`, `package/fetch-failed`, `package/not-found`,
+ *   `package/storage-full`, `kernel/aborted`; chunks stored by then stay.
+ */
+export const fetchParts = (
+  options: FetchOptions & { readonly parts: readonly PartKey[] },
+): Promise<FetchProgress> =>
+  fetchChunks(
+    options.parts.flatMap((key) => chunkRefs(partOf(options.manifest, key))),
+    options,
+  );
+
+/** As {@link fetchParts}, of the tokenizer. */
+export const fetchTokenizer = (options: FetchOptions): Promise<FetchProgress> =>
+  fetchChunks(chunkRefs(options.manifest.tokenizer), options);
+
+async function fetchChunks(
+  refs: readonly ChunkRef[],
+  options: FetchOptions,
+): Promise<FetchProgress> {
+  const wanted = [...new Map(refs.map((ref) => [ref.sha256, ref])).values()];
+  const failed = new AbortController();
+  const signal = AbortSignal.any([failed.signal, ...(options.signal ? [options.signal] : [])]);
+  const count = { cached: 0, network: 0 };
+  const totalBytes = wanted.reduce((sum, ref) => sum + ref.bytes, 0);
+  const progress = (): FetchProgress => ({
+    totalBytes,
+    cachedBytes: count.cached,
+    networkBytes: count.network,
+  });
+  const queue = wanted.values();
+  const work = async (): Promise<void> => {
+    for (const ref of queue) {
+      count[await obtain(ref, { ...options, signal })] += ref.bytes;
+      options.onProgress?.(progress());
+    }
+  };
+  try {
+    await Promise.all(
+      Array.from({ length: FETCH.concurrentMax }, () => work()).map((worker) =>
+        worker.catch((error: unknown) => {
+          failed.abort(error);
+          throw error;
+        }),
+      ),
+    );
+  } catch (error) {
+    throw toFault(error, 'package/fetch-failed');
+  }
+  return progress();
+}
+
+async function obtain(
+  ref: ChunkRef,
+  options: FetchOptions & { readonly signal: AbortSignal },
+): Promise<'cached' | 'network'> {
+  if (await options.store.has(ref.sha256)) return 'cached';
+  const bytes = await attemptChunk(ref, options);
+  await options.store.write(ref.sha256, bytes, options.manifest.id);
+  return 'network';
+}
+
+export interface ChunkReader {
+  readonly store: ChunkStore;
+  readonly model: ModelId;
+  /** Asked once for a chunk that is missing or corrupt. */
+  readonly fetchChunk: ChunkFetcher;
+  readonly signal?: AbortSignal | undefined;
+  readonly retry?: RetryPolicy | undefined;
+}
+
+/**
+ * A chunk whose hash was checked just now. What the disk spoiled or the browser evicted is fetched
+ * again and put back; a full store does not stand in the way of bytes that are here.
+ */
+export async function readVerified(
+  ref: ChunkRef,
+  reader: ChunkReader,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const kept = await reader.store.read(ref.sha256);
+  if (kept?.length === ref.bytes && (await sha256HexFast(kept)) === ref.sha256) return kept;
+  if (kept) await reader.store.delete(ref.sha256);
+  const bytes = await attemptChunk(ref, reader);
+  await reader.store.write(ref.sha256, bytes, reader.model).catch((error: unknown) => {
+    if (!isFault(error, 'package/storage-full')) throw error;
+  });
+  return bytes;
+}
+
+/** For packages on this disk: there is nowhere else to ask. */
+export const neverFetch: ChunkFetcher = (ref) =>
+  Promise.reject(new FaultError('package/not-found', `chunk ${ref.sha256} is missing or corrupt`));

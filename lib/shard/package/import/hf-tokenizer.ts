@@ -1,0 +1,127 @@
+import * as z from 'zod/mini';
+import { utf8 } from '#lib/kernel/bytes.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
+import { PACKAGE } from '../limits.ts';
+import { idList, type HfConfig } from './hf-config.ts';
+import { readJsonFile, readTextFile, requireFile } from './json-file.ts';
+import type { SourceTokenizer } from './source.ts';
+
+const component = z.nullish(z.looseObject({ type: z.string() }));
+
+/** Of `tokenizer.json` what decides whether we can run it; the rest goes along unread. */
+const tokenizerSchema = z.looseObject({
+  model: z.looseObject({ type: z.string(), byte_fallback: z.nullish(z.boolean()) }),
+  pre_tokenizer: component,
+  post_processor: component,
+  decoder: component,
+  added_tokens: z.array(z.looseObject({ id: z.number(), content: z.string() })),
+});
+type TokenizerJson = z.infer<typeof tokenizerSchema>;
+
+const tokenText = z.nullish(z.union([z.string(), z.looseObject({ content: z.string() })]));
+const namedTemplate = z.object({ name: z.string(), template: z.string() });
+const settingsSchema = z.looseObject({
+  bos_token: tokenText,
+  eos_token: tokenText,
+  add_bos_token: z.nullish(z.boolean()),
+  chat_template: z.nullish(z.union([z.string(), z.array(namedTemplate)])),
+});
+type Settings = z.infer<typeof settingsSchema>;
+
+const generationSchema = z.looseObject({
+  eos_token_id: z.nullish(z.union([z.number(), z.array(z.number())])),
+});
+
+/**
+ * Tokenizer and chat template of a Hugging Face folder.
+ * @throws FaultError `package/unsupported` for anything but byte-level BPE, by name.
+ */
+export async function readHfTokenizer(
+  folder: string,
+  config: HfConfig,
+): Promise<{ tokenizer: SourceTokenizer; chatTemplate: string | null }> {
+  const json = requireFile(
+    await readJsonFile(folder, 'tokenizer.json', tokenizerSchema),
+    'tokenizer.json',
+  );
+  refuseTokenizer(json);
+  const settings = (await readJsonFile(folder, 'tokenizer_config.json', settingsSchema)) ?? {};
+  const generation = await readJsonFile(folder, 'generation_config.json', generationSchema);
+  const { chat_template: _template, ...kept } = settings;
+  const bosId = idOf(json, settings.bos_token) ?? idList(config.bos_token_id)[0] ?? null;
+  const eosId = idOf(json, settings.eos_token);
+  const eosIds = [
+    ...(eosId === null ? [] : [eosId]),
+    ...idList(generation?.eos_token_id),
+    ...idList(config.eos_token_id),
+  ];
+  const tokenizer = {
+    bosId,
+    addBos: bosId !== null && addsBos(json, settings, bosId),
+    eosIds: [...new Set(eosIds)],
+    bytes: utf8(JSON.stringify({ tokenizer: withUnicodeDigits(json), config: kept })),
+  };
+  return { tokenizer, chatTemplate: await chatTemplateOf(folder, settings) };
+}
+
+function refuseTokenizer(json: TokenizerJson): void {
+  const { type, byte_fallback } = json.model;
+  if (type !== 'BPE' || byte_fallback || json.decoder?.type !== 'ByteLevel') {
+    const what = byte_fallback ? 'byte-fallback BPE' : `${type} with ${json.decoder?.type ?? 'no'}`;
+    throw new FaultError('package/unsupported', `tokenizer ${what} decoder`);
+  }
+}
+
+/**
+ * `Digits` in Rust splits every Unicode number, in the JavaScript library only 0–9; as a `Split`
+ * both do what the model was trained with.
+ */
+function withUnicodeDigits<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(withUnicodeDigits) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  if ('type' in value && value.type === 'Digits') {
+    const single = 'individual_digits' in value && value.individual_digits === true;
+    const pattern = { Regex: single ? '\\p{N}' : '\\p{N}+' };
+    return { type: 'Split', pattern, behavior: 'Isolated', invert: false } as T;
+  }
+  const members = Object.entries(value).map(([key, member]) =>
+    key === 'pre_tokenizer' || key === 'pretokenizers'
+      ? [key, withUnicodeDigits(member)]
+      : [key, member],
+  );
+  return Object.fromEntries(members) as T;
+}
+
+function idOf(json: TokenizerJson, token: z.infer<typeof tokenText>): number | null {
+  const text = typeof token === 'string' ? token : token?.content;
+  return json.added_tokens.find((added) => added.content === text)?.id ?? null;
+}
+
+const templateSchema = z.looseObject({
+  single: z.array(z.looseObject({ SpecialToken: z.optional(z.looseObject({ id: z.string() })) })),
+});
+
+/** Whether the tokenizer itself would put the begin token first (Llama 3 says so in a template). */
+function addsBos(json: TokenizerJson, settings: Settings, bosId: number): boolean {
+  if (typeof settings.add_bos_token === 'boolean') return settings.add_bos_token;
+  const post = json.post_processor;
+  const steps = post?.type === 'Sequence' ? post['processors'] : [post];
+  return (Array.isArray(steps) ? steps : []).some((step) => {
+    const first = templateSchema.safeParse(step).data?.single[0]?.SpecialToken?.id;
+    return first !== undefined && idOf(json, first) === bosId;
+  });
+}
+
+async function chatTemplateOf(folder: string, settings: Settings): Promise<string | null> {
+  const inSettings = settings.chat_template;
+  const template =
+    (await readTextFile(folder, 'chat_template.jinja')) ??
+    (Array.isArray(inSettings)
+      ? inSettings.find((candidate) => candidate.name === 'default')?.template
+      : inSettings) ??
+    null;
+  if (template !== null && template.length > PACKAGE.templateCharsMax) {
+    throw new FaultError('package/too-large', 'the chat template is longer than the limit');
+  }
+  return template;
+}

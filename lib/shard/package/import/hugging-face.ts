@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { digestJson } from '#lib/kernel/digest.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
+import type { LayerTensor, PartKey, TensorName } from '#lib/webgpu/model.ts';
+import { IMPORT } from '../limits.ts';
+import { bf16ToF32 } from './bf16.ts';
+import { hashFile, openByteFile, readPieces, type ByteFile } from './byte-file.ts';
+import { configSchema, modelTypeSchema, refuseArchitecture, shapeOfConfig } from './hf-config.ts';
+import { readHfTokenizer } from './hf-tokenizer.ts';
+import { readJsonFile, requireFile } from './json-file.ts';
+import { readSafetensorsHeader, type SafetensorsTensor } from './safetensors-header.ts';
+import { collectParts, refuseUnused, type FoundTensor, type ModelSource } from './source.ts';
+
+const LAYER_NAMES: Readonly<Record<LayerTensor, string>> = {
+  'attn-norm': 'input_layernorm',
+  'attn-q': 'self_attn.q_proj',
+  'attn-k': 'self_attn.k_proj',
+  'attn-v': 'self_attn.v_proj',
+  'attn-o': 'self_attn.o_proj',
+  'mlp-norm': 'post_attention_layernorm',
+  'mlp-gate': 'mlp.gate_proj',
+  'mlp-up': 'mlp.up_proj',
+  'mlp-down': 'mlp.down_proj',
+};
+const TOP_NAMES: ReadonlyMap<PartKey, string> = new Map([
+  ['embedding', 'model.embed_tokens.weight'],
+  ['final-norm', 'model.norm.weight'],
+  ['head', 'lm_head.weight'],
+]);
+
+function hfName(key: PartKey, name: TensorName): string {
+  const layer = key.slice('layer/'.length);
+  return TOP_NAMES.get(key) ?? `model.layers.${layer}.${LAYER_NAMES[name as LayerTensor]}.weight`;
+}
+
+/** Tables that old checkpoints carry although every engine computes them. */
+const COMPUTED = /^model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/;
+
+type Located = SafetensorsTensor & { readonly file: ByteFile };
+
+/**
+ * A Hugging Face folder of architecture `llama` with safetensors in one file or in shards.
+ * @throws FaultError `package/…`, before anything but headers and JSON files was read.
+ */
+export async function openHuggingFace(folder: string): Promise<ModelSource> {
+  const config = requireFile(
+    await readJsonFile(folder, 'config.json', modelTypeSchema),
+    'config.json',
+  );
+  refuseArchitecture(config);
+  const files: ByteFile[] = [];
+  try {
+    return await readFolder(folder, files);
+  } catch (error) {
+    for (const file of files) await file.close();
+    throw error;
+  }
+}
+
+async function readFolder(folder: string, files: ByteFile[]): Promise<ModelSource> {
+  const config = requireFile(
+    await readJsonFile(folder, 'config.json', configSchema),
+    'config.json',
+  );
+  const shape = shapeOfConfig(config);
+  for (const name of await weightFiles(folder)) files.push(await openByteFile(join(folder, name)));
+  const found = await locate(files);
+  const used = new Set(shape.tiedEmbeddings ? ['lm_head.weight'] : []);
+  const parts = collectParts(shape, (key, { name }) => {
+    const tensor = found.get(hfName(key, name));
+    if (tensor) used.add(tensor.name);
+    return tensor && foundTensor(tensor);
+  });
+  refuseUnused(
+    [...found.keys()].filter((name) => !COMPUTED.test(name)),
+    used,
+  );
+  const { tokenizer, chatTemplate } = await readHfTokenizer(folder, config);
+  return {
+    kind: 'safetensors',
+    shape,
+    tokenizer,
+    chatTemplate,
+    licence: null,
+    parts,
+    bytes: files.reduce((sum, file) => sum + file.size, 0),
+    async sha256(onBytes, signal) {
+      const digests: [string, string][] = [];
+      for (const file of files) digests.push([file.name, await hashFile(file, onBytes, signal)]);
+      return digestJson(digests);
+    },
+    async close() {
+      for (const file of files) await file.close();
+    },
+  };
+}
+
+const fileName = z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,200}\.safetensors$/));
+const indexSchema = z.object({ weight_map: z.record(z.string(), fileName) });
+
+/** Names of the weight files, sorted; a path in the index is refused. */
+async function weightFiles(folder: string): Promise<string[]> {
+  const index = await readJsonFile(folder, 'model.safetensors.index.json', indexSchema);
+  if (!index) return ['model.safetensors'];
+  const names = [...new Set(Object.values(index.weight_map))].sort();
+  if (names.length === 0 || names.length > IMPORT.safetensorsFilesMax) {
+    throw new FaultError('package/malformed', `an index of ${names.length} files`);
+  }
+  return names;
+}
+
+async function locate(files: readonly ByteFile[]): Promise<Map<string, Located>> {
+  const found = new Map<string, Located>();
+  for (const file of files) {
+    for (const tensor of await readSafetensorsHeader(file)) {
+      if (found.has(tensor.name)) {
+        throw new FaultError('package/malformed', `tensor ${tensor.name} comes twice`);
+      }
+      found.set(tensor.name, { ...tensor, file });
+    }
+  }
+  return found;
+}
+
+/** BF16 is stored as F32 for now: exact, and no engine needs another type. */
+function foundTensor({ file, type, rows, cols, offset, bytes }: Located): FoundTensor {
+  const pieces = () => readPieces(file, offset, bytes);
+  if (type !== 'BF16') return { type, rows, cols, read: pieces };
+  const widened = async function* () {
+    for await (const piece of pieces()) yield bf16ToF32(piece);
+  };
+  return { type: 'F32', rows, cols, read: widened };
+}

@@ -1,0 +1,40 @@
+import type { ChunkHash } from '#lib/kernel/ids.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
+import { byHash, totalBytes, type ChunkStore, type StoredChunk } from './chunk-store.ts';
+
+export interface MemoryStoreOptions {
+  /** More than this together is refused with `package/storage-full`. */
+  readonly bytesMax?: number;
+  readonly nowMs?: () => number;
+}
+
+/** The in-memory twin: for tests, and where a browser allows no storage at all. */
+export function memoryChunkStore(options: MemoryStoreOptions = {}): ChunkStore {
+  const { bytesMax = Infinity, nowMs = Date.now } = options;
+  const chunks = new Map<ChunkHash, StoredChunk & { data: Uint8Array<ArrayBuffer> }>();
+  const list = () => [...chunks.values()].sort(byHash).map(({ data: _data, ...chunk }) => chunk);
+  return {
+    has: (hash) => Promise.resolve(chunks.has(hash)),
+    read(hash) {
+      const chunk = chunks.get(hash);
+      if (!chunk) return Promise.resolve(null);
+      chunks.set(hash, { ...chunk, lastUsedMs: nowMs() });
+      return Promise.resolve(chunk.data.slice());
+    },
+    write(hash, bytes, model) {
+      const others = totalBytes(list().filter((chunk) => chunk.sha256 !== hash));
+      if (others + bytes.length > bytesMax) {
+        return Promise.reject(new FaultError('package/storage-full', 'the store is full'));
+      }
+      const chunk = { sha256: hash, bytes: bytes.length, model, lastUsedMs: nowMs() };
+      chunks.set(hash, { ...chunk, data: bytes.slice() });
+      return Promise.resolve();
+    },
+    delete(hash) {
+      chunks.delete(hash);
+      return Promise.resolve();
+    },
+    list: () => Promise.resolve(list()),
+    bytes: () => Promise.resolve(totalBytes(list())),
+  };
+}

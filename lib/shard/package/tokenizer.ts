@@ -1,0 +1,136 @@
+import { Tokenizer as BpeTokenizer } from '@huggingface/tokenizers';
+import * as z from 'zod/mini';
+import { concatBytes, utf8 } from '#lib/kernel/bytes.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
+import { tokenBytes } from './byte-level.ts';
+import type { Manifest } from './manifest.ts';
+
+export interface Tokenizer {
+  readonly vocab: number;
+  readonly bosId: number | null;
+  readonly eosIds: ReadonlySet<number>;
+  /** Text of the begin and end tokens, as chat templates ask for it; '' where there is none. */
+  readonly bosText: string;
+  readonly eosText: string;
+  /** Special tokens in the text become their ids. The begin token comes first only where asked. */
+  encode(text: string, options?: { readonly addBos?: boolean }): number[];
+  /** Incomplete UTF-8 becomes U+FFFD. Special tokens appear unless `skipSpecial`. */
+  decode(ids: readonly number[], options?: DecodeOptions): string;
+  stream(options?: DecodeOptions): TokenStream;
+}
+
+export interface DecodeOptions {
+  readonly skipSpecial?: boolean;
+}
+
+/** Text of tokens as they come; a character is given out when its last byte is there. */
+export interface TokenStream {
+  push(id: number): string;
+  /** What is held back; the stream starts afresh. */
+  flush(): string;
+}
+
+const addedToken = z.looseObject({
+  id: z.number().check(z.int(), z.gte(0)),
+  content: z.string().check(z.minLength(1), z.maxLength(1024)),
+  special: z.optional(z.boolean()),
+});
+const fileSchema = z.object({
+  tokenizer: z.looseObject({
+    model: z.looseObject({ type: z.literal('BPE'), vocab: z.record(z.string(), z.number()) }),
+    decoder: z.looseObject({ type: z.literal('ByteLevel') }),
+    added_tokens: z.array(addedToken),
+  }),
+  config: z.record(z.string(), z.unknown()),
+});
+type TokenizerFile = z.infer<typeof fileSchema>;
+
+const malformed = (message: string, cause?: unknown): FaultError =>
+  new FaultError('package/malformed', message, { cause });
+
+/**
+ * The tokenizer of a package from the bytes of its tokenizer chunks (verified by the caller).
+ * Decoding is ours, byte for byte, so that streams and whole texts are equal.
+ * @throws FaultError `package/malformed`.
+ */
+export function loadTokenizer(
+  manifest: Pick<Manifest, 'tokenizer' | 'shape'>,
+  bytes: Uint8Array,
+): Tokenizer {
+  const file = parseFile(bytes);
+  const bpe = createBpe(file);
+  const { vocab } = manifest.shape;
+  const { bosId, eosIds } = manifest.tokenizer;
+  const pieces = decodePieces(file, vocab);
+  const isSpecial = specialIds(file);
+  const piecesOf = (id: number, options?: DecodeOptions): Uint8Array =>
+    (options?.skipSpecial && isSpecial.has(id) ? undefined : pieces[id]) ?? new Uint8Array(0);
+  const textOf = (id: number | null | undefined) =>
+    new TextDecoder().decode(
+      (id === null || id === undefined ? undefined : pieces[id]) ?? new Uint8Array(0),
+    );
+  return {
+    vocab,
+    bosId,
+    eosIds: new Set(eosIds),
+    bosText: textOf(bosId),
+    eosText: textOf(eosIds[0]),
+    encode(text, options) {
+      const { ids } = bpe.encode(text, { add_special_tokens: false });
+      return options?.addBos && bosId !== null ? [bosId, ...ids] : ids;
+    },
+    decode: (ids, options) =>
+      newDecoder().decode(concatBytes(ids.map((id) => piecesOf(id, options)))),
+    stream: (options) => tokenStream((id) => piecesOf(id, options)),
+  };
+}
+
+/** A byte order mark in an answer is text like any other. */
+const newDecoder = () => new TextDecoder('utf-8', { ignoreBOM: true });
+
+function tokenStream(bytesOf: (id: number) => Uint8Array): TokenStream {
+  const decoder = newDecoder();
+  return {
+    push: (id) => decoder.decode(bytesOf(id), { stream: true }),
+    flush: () => decoder.decode(),
+  };
+}
+
+function parseFile(bytes: Uint8Array): TokenizerFile {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw malformed('the tokenizer is not JSON', cause);
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw malformed(`tokenizer ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
+}
+
+function createBpe(file: TokenizerFile): BpeTokenizer {
+  try {
+    return new BpeTokenizer(file.tokenizer, file.config);
+  } catch (cause) {
+    throw malformed('the tokenizer cannot be built', cause);
+  }
+}
+
+function specialIds({ tokenizer }: TokenizerFile): ReadonlySet<number> {
+  return new Set(tokenizer.added_tokens.filter((token) => token.special).map((token) => token.id));
+}
+
+/** Bytes by id; ids without a token (a padded embedding) have none. */
+function decodePieces({ tokenizer }: TokenizerFile, vocab: number): (Uint8Array | undefined)[] {
+  const pieces = new Array<Uint8Array | undefined>(vocab);
+  const put = (id: number, bytes: Uint8Array) => {
+    if (!Number.isInteger(id) || id < 0 || id >= vocab) throw malformed(`token ${id} of ${vocab}`);
+    pieces[id] = bytes;
+  };
+  for (const [token, id] of Object.entries(tokenizer.model.vocab)) {
+    put(id, tokenBytes(token) ?? utf8(token));
+  }
+  for (const { id, content } of tokenizer.added_tokens) put(id, utf8(content));
+  return pieces;
+}
