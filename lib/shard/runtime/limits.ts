@@ -1,0 +1,26 @@
+import { GIB, MIB } from '#lib/kernel/units.ts';
+
+/** Bounds and times of a volunteer's node. */
+export const NODE = {
+  /** Waits before the n-th new hello: 1 s, 2 s, 4 s … capped, so that a sick server is left alone. */
+  rejoinFirstMs: 1_000,
+  rejoinMaxMs: 30_000,
+  /** A shard that could not be fetched or loaded is tried again after this. */
+  reloadMs: 5_000,
+  /** The leave message has this long to reach the server before the socket is cut. */
+  leaveMs: 1_500,
+  tickEveryMs: 500,
+  /** `state` messages while bytes come in, and `load` messages while serving. */
+  reportEveryMs: 1_000,
+  /** Deadlines of the worker's jobs: past them it is terminated and rebuilt (V1). */
+  quickJobMs: 15_000,
+  measureJobMs: 30_000,
+  loadJobMs: 120_000,
+  /** A fetch may be long; without one byte for this long it is dead. */
+  fetchSilenceMs: 60_000,
+  /** Lent by default: a quarter of what the device says it has, within these. */
+  memoryLentMin: 512 * MIB,
+  memoryLentMax: 4 * GIB,
+  /** The rate of a download is its mean over this long. */
+  rateWindowMs: 5_000,
+} as const;

@@ -1,0 +1,255 @@
+import { describe, expect, it } from 'vitest';
+import type { FaultWire } from '#lib/kernel/errors.ts';
+import { instantMs } from '#lib/kernel/units.ts';
+import { nodeDeadline, NODE_OFF, stepNode } from '#lib/shard/runtime/node-core.ts';
+import type { NodeInput, NodeOutput, NodeState } from '#lib/shard/runtime/node-state.ts';
+import { viewNode } from '#lib/shard/runtime/node-view.ts';
+
+const model = { id: 'm', hash: 'a'.repeat(64) };
+const measured = { layerMs: [1, 2, 3], headMs: [1, 2, 3] } as const;
+const range = { first: 0, last: 9 };
+const takeOver = { first: 10, last: 19 };
+const assignment = { model, range, takeOver, numerics: 'int16' } as const;
+const fault = (code: FaultWire['code']): FaultWire => ({ code, message: code });
+
+/** Feeds inputs in order; answers the last state and all outputs since `mark()`. */
+function drive() {
+  let state: NodeState = NODE_OFF;
+  let outputs: NodeOutput[] = [];
+  let now = 0;
+  const node = {
+    feed(...inputs: NodeInput[]) {
+      for (const input of inputs) {
+        const [next, more] = stepNode(state, input, instantMs(now));
+        state = next;
+        outputs.push(...more);
+      }
+      return node;
+    },
+    at(ms: number) {
+      now = ms;
+      return node;
+    },
+    taken(): NodeOutput[] {
+      const taken = outputs;
+      outputs = [];
+      return taken;
+    },
+    word: () => viewNode(state).word,
+    reason: () => viewNode(state).reason,
+    state: () => state,
+  };
+  return node;
+}
+
+const join: NodeInput[] = [
+  { type: 'start' },
+  { type: 'contacted', model },
+  { type: 'measured', measured },
+  { type: 'welcome', resumed: false },
+];
+const task = (outputs: readonly NodeOutput[]): number => {
+  const order = outputs.findLast((output) => output.type === 'fetch');
+  expect(order).toBeDefined();
+  return (order as Extract<NodeOutput, { type: 'fetch' }>).task;
+};
+function ready() {
+  const node = drive().feed(...join, { type: 'assign', assignment });
+  const id = task(node.taken());
+  node.feed(
+    { type: 'fetched', task: id },
+    { type: 'loaded', task: id, networkBytes: 7, cacheBytes: 0 },
+    { type: 'trusted', range },
+  );
+  return node;
+}
+
+describe('a node on its way in', () => {
+  it('[N1] does nothing before start', () => {
+    expect(drive().feed({ type: 'tick' }, { type: 'resume' }, { type: 'pause' }).taken()).toEqual(
+      [],
+    );
+  });
+
+  it('[N2] measures before hello, and names each phase', () => {
+    const node = drive();
+    const words = join.map((input) => node.feed(input).word());
+    expect(words).toEqual(['joining', 'measuring', 'joining', 'joining']);
+    expect(node.taken().map((output) => output.type)).toEqual(['contact', 'measure', 'hello']);
+  });
+
+  it('[N3] loads, is checked, and is ready only when trusted', () => {
+    const node = drive().feed(...join, { type: 'assign', assignment });
+    expect(node.word()).toBe('loading');
+    const id = task(node.taken());
+    expect(node.feed({ type: 'fetched', task: id }).word()).toBe('warming');
+    node.feed({ type: 'loaded', task: id, networkBytes: 7, cacheBytes: 0 });
+    expect([node.word(), node.reason()]).toEqual(['warming', 'idle.audit']);
+    const ask = { type: 'known-answer', id: 4, range, seed: 1, rows: 8 } as const;
+    node.feed({ type: 'known-answer', ask }, { type: 'known-answer-done', id: 4, digest: 'd' });
+    node.feed({ type: 'trusted', range: takeOver });
+    expect(node.word()).toBe('warming');
+    node.feed({ type: 'trusted', range });
+    expect(node.word()).toBe('ready');
+    expect(node.taken().filter((output) => output.type === 'send')).toEqual([
+      {
+        type: 'send',
+        message: { type: 'loaded', model, range, networkBytes: 7, cacheBytes: 0 },
+      },
+      { type: 'send', message: { type: 'known-answer', id: 4, digest: 'd' } },
+    ]);
+  });
+
+  it('[N4] is a spare with nothing to hold', () => {
+    const node = drive().feed(...join, { type: 'assign', assignment: null });
+    expect([node.word(), node.reason()]).toEqual(['spare', 'idle.covered']);
+  });
+
+  it('[N5] a new assignment fences the answers to the old one', () => {
+    const node = drive().feed(...join, { type: 'assign', assignment });
+    const old = task(node.taken());
+    node.feed({ type: 'assign', assignment: { ...assignment, range: { first: 5, last: 9 } } });
+    const outputs = node.taken();
+    expect(outputs[0]).toEqual({ type: 'abort-fetch', purpose: 'shard' });
+    node.feed(
+      { type: 'fetched', task: old },
+      { type: 'task-failed', task: old, fault: fault('kernel/aborted') },
+    );
+    expect(node.taken()).toEqual([]);
+    node.feed({ type: 'fetched', task: task(outputs) });
+    expect(node.taken()).toMatchObject([{ type: 'load' }]);
+  });
+
+  it('[N6] a failed load is told and tried again', () => {
+    const node = drive().feed(...join, { type: 'assign', assignment });
+    node.feed({
+      type: 'task-failed',
+      task: task(node.taken()),
+      fault: fault('package/fetch-failed'),
+    });
+    expect(node.taken()).toMatchObject([{ message: { type: 'load-failed' } }]);
+    expect(viewNode(node.state()).fault?.code).toBe('package/fetch-failed');
+    node.at(nodeDeadline(node.state()) - 1).feed({ type: 'tick' });
+    expect(node.taken()).toEqual([]);
+    node.at(nodeDeadline(node.state())).feed({ type: 'tick' });
+    expect(node.taken()).toMatchObject([{ type: 'fetch', range }]);
+  });
+});
+
+describe('a node at work', () => {
+  it('[P1] fetches what it takes over only while idle, and goes on after a session', () => {
+    const node = ready();
+    const first = node.taken();
+    expect(first.at(-1)).toMatchObject({ type: 'fetch', purpose: 'take-over', range: takeOver });
+    node.feed({ type: 'sessions', count: 1 });
+    expect(node.word()).toBe('serving');
+    expect(node.taken()).toEqual([{ type: 'abort-fetch', purpose: 'take-over' }]);
+    node.feed({ type: 'task-failed', task: task(first), fault: fault('kernel/aborted') });
+    node.feed({ type: 'tick' });
+    expect(node.taken()).toEqual([]);
+    node.feed({ type: 'sessions', count: 0 });
+    const again = node.taken();
+    expect(again.map((output) => output.type)).toEqual(['unload-idle', 'fetch']);
+    node.feed({ type: 'fetched', task: task(again) });
+    expect(node.taken()).toEqual([{ type: 'send', message: { type: 'cached', range: takeOver } }]);
+  });
+
+  it('[V2] pause is told before anything else, stops fetches, and resume goes on', () => {
+    const node = ready();
+    node.taken();
+    node.feed({ type: 'pause' }, { type: 'pause' });
+    expect(node.word()).toBe('paused');
+    expect(node.taken()).toEqual([
+      { type: 'send', message: { type: 'leave', how: 'pause' } },
+      { type: 'worker', command: 'pause' },
+      { type: 'abort-fetch', purpose: 'take-over' },
+    ]);
+    node.feed({
+      type: 'known-answer',
+      ask: { type: 'known-answer', id: 1, range, seed: 1, rows: 1 },
+    });
+    expect(node.taken()).toEqual([]);
+    node.feed({ type: 'resume' });
+    expect(node.word()).toBe('ready');
+    expect(node.taken().map((output) => output.type)).toEqual(['worker', 'send', 'fetch']);
+  });
+
+  it('[V2] pause in mid-download stops it; resume begins it again', () => {
+    const node = drive().feed(...join, { type: 'assign', assignment });
+    node.taken();
+    node.feed({ type: 'pause' });
+    expect(node.taken().at(-1)).toEqual({ type: 'abort-fetch', purpose: 'shard' });
+    node.feed({ type: 'assign', assignment });
+    expect(node.taken()).toEqual([]);
+    node.feed({ type: 'resume' });
+    expect(node.taken().at(-1)).toMatchObject({ type: 'fetch', purpose: 'shard' });
+  });
+
+  it('[V2] finish ends with the last session, stop at once', () => {
+    const node = ready().feed({ type: 'sessions', count: 2 }, { type: 'finish' });
+    expect([node.word(), node.reason()]).toEqual(['serving', 'idle.finishing']);
+    node.taken();
+    node.feed({ type: 'sessions', count: 1 });
+    expect(node.word()).toBe('serving');
+    node.feed({ type: 'sessions', count: 0 });
+    expect(node.word()).toBe('leaving');
+    expect(node.taken().slice(-2)).toEqual([
+      { type: 'send', message: { type: 'leave', how: 'stop' } },
+      { type: 'disconnect' },
+    ]);
+    expect(node.feed({ type: 'left' }).word()).toBe('off');
+    expect(node.taken()).toEqual([{ type: 'drop-worker' }]);
+  });
+
+  it('[V2] leaving does not wait for the network for ever', () => {
+    const node = ready().feed({ type: 'stop' });
+    expect(node.at(nodeDeadline(node.state())).feed({ type: 'tick' }).word()).toBe('off');
+  });
+});
+
+describe('a node that is lost', () => {
+  it('[V3] fenced: comes back by a new hello, with no worker of before, later each time', () => {
+    const node = ready();
+    node.taken();
+    node.feed({ type: 'goodbye', fault: fault('mesh/closed') });
+    expect(node.word()).toBe('lost');
+    expect(node.taken()).toEqual([{ type: 'disconnect' }, { type: 'drop-worker' }]);
+    const waits: number[] = [];
+    for (let round = 0; round < 7; round += 1) {
+      const at = nodeDeadline(node.state());
+      node.at(at).feed({ type: 'tick' });
+      expect(node.taken()).toEqual([{ type: 'contact' }]);
+      node.feed({ type: 'join-failed', fault: fault('mesh/closed') });
+      node.taken();
+      waits.push(nodeDeadline(node.state()) - at);
+    }
+    expect(waits).toEqual([2000, 4000, 8000, 16000, 30000, 30000, 30000]);
+  });
+
+  it('[M2] an out-of-date page does not try again by itself', () => {
+    const node = drive().feed({ type: 'start' }, { type: 'goodbye', fault: fault('wire/version') });
+    expect([node.word(), node.reason()]).toEqual(['lost', 'refuse.version']);
+    expect(nodeDeadline(node.state())).toBe(Infinity);
+    expect(node.feed({ type: 'start' }).word()).toBe('joining');
+  });
+
+  it('[V1] a dead worker ends the incarnation', () => {
+    const node = ready();
+    node.taken();
+    node.feed({ type: 'worker-lost', fault: fault('engine/lost') });
+    expect(node.taken()).toEqual([{ type: 'disconnect' }, { type: 'drop-worker' }]);
+  });
+
+  it('[S4] a resumed socket names its sessions; a new incarnation knows no assignment', () => {
+    const node = ready();
+    node.taken();
+    node.feed({ type: 'disconnected' }, { type: 'welcome', resumed: true });
+    expect(node.taken()).toEqual([{ type: 'worker', command: 'socket-back' }]);
+    expect(node.word()).toBe('ready');
+    node.feed({ type: 'disconnected' }, { type: 'welcome', resumed: false });
+    expect(node.word()).toBe('joining');
+    node.taken();
+    node.feed({ type: 'assign', assignment });
+    expect(node.taken()).toMatchObject([{ type: 'fetch', purpose: 'shard', range }]);
+  });
+});
