@@ -1,0 +1,57 @@
+import type { NodeId } from '#lib/kernel/ids.ts';
+import type { HeldPlace, OwnerState, Route } from './state.ts';
+
+export type Culprit =
+  | { readonly kind: 'link'; readonly pair: readonly [NodeId, NodeId] }
+  | { readonly kind: 'node'; readonly holder: HeldPlace };
+
+/**
+ * Who holds a session up, by what the pongs say (V1): rows sent by a place and not taken by the
+ * next lie with the link; rows taken and not sent lie with the node. Null where it cannot be told.
+ */
+export function findCulprit(state: OwnerState): Culprit | null {
+  const { route, phase } = state;
+  if (!route) return null;
+  for (let at = 0; at < route.places.length; at += 1) {
+    const culprit = phase.kind === 'decoding' ? decoding(route, at) : filling(route, at);
+    if (culprit) return culprit;
+  }
+  return null;
+}
+
+function decoding(route: Route, at: number): Culprit | null {
+  const own = route.progress.get(at);
+  // Its worker did not get as far as taking the order: a pong without a word of this epoch.
+  if (!own) return blameNode(route, at);
+  const upstream = (at + route.places.length - 1) % route.places.length;
+  const sent = route.progress.get(upstream)?.sent ?? 0;
+  if (upstream !== at && sent > own.taken) return blameLink(route, upstream, at);
+  const last = at === route.places.length - 1;
+  // The last place answers rows up to position p with the token at p: one further.
+  const isWaiting = last ? own.taken >= own.sent : own.taken > own.sent;
+  return isWaiting ? blameNode(route, at) : null;
+}
+
+/** The first place that is short of L, seen from stage 0, is where rows stopped. */
+function filling(route: Route, at: number): Culprit | null {
+  const own = route.progress.get(at);
+  const report = route.reports[at];
+  if (!own || !report) return blameNode(route, at);
+  if (report.kvLength >= route.resumeAt) return null;
+  if (at === 0 || own.taken > report.kvLength) return blameNode(route, at);
+  // All it took is computed; its upstream is full and still did not send the rest: either they
+  // were lost on the way here, or the chunk acks were lost on the way back.
+  return blameLink(route, at - 1, at);
+}
+
+const blameNode = (route: Route, at: number): Culprit | null => {
+  const holder = route.places[at];
+  return holder ? { kind: 'node', holder } : null;
+};
+
+/** Hops of one node have no link; there the taker does not work. */
+function blameLink(route: Route, from: number, to: number): Culprit | null {
+  const [a, b] = [route.places[from], route.places[to]];
+  if (!a || !b) return null;
+  return a.node === b.node ? { kind: 'node', holder: b } : { kind: 'link', pair: [a.node, b.node] };
+}

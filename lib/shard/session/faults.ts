@@ -1,0 +1,73 @@
+import { must, unreachable } from '#lib/kernel/assert.ts';
+import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
+import { askRoute, beginEpoch, declare, doubt } from './epochs.ts';
+import { sendTo, speaksFor, update, type Sender, type Turn } from './state.ts';
+
+/** A fault of the current epoch is a new epoch; an older one says nothing (S4). */
+export function onFault(
+  turn: Turn,
+  from: Sender,
+  message: Extract<StageMessage, { type: 'fault' }>,
+): void {
+  const { phase, broken } = turn.state;
+  if (phase.kind === 'routing' || !speaksFor(turn.state, from, message)) return;
+  switch (message.why) {
+    case 'no-room':
+      // The next epoch waits for that node's `room`, or for another holder (S11).
+      return askRoute(turn, from);
+    case 'engine':
+    case 'load':
+      // It says so of itself: once may be chance, twice in a row it does not work (V1).
+      if (broken === from.node) return declare(turn, from, 'not-working');
+      update(turn, { broken: from.node });
+      return doubt(turn, message.why);
+    case 'seq-gap':
+    case 'position-gap':
+    case 'held-overflow':
+    case 'held-expired':
+    case 'link-closed':
+    case 'expired':
+    case 'not-finite':
+      return doubt(turn, message.why);
+    default:
+      return unreachable(message.why);
+  }
+}
+
+/** The node that ran short has pages again: the same route goes on (S11). */
+export function onRoom(
+  turn: Turn,
+  from: Sender,
+  message: Extract<StageMessage, { type: 'room' }>,
+): void {
+  const { phase, route } = turn.state;
+  if (phase.kind !== 'routing' || phase.noRoom?.node !== from.node) return;
+  if (!speaksFor(turn.state, from, message)) return;
+  beginEpoch(turn, must(route, 'room follows a route').plan, 'room again');
+}
+
+/** After a socket reconnect the node names its sessions and epochs (S4). */
+export function onResync(
+  turn: Turn,
+  from: Sender,
+  message: Extract<StageMessage, { type: 'resync' }>,
+): void {
+  const { phase, route, request, acceptedIds } = turn.state;
+  const { session } = request;
+  const named = message.sessions.find((entry) => entry.session === session);
+  const held = route?.places.some(
+    (place) => place.node === from.node && place.incarnation === from.incarnation,
+  );
+  if (!route || !held) {
+    if (named) sendTo(turn, from, { type: 'release', session, epoch: route?.epoch ?? named.epoch });
+    return;
+  }
+  if (named?.epoch === route.epoch && route.proven) {
+    sendTo(turn, from, { type: 'ack', session, epoch: route.epoch, accepted: acceptedIds.length });
+  } else if (phase.kind === 'routing') {
+    // A `room` may have been lost with the socket; any other wait brings a new epoch by itself.
+    if (phase.noRoom?.node === from.node) beginEpoch(turn, route.plan, 'socket back');
+  } else {
+    doubt(turn, 'socket back');
+  }
+}

@@ -1,0 +1,66 @@
+import { must } from '#lib/kernel/assert.ts';
+import { later, type InstantMs } from '#lib/kernel/units.ts';
+import type { Place } from '#lib/kernel/ids.ts';
+import type { Progress } from '#lib/shard/wire/session-messages.ts';
+import { TIMES } from '#lib/shard/wire/limits.ts';
+import { declare, doubt, suspect } from './epochs.ts';
+import { finish } from './ending.ts';
+import { sendToHolders, speaksFor, update, updateRoute, type Sender, type Turn } from './state.ts';
+import { findCulprit } from './culprit.ts';
+
+export function onTick(turn: Turn): void {
+  const { state, now } = turn;
+  if (state.phase.kind === 'done') return;
+  if (now >= later(state.progressAt, TIMES.lostAnswerMs)) {
+    const code = state.phase.kind === 'routing' ? 'session/no-cover' : 'session/lost';
+    return finish(turn, { kind: 'lost', code });
+  }
+  if (state.route && now >= state.keepAliveAt) keepAlive(turn, state.route.epoch);
+  if (state.phase.kind !== 'routing' && now >= state.workDeadline) onOverdue(turn);
+}
+
+/** Keeps the current route's stages from expiring (S10); others are meant to. */
+function keepAlive(turn: Turn, epoch: number): void {
+  const { session } = turn.state.request;
+  update(turn, { keepAliveAt: later(turn.now, TIMES.keepAliveEveryMs) as InstantMs });
+  sendToHolders(turn, { type: 'keepalive', session, epoch });
+}
+
+/**
+ * The next report or token is overdue (V1). A holder that did not answer `prepare` is dead; else
+ * a new epoch. The second time in a row the pongs tell the link or the node that holds things up.
+ */
+function onOverdue(turn: Turn): void {
+  const { state } = turn;
+  const route = must(state.route, 'only a route is overdue');
+  const silent = route.places.find((place) => !route.prepared.has(place.node));
+  if (silent) return declare(turn, silent, 'no-prepared');
+  update(turn, { late: state.late + 1 });
+  const culprit = state.late === 0 ? null : findCulprit(state);
+  if (culprit === null) return doubt(turn, 'deadline');
+  update(turn, { late: 0 });
+  if (culprit.kind === 'link') return suspect(turn, culprit.pair);
+  declare(turn, culprit.holder, 'not-working');
+}
+
+export function onPrepared(turn: Turn, from: Sender, epoch: number): void {
+  const { route } = turn.state;
+  if (!route || route.epoch !== epoch) return;
+  const held = route.places.some(
+    (place) => place.node === from.node && place.incarnation === from.incarnation,
+  );
+  if (held) updateRoute(turn, { prepared: new Set(route.prepared).add(from.node) });
+}
+
+/** A pong's counts, kept for the day a deadline passes. */
+export function onProgress(turn: Turn, from: Sender, entries: readonly Progress[]): void {
+  const { state } = turn;
+  const { session } = state.request;
+  const mine = entries.filter(
+    (entry) => entry.session === session && speaksFor(state, from, entry),
+  );
+  if (!state.route || mine.length === 0) return;
+  const progress = new Map<Place, Progress>(state.route.progress);
+  for (const entry of mine) progress.set(entry.place, entry);
+  updateRoute(turn, { progress });
+}

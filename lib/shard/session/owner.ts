@@ -1,0 +1,110 @@
+import { unreachable } from '#lib/kernel/assert.ts';
+import { later, type InstantMs } from '#lib/kernel/units.ts';
+import { TIMES } from '#lib/shard/wire/limits.ts';
+import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { OwnerInput, OwnerStep, OwnerView, RoutePlan, SessionRequest } from './types.ts';
+import { nextDeadline } from './deadlines.ts';
+import { finish, repeatEnd } from './ending.ts';
+import { beginEpoch, onNodeLost, onNodesChanged, onRoute } from './epochs.ts';
+import { onFault, onResync, onRoom } from './faults.ts';
+import { onReport } from './fill.ts';
+import { onPrepared, onProgress, onTick } from './liveness.ts';
+import { finishOf, onToken } from './tokens.ts';
+import type { OwnerState, Sender, Turn } from './state.ts';
+
+export type { OwnerState } from './state.ts';
+
+/**
+ * Opens a session (S1). Without a plan it waits, and asks at the next `nodes-changed`. Ids accepted
+ * elsewhere are taken over and never sampled again (S13); a request they complete ends at once.
+ */
+export function createOwner(
+  request: SessionRequest,
+  plan: RoutePlan | null,
+  now: InstantMs,
+): OwnerStep<OwnerState> {
+  const state: OwnerState = {
+    request,
+    acceptedIds: request.acceptedIds,
+    phase: { kind: 'routing', asked: plan !== null, noRoom: null },
+    route: null,
+    everyone: new Map(),
+    barren: 0,
+    late: 0,
+    broken: null,
+    suspects: [],
+    progressAt: now,
+    workDeadline: later(now, TIMES.lostAnswerMs),
+    keepAliveAt: later(now, TIMES.keepAliveEveryMs),
+  };
+  const turn: Turn = { state, out: [], now };
+  if (finishOf(request, request.acceptedIds)) finish(turn, { kind: 'finished' });
+  else if (plan) beginEpoch(turn, plan, 'start');
+  return [turn.state, turn.out];
+}
+
+/** One input, at one instant. Returns `state` itself where nothing changed. */
+export function stepOwner(
+  state: OwnerState,
+  input: OwnerInput,
+  now: InstantMs,
+): OwnerStep<OwnerState> {
+  const turn: Turn = { state, out: [], now };
+  takeInput(turn, input);
+  return [turn.state, turn.out];
+}
+
+function takeInput(turn: Turn, input: OwnerInput): void {
+  switch (input.type) {
+    case 'message':
+      return turn.state.phase.kind === 'done'
+        ? repeatEnd(turn, input)
+        : onMessage(turn, input, input.message);
+    case 'node-lost':
+      return onNodeLost(turn, input);
+    case 'node-back':
+      // Its `resync` follows and says what the break may have swallowed (S4).
+      return;
+    case 'route':
+      return onRoute(turn, input.plan);
+    case 'nodes-changed':
+      return onNodesChanged(turn);
+    case 'progress':
+      return onProgress(turn, input, input.progress);
+    case 'cancel':
+      return finish(turn, { kind: 'cancelled' });
+    case 'tick':
+      return onTick(turn);
+    default:
+      return unreachable(input);
+  }
+}
+
+function onMessage(turn: Turn, from: Sender, message: StageMessage): void {
+  switch (message.type) {
+    case 'prepared':
+      return onPrepared(turn, from, message.epoch);
+    case 'report':
+      return onReport(turn, from, message);
+    case 'fault':
+      return onFault(turn, from, message);
+    case 'room':
+      return onRoom(turn, from, message);
+    case 'token':
+      return onToken(turn, from, message);
+    case 'resync':
+      return onResync(turn, from, message);
+    default:
+      return unreachable(message);
+  }
+}
+
+export function viewOwner(state: OwnerState): OwnerView {
+  return {
+    epoch: state.route?.epoch ?? 0,
+    phase: state.phase.kind,
+    accepted: state.acceptedIds.length,
+    places: (state.route?.places ?? []).map((held, place) => ({ ...held, place })),
+    deadline: nextDeadline(state),
+  };
+}

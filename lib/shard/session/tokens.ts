@@ -1,0 +1,46 @@
+import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
+import { progressed } from './deadlines.ts';
+import { finish } from './ending.ts';
+import { sendTo, speaksFor, update, updateRoute, type Sender, type Turn } from './state.ts';
+import type { SessionRequest } from './types.ts';
+
+/**
+ * A token counts when it comes from the last place of the current epoch and is next in index (S1).
+ * Every token of the current epoch, taken or not, is answered with the cumulative ack (S7).
+ */
+export function onToken(
+  turn: Turn,
+  from: Sender,
+  message: Extract<StageMessage, { type: 'token' }>,
+): void {
+  const { route, request } = turn.state;
+  if (!route || !speaksFor(turn.state, from, message)) return;
+  if (message.place !== route.places.length - 1) return;
+  const { session } = request;
+  if (message.index === turn.state.acceptedIds.length) accept(turn, message.id);
+  // After the last token `end` says it all.
+  if (turn.state.phase.kind === 'done') return;
+  const accepted = turn.state.acceptedIds.length;
+  sendTo(turn, from, { type: 'ack', session, epoch: route.epoch, accepted });
+}
+
+function accept(turn: Turn, id: number): void {
+  const index = turn.state.acceptedIds.length;
+  const acceptedIds = [...turn.state.acceptedIds, id];
+  update(turn, { acceptedIds });
+  updateRoute(turn, { proven: true });
+  progressed(turn);
+  const finishedBy = finishOf(turn.state.request, acceptedIds);
+  turn.out.push({ type: 'accept', index, id, finish: finishedBy });
+  if (finishedBy) finish(turn, { kind: 'finished' });
+}
+
+/** Why an answer of these ids is complete; null while it goes on (S8). */
+export function finishOf(
+  request: SessionRequest,
+  acceptedIds: readonly number[],
+): 'stop' | 'length' | null {
+  const last = acceptedIds.at(-1);
+  if (last !== undefined && request.eosIds.includes(last)) return 'stop';
+  return acceptedIds.length >= request.maxTokens ? 'length' : null;
+}
