@@ -10,6 +10,8 @@ export const MESH = {
   queuedBytesMax: 64 * MIB,
   /** Bytes received and not yet read by the inference worker, during a run of ≤ 250 ms. */
   unreadBytesMax: 64 * MIB,
+  /** Read bytes are credited in portions: a small frame needs no message of its own back. */
+  creditEveryBytes: 32 * KIB,
   /** A full mesh of a large cluster; more introductions are refused. */
   linksMax: 64,
   /** Host, mDNS and relay candidates of both address families, a dozen interfaces. */
