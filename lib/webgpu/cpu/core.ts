@@ -1,0 +1,3 @@
+/** The CPU engine's public face for pure code; `server.ts` and `browser.ts` load the module. */
+export { cpuStageFactory, kvPageBytes } from './cpu-stage.ts';
+export { CPU_LIMITS } from './limits.ts';

@@ -1,0 +1,157 @@
+import { FaultError } from '#lib/kernel/errors.ts';
+import type { LayerRange, ModelShape, Numerics } from '../model.ts';
+import type {
+  KvId,
+  Segment,
+  SegmentResult,
+  Stage,
+  StageFactory,
+  StageOptions,
+} from '../stage.ts';
+import { Arena } from './arena.ts';
+import { checkShape } from './check-shape.ts';
+import { checkStep } from './check-step.ts';
+import { instantiateKernels, type Kernels } from './kernels.ts';
+import { layOut, type Layout } from './layout.ts';
+import { CPU_LIMITS } from './limits.ts';
+import { loadWeights } from './load-weights.ts';
+import { PagedKv } from './paged-kv.ts';
+import { PassRunner, type MutableResult } from './pass-runner.ts';
+import { planPasses } from './passes.ts';
+
+/** Bytes of one KV page: keys and values, fp32, of all layers of the range. */
+export function kvPageBytes(shape: ModelShape, range: LayerRange): number {
+  const layers = range.last - range.first + 1;
+  return layers * 2 * shape.kvHeads * shape.headDim * 4 * CPU_LIMITS.pagePositions;
+}
+
+/**
+ * The factory of stages on the processor: kernels of ours, compiled once (`server.ts`,
+ * `browser.ts`), an instance and a memory for each stage.
+ * @throws FaultError `engine/unsupported`, `engine/out-of-memory`, `package/…` (see `load-weights`).
+ */
+export const cpuStageFactory =
+  (module: WebAssembly.Module): StageFactory =>
+  async (options) => {
+    checkShape(options.shape, options.range);
+    const kernels = await instantiateKernels(module);
+    const arena = new Arena(kernels.memory, kernels.heapBase());
+    const pagesMax = Math.floor(options.kvBytesMax / kvPageBytes(options.shape, options.range));
+    if (pagesMax < 1) throw new FaultError('engine/out-of-memory', 'no room for one KV page');
+    const layout = layOut(arena, { ...options, pagesMax });
+    kernels.useRange(layout.rangeAddress);
+    initRope(kernels, options.shape);
+    await loadWeights({ kernels, arena, layout }, options);
+    return new CpuStage({ ...options, layout, pagesMax }, kernels, arena);
+  };
+
+function initRope(kernels: Kernels, { ropeTheta, ropeScaling }: ModelShape): void {
+  const none = { factor: 0, lowFreqFactor: 0, highFreqFactor: 0, originalContext: 0 };
+  const s = ropeScaling ?? none;
+  kernels.ropeInit(ropeTheta, s.factor, s.lowFreqFactor, s.highFreqFactor, s.originalContext);
+}
+
+/** Equal bits for a row whatever its batch, chunk, pass or machine. */
+class CpuStage implements Stage {
+  readonly shape: ModelShape;
+  readonly range: LayerRange;
+  readonly numerics: Numerics;
+  readonly rowsMax = CPU_LIMITS.stepRowsMax;
+  readonly pagePositions = CPU_LIMITS.pagePositions;
+  readonly pagesMax: number;
+  readonly #arena: Arena;
+  readonly #kv: PagedKv;
+  readonly #runner: PassRunner;
+  /** Address of each page made so far. */
+  readonly #pageAddresses: number[] = [];
+  #lost = false;
+
+  constructor(
+    options: StageOptions & { layout: Layout; pagesMax: number },
+    kernels: Kernels,
+    arena: Arena,
+  ) {
+    this.shape = options.shape;
+    this.range = options.range;
+    this.numerics = options.numerics;
+    this.pagesMax = options.pagesMax;
+    this.#arena = arena;
+    this.#kv = new PagedKv(this.pagePositions, this.pagesMax);
+    this.#runner = new PassRunner(kernels, arena, options);
+  }
+
+  pagesFree(): number {
+    return this.#kv.pagesFree();
+  }
+
+  memoryBytes(): number {
+    return this.#arena.size;
+  }
+
+  openKv(): KvId {
+    return this.#kv.open();
+  }
+
+  kvLength(kv: KvId): number {
+    return this.#kv.length(kv);
+  }
+
+  truncateKv(kv: KvId, length: number): void {
+    this.#kv.truncate(kv, length);
+  }
+
+  closeKv(kv: KvId): void {
+    this.#kv.close(kv);
+  }
+
+  step(segments: readonly Segment[]): Promise<SegmentResult[]> {
+    // The kernels run in this very call: there is nothing to wait for.
+    return new Promise((resolve) => {
+      resolve(this.#stepNow(segments));
+    });
+  }
+
+  dispose(): void {
+    this.#lost = true;
+  }
+
+  #stepNow(segments: readonly Segment[]): SegmentResult[] {
+    if (this.#lost) throw new FaultError('engine/lost', 'this stage is gone');
+    checkStep({ shape: this.shape, range: this.range, kv: this.#kv }, segments);
+    this.#makePages(segments);
+    for (const { kv, rows } of segments) this.#kv.append(kv, rows);
+    const placed = segments.map((segment) => ({
+      segment,
+      pages: this.#kv.pages(segment.kv).map((page) => this.#pageAddresses[page] ?? 0),
+    }));
+    const results = segments.map((segment) => this.#emptyResult(segment));
+    const passes = planPasses(
+      segments.map((segment) => segment.rows),
+      CPU_LIMITS.passRowsMax,
+    );
+    try {
+      for (const pass of passes) this.#runner.run(placed, pass, results);
+    } catch (cause) {
+      this.#lost = true;
+      throw new FaultError('engine/lost', 'a kernel stopped', { cause });
+    }
+    return results;
+  }
+
+  /** Memory for all pages that the step takes, before anything changes. */
+  #makePages(segments: readonly Segment[]): void {
+    let missing = 0;
+    for (const { kv, rows } of segments) missing += this.#kv.pagesMissing(kv, rows);
+    const made = this.#kv.pagesMadeAfter(missing);
+    const bytes = kvPageBytes(this.shape, this.range);
+    while (this.#pageAddresses.length < made) this.#pageAddresses.push(this.#arena.allocate(bytes));
+  }
+
+  #emptyResult({ rows, want }: Segment): MutableResult {
+    return {
+      hidden: want.kind === 'hidden' ? new Float32Array(rows * this.shape.hidden) : null,
+      sampledId: null,
+      logits: want.kind === 'logits' ? new Float32Array(rows * this.shape.vocab) : null,
+    };
+  }
+}

@@ -1,0 +1,48 @@
+import {
+  BLOCK,
+  F16,
+  F32,
+  GROUP,
+  Q4_0,
+  Q4_1,
+  Q8_0,
+  Tensor,
+  packedBlockBytes,
+  packedGroupBytes,
+  range,
+} from './range';
+import { halfToFloat1 } from './vector';
+
+/** stream = the embedding's rows of the `rows` token ids at `ids`, read from the packed matrix. */
+export function embedRows(ids: usize, rows: i32): void {
+  const r = range();
+  const t = changetype<Tensor>(r.embedding);
+  for (let row = 0; row < rows; row++) {
+    const id = load<i32>(ids + <usize>row * 4);
+    const group = t.data + <usize>(id / GROUP) * packedGroupBytes(t.type, t.cols);
+    const to = r.stream + <usize>(row * r.hidden) * 4;
+    for (let col = 0; col < t.cols; col++) {
+      store<f32>(to + <usize>col * 4, packedValue(t.type, group, id % GROUP, col));
+    }
+  }
+}
+
+/** One value of a packed group: the inverse of `pack`. */
+function packedValue(type: i32, group: usize, lane: usize, col: usize): f32 {
+  if (type == F32) return load<f32>(group + (col * 4 + lane) * 4);
+  if (type == F16) {
+    return halfToFloat1(load<u16>(group + (((col >> 1) * 4 + lane) * 2 + (col & 1)) * 2));
+  }
+  const block = group + (col / BLOCK) * packedBlockBytes(type);
+  const scale = load<f32>(block + lane * 4);
+  const i = col % BLOCK;
+  if (type == Q8_0) {
+    return scale * <f32>load<i8>(block + 16 + ((i >> 1) * 4 + lane) * 2 + (i & 1));
+  }
+  const words = block + (type == Q4_1 ? 32 : 16);
+  const word = load<u32>(words + ((i >> 3) * 4 + lane) * 4);
+  const shift = <u32>(((i & 7) >> 1) * 4 + (i & 1) * 16);
+  const nibble = <f32>((word >> shift) & 15);
+  if (type == Q4_0) return scale * (nibble - 8);
+  return scale * nibble + load<f32>(block + 16 + lane * 4);
+}

@@ -1,0 +1,83 @@
+import { BLOCK, F16, F32, GROUP, Q4_0, Q4_1, Q8_0, packedBlockBytes, packedGroupBytes } from './range';
+import { halfToFloat1 } from './vector';
+
+/**
+ * Packs `rows` stored rows at `from` into groups of four interleaved rows at `to`; rows missing in
+ * the last group are zero. F32: [col][4]. F16: [col / 2][4][2]. Blocks: scales d[4] (and minima
+ * m[4]) as fp32, then Q8_0: [col / 2][4][2] bytes; Q4: [col / 8][4] words of eight nibbles, the
+ * even columns in the low half, the odd ones in the high half, first column lowest.
+ */
+export function pack(type: i32, from: usize, to: usize, rows: i32, cols: i32): void {
+  const rowBytes = storedRowBytes(type, cols);
+  const groupBytes = packedGroupBytes(type, cols);
+  for (let row = 0; row < rows; row += GROUP, to += groupBytes) {
+    memory.fill(to, 0, groupBytes);
+    const filled = min(GROUP, rows - row);
+    for (let lane = 0; lane < filled; lane++, from += rowBytes) {
+      packRow(type, from, to, lane, cols);
+    }
+  }
+}
+
+function storedRowBytes(type: i32, cols: i32): usize {
+  if (type == F32) return <usize>cols * 4;
+  if (type == F16) return <usize>cols * 2;
+  return <usize>(cols / BLOCK) * storedBlockBytes(type);
+}
+
+@inline
+function storedBlockBytes(type: i32): usize {
+  if (type == Q8_0) return 34;
+  return type == Q4_0 ? 18 : 20;
+}
+
+function packRow(type: i32, from: usize, to: usize, lane: usize, cols: i32): void {
+  if (type == F32) {
+    for (let col: usize = 0; col < <usize>cols; col++) {
+      store<u32>(to + (col * 4 + lane) * 4, load<u32>(from + col * 4));
+    }
+    return;
+  }
+  if (type == F16) {
+    for (let pair: usize = 0; pair < <usize>cols / 2; pair++) {
+      store<u32>(to + (pair * 4 + lane) * 4, load<u32>(from + pair * 4));
+    }
+    return;
+  }
+  const blocks = cols / BLOCK;
+  for (let block = 0; block < blocks; block++) {
+    store<f32>(to + lane * 4, halfToFloat1(load<u16>(from)));
+    if (type == Q4_1) store<f32>(to + 16 + lane * 4, halfToFloat1(load<u16>(from, 2)));
+    if (type == Q8_0) packBytes(from + 2, to + 16 + lane * 2);
+    else if (type == Q4_0) packNibbles(from + 2, to + 16 + lane * 4);
+    else packNibbles(from + 4, to + 32 + lane * 4);
+    from += storedBlockBytes(type);
+    to += packedBlockBytes(type);
+  }
+}
+
+@inline
+function packBytes(from: usize, to: usize): void {
+  for (let pair = 0; pair < 16; pair++, from += 2, to += 8) store<u16>(to, load<u16>(from));
+}
+
+/** A stored byte j holds column j in its low and column j + 16 in its high nibble. */
+@inline
+function packNibbles(from: usize, to: usize): void {
+  const first = load<u64>(from);
+  const second = load<u64>(from, 8);
+  store<u32>(to, gatherNibbles(first), 0);
+  store<u32>(to, gatherNibbles(second), 16);
+  store<u32>(to, gatherNibbles(first >> 4), 32);
+  store<u32>(to, gatherNibbles(second >> 4), 48);
+}
+
+/** Low nibbles of eight bytes: even bytes to the low half, odd bytes to the high half. */
+@inline
+function gatherNibbles(bytes: u64): u32 {
+  const even = bytes & 0x000f000f000f000f;
+  const odd = (bytes >> 8) & 0x000f000f000f000f;
+  const low = <u32>(even | (even >> 12) | (even >> 24) | (even >> 36)) & 0xffff;
+  const high = <u32>(odd | (odd >> 12) | (odd >> 24) | (odd >> 36)) << 16;
+  return low | high;
+}

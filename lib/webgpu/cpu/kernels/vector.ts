@@ -1,0 +1,57 @@
+/** Vector arithmetic shared by the kernels: + − × ÷ √ only, in one order, so equal everywhere. */
+
+/** Adding and taking away 1.5·2²³ rounds |x| < 2²² to the nearest integer, ties to even. */
+export const ROUNDER: f32 = 12582912;
+
+/** Sum of the lanes, always (0 + 2) + (1 + 3). */
+@inline
+export function sumLanes(a: v128): f32 {
+  const pairs = f32x4.add(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1));
+  return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
+}
+
+@inline
+export function maxLanes(a: v128): f32 {
+  const pairs = f32x4.pmax(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1));
+  return max(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
+}
+
+/**
+ * e^x by lanes, relative error < 2·10⁻⁷; x is clamped to [−87, 88].
+ * Cephes' expf: n = round(x / ln 2), a polynomial on x − n·ln 2, then n added to the exponent.
+ */
+@inline
+export function exp(x: v128): v128 {
+  const clamped = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87)), f32x4.splat(88));
+  const shifted = f32x4.add(
+    f32x4.mul(clamped, f32x4.splat(1.44269504088896341)),
+    f32x4.splat(ROUNDER),
+  );
+  const n = f32x4.sub(shifted, f32x4.splat(ROUNDER));
+  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
+  r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.12194440e-4)));
+  let p = f32x4.splat(1.9875691500e-4);
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
+  p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
+  // The low bits of `shifted` are n in two's complement; the shift drops the rest.
+  return i32x4.add(p, i32x4.shl(shifted, 23));
+}
+
+/** Four values of a half-precision word each in the upper 16 bits of the lanes, as fp32. */
+@inline
+export function halfToFloat(upper: v128): v128 {
+  const bits = v128.and(i32x4.shr_s(upper, 3), i32x4.splat(0x8fffe000));
+  // The exponent moved down by 112: one multiplication corrects it, subnormals too.
+  return f32x4.mul(bits, f32x4.splat(reinterpret<f32>(0x77800000)));
+}
+
+/** One half-precision word as fp32 (finite values). */
+@inline
+export function halfToFloat1(half: u32): f32 {
+  const bits = ((half & 0x8000) << 16) | ((half & 0x7fff) << 13);
+  return reinterpret<f32>(bits) * reinterpret<f32>(0x77800000);
+}

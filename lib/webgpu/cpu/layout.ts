@@ -1,0 +1,154 @@
+import { must } from '#lib/kernel/assert.ts';
+import {
+  LAYER_TENSORS,
+  hasEmbedding,
+  hasHead,
+  type LayerRange,
+  type ModelShape,
+  type Numerics,
+} from '../model.ts';
+import type { Arena } from './arena.ts';
+import { CPU_LIMITS } from './limits.ts';
+
+/** Fields of `Range` in `kernels/range.ts`, in its order: the contract between the two. */
+const RANGE_FIELDS = [
+  'layers',
+  'hidden',
+  'heads',
+  'kvHeads',
+  'headDim',
+  'mlp',
+  'int16',
+  'rmsEps',
+  'pagePositions',
+  'scoreStride',
+  'tensors',
+  'embedding',
+  'finalNorm',
+  'head',
+  'frequencies',
+  'cos',
+  'sin',
+  'stream',
+  'input',
+  'input16',
+  'scales',
+  'sums',
+  'q',
+  'k',
+  'v',
+  'gate',
+  'up',
+  'delta',
+  'scores',
+  'unpacked',
+  'logits',
+] as const;
+
+type RangeField = (typeof RANGE_FIELDS)[number];
+type Addresses = Partial<Record<RangeField, number>>;
+
+/** Words of a `Tensor` (type, rows, cols, data) and of a `Segment` struct. */
+export const TENSOR_WORDS = 4;
+export const SEGMENT_WORDS = 4;
+
+export interface LayoutOptions {
+  readonly shape: ModelShape;
+  readonly range: LayerRange;
+  readonly numerics: Numerics;
+  /** Most KV pages: as many entries have the page tables of one pass. */
+  readonly pagesMax: number;
+}
+
+/** Where the shell finds what it writes and reads. Addresses are bytes. */
+export interface Layout {
+  readonly rangeAddress: number;
+  /** Structs of the tensors: [layers × 9], then embedding, final norm, head (0 where absent). */
+  readonly tensors: number;
+  readonly embedding: number;
+  readonly finalNorm: number;
+  readonly head: number;
+  readonly stream: number;
+  readonly logits: number;
+  readonly logitsStride: number;
+  /** Token ids of a pass; segment structs; page tables; row numbers for the head. */
+  readonly ids: number;
+  readonly segments: number;
+  readonly pageTables: number;
+  readonly headRows: number;
+}
+
+export const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
+
+/** Allocates structs and work space of a range, and writes its `Range` struct. */
+export function layOut(arena: Arena, options: LayoutOptions): Layout {
+  const { shape, range } = options;
+  const layers = range.last - range.first + 1;
+  const struct = () => arena.allocate(4 * TENSOR_WORDS);
+  const own = {
+    tensors: arena.allocate(4 * TENSOR_WORDS * LAYER_TENSORS.length * layers),
+    embedding: hasEmbedding(range) ? struct() : 0,
+    finalNorm: hasHead(shape, range) ? struct() : 0,
+    head: hasHead(shape, range) ? struct() : 0,
+  };
+  const work = workSpace(arena, options);
+  const rangeAddress = arena.allocate(4 * RANGE_FIELDS.length);
+  const values: Addresses = { ...numbersOf(options, layers), ...own, ...work };
+  const words = arena.wordsAt(rangeAddress, RANGE_FIELDS.length);
+  RANGE_FIELDS.forEach((field, i) => {
+    words[i] = must(values[field], `the range's ${field} is known`);
+  });
+  const rmsEps = RANGE_FIELDS.indexOf('rmsEps');
+  arena.floatsAt(rangeAddress, RANGE_FIELDS.length)[rmsEps] = shape.rmsEps;
+  const { passRowsMax, headRowsMax } = CPU_LIMITS;
+  return {
+    ...own,
+    rangeAddress,
+    stream: work.stream,
+    logits: work.logits,
+    logitsStride: roundUp(shape.vocab, 4),
+    ids: arena.allocate(4 * passRowsMax),
+    segments: arena.allocate(4 * SEGMENT_WORDS * passRowsMax),
+    pageTables: arena.allocate(4 * options.pagesMax),
+    headRows: arena.allocate(4 * headRowsMax),
+  };
+}
+
+function numbersOf({ shape, numerics }: LayoutOptions, layers: number): Addresses {
+  const { hidden, heads, kvHeads, headDim, mlp, contextMax } = shape;
+  return {
+    ...{ layers, hidden, heads, kvHeads, headDim, mlp },
+    int16: numerics === 'int16' ? 1 : 0,
+    rmsEps: 0, // a float: written apart
+    pagePositions: CPU_LIMITS.pagePositions,
+    scoreStride: roundUp(contextMax, 8),
+  };
+}
+
+/** Buffers that a pass writes; products fill rows up to the next multiple of four. */
+function workSpace(arena: Arena, { shape, range }: LayoutOptions) {
+  const { hidden, heads, kvHeads, headDim, mlp, contextMax, vocab } = shape;
+  const rows = CPU_LIMITS.passRowsMax;
+  const cols = Math.max(hidden, heads * headDim, mlp);
+  const floats = (count: number) => arena.allocate(4 * count);
+  const scoreRows = 4;
+  return {
+    frequencies: floats(headDim / 2),
+    cos: floats((rows * headDim) / 2),
+    sin: floats((rows * headDim) / 2),
+    stream: floats(rows * hidden),
+    input: floats(rows * cols),
+    input16: arena.allocate(2 * rows * cols),
+    scales: floats(rows * Math.ceil(cols / 32)),
+    sums: floats(rows * Math.ceil(cols / 32)),
+    q: floats(rows * heads * headDim),
+    k: floats(rows * kvHeads * headDim),
+    v: floats(rows * kvHeads * headDim),
+    gate: floats(rows * mlp),
+    up: floats(rows * mlp),
+    delta: floats(rows * hidden),
+    scores: floats(scoreRows * roundUp(contextMax, 8)),
+    unpacked: floats(32 * 8),
+    logits: hasHead(shape, range) ? floats(CPU_LIMITS.headRowsMax * roundUp(vocab, 4)) : 0,
+  };
+}

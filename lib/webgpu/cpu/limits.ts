@@ -1,0 +1,25 @@
+import { invariant } from '#lib/kernel/assert.ts';
+import { GIB, MIB } from '#lib/kernel/units.ts';
+
+export const CPU_LIMITS = {
+  /** Positions of a KV page: small enough that a short session wastes little, a multiple of 8. */
+  pagePositions: 32,
+  /** Rows of one step; a step is cut into passes, so this bounds only time and result bytes. */
+  stepRowsMax: 4096,
+  /** Rows computed together: past this, more rows win nothing, and work space grows with it. */
+  passRowsMax: 128,
+  /** Rows whose logits are computed together: 16 × vocabulary × 4 bytes of work space. */
+  headRowsMax: 16,
+  /** Stored bytes that lie in memory beside the packed ones while a tensor is taken in. */
+  stagingBytesMax: 1 * MIB,
+  /** A WASM memory addresses 2³² bytes; the last page stays free, so that no end wraps to 0. */
+  memoryBytesMax: 4 * GIB - 65_536,
+  /** Work space and score rows grow with these: past them a shape is refused. */
+  contextMax: 1 << 20,
+  headDimMax: 512,
+} as const;
+
+invariant(CPU_LIMITS.pagePositions % 8 === 0, 'scores are computed for eight positions at a time');
+invariant(CPU_LIMITS.passRowsMax % 4 === 0, 'rows are padded to a multiple of four');
+invariant(CPU_LIMITS.headRowsMax % 4 === 0, 'rows are padded to a multiple of four');
+invariant(CPU_LIMITS.headRowsMax <= CPU_LIMITS.passRowsMax, 'the head uses the pass’s work space');

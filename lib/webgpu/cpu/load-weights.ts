@@ -1,0 +1,164 @@
+import { FaultError } from '#lib/kernel/errors.ts';
+import {
+  BLOCK,
+  LAYER_TENSORS,
+  TENSOR_TYPES,
+  partsOfRange,
+  type ModelShape,
+  type PartKey,
+  type StoredTensor,
+  type TensorName,
+} from '../model.ts';
+import type { StageOptions } from '../stage.ts';
+import type { Arena } from './arena.ts';
+import type { Kernels } from './kernels.ts';
+import { TENSOR_WORDS, roundUp, type Layout } from './layout.ts';
+import { CPU_LIMITS } from './limits.ts';
+
+interface Target {
+  readonly kernels: Kernels;
+  readonly arena: Arena;
+  readonly layout: Layout;
+}
+
+/** Bytes of a packed block of four rows, as `packedBlockBytes` in `kernels/range.ts`. */
+const PACKED_BLOCK_BYTES = { F32: 16, F16: 8, Q8_0: 144, Q4_0: 80, Q4_1: 96 } as const;
+
+/**
+ * Takes the parts of a range in, one after the other, and packs each tensor for the kernels.
+ * @throws FaultError `package/malformed` where a tensor is missing or has a wrong shape;
+ *   `engine/out-of-memory`; and what the source throws.
+ */
+export async function loadWeights(target: Target, options: StageOptions): Promise<void> {
+  const staging = target.arena.allocate(CPU_LIMITS.stagingBytesMax);
+  let storedBytes = 0;
+  for (const key of partsOfRange(options.shape, options.range)) {
+    const part = await options.weights.part(key);
+    for (const name of tensorsOf(key)) {
+      const tensor = part.get(name);
+      if (!tensor) throw new FaultError('package/malformed', `part ${key} has no tensor ${name}`);
+      checkTensor(`${key}: ${name}`, tensor, expectedSize(options.shape, name));
+      const data = isVector(name)
+        ? placeVector(target.arena, tensor)
+        : packMatrix(target, tensor, staging);
+      describe(target, structsOf(target.layout, options, key, name), tensor, data);
+      storedBytes += tensor.bytes.length;
+    }
+    options.onProgress?.(storedBytes);
+  }
+}
+
+const tensorsOf = (key: PartKey): readonly TensorName[] =>
+  key.startsWith('layer/') ? LAYER_TENSORS : [key as TensorName];
+
+const isVector = (name: TensorName): boolean => name.endsWith('-norm');
+
+function expectedSize(shape: ModelShape, name: TensorName): { rows: number; cols: number } {
+  const { hidden, mlp, vocab } = shape;
+  const queries = shape.heads * shape.headDim;
+  const keys = shape.kvHeads * shape.headDim;
+  switch (name) {
+    case 'attn-norm':
+    case 'mlp-norm':
+    case 'final-norm':
+      return { rows: 1, cols: hidden };
+    case 'attn-q':
+      return { rows: queries, cols: hidden };
+    case 'attn-k':
+    case 'attn-v':
+      return { rows: keys, cols: hidden };
+    case 'attn-o':
+      return { rows: hidden, cols: queries };
+    case 'mlp-gate':
+    case 'mlp-up':
+      return { rows: mlp, cols: hidden };
+    case 'mlp-down':
+      return { rows: hidden, cols: mlp };
+    case 'embedding':
+    case 'head':
+      return { rows: vocab, cols: hidden };
+  }
+}
+
+function checkTensor(
+  what: string,
+  tensor: StoredTensor,
+  expected: { rows: number; cols: number },
+): void {
+  const { type, rows, cols, bytes } = tensor;
+  const block = BLOCK[type];
+  const fits =
+    rows === expected.rows &&
+    cols === expected.cols &&
+    cols % block.values === 0 &&
+    bytes.length === (rows * cols * block.bytes) / block.values;
+  if (fits) return;
+  throw new FaultError(
+    'package/malformed',
+    `${what}: ${rows} × ${cols} ${type} in ${bytes.length} bytes, ` +
+      `where the shape asks for ${expected.rows} × ${expected.cols}`,
+  );
+}
+
+/** The struct(s) of a tensor: a tied embedding is the head, too, from one copy. */
+function structsOf(layout: Layout, options: StageOptions, key: PartKey, name: TensorName) {
+  if (key === 'final-norm') return [layout.finalNorm];
+  if (key === 'head') return [layout.head];
+  if (key === 'embedding') {
+    const asHead = options.shape.tiedEmbeddings ? layout.head : 0;
+    return [layout.embedding, asHead].filter((address) => address !== 0);
+  }
+  const layer = Number(key.slice('layer/'.length)) - options.range.first;
+  const slot = LAYER_TENSORS.findIndex((tensor) => tensor === name);
+  return [layout.tensors + 4 * TENSOR_WORDS * (layer * LAYER_TENSORS.length + slot)];
+}
+
+function describe(
+  { arena }: Target,
+  structs: readonly number[],
+  { type, rows, cols }: StoredTensor,
+  data: number,
+): void {
+  for (const address of structs) {
+    arena.wordsAt(address, TENSOR_WORDS).set([TENSOR_TYPES.indexOf(type), rows, cols, data]);
+  }
+}
+
+/** Norm weights: fp32 as they are, fp16 widened. */
+function placeVector(arena: Arena, tensor: StoredTensor): number {
+  const { type, cols, bytes } = tensor;
+  const address = arena.allocate(4 * cols);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const floats = arena.floatsAt(address, cols);
+  for (let i = 0; i < cols; i += 1) {
+    if (type === 'F32') floats[i] = view.getFloat32(4 * i, true);
+    else if (type === 'F16') floats[i] = halfToFloat(view.getUint16(2 * i, true));
+    else throw new FaultError('package/unsupported', `norm weights of type ${type}`);
+  }
+  return address;
+}
+
+function halfToFloat(half: number): number {
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  const size = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
+  return half & 0x8000 ? -size : size;
+}
+
+/** Through the staging buffer, a few rows at a time: stored bytes never lie in memory twice. */
+function packMatrix({ kernels, arena }: Target, tensor: StoredTensor, staging: number): number {
+  const { type, rows, cols, bytes } = tensor;
+  const rowBytes = bytes.length / rows;
+  const groupBytes = (cols / BLOCK[type].values) * PACKED_BLOCK_BYTES[type];
+  const batch = Math.floor(CPU_LIMITS.stagingBytesMax / rowBytes / 4) * 4;
+  if (batch === 0) throw new FaultError('engine/unsupported', `rows of ${rowBytes} bytes`);
+  const data = arena.allocate((roundUp(rows, 4) / 4) * groupBytes);
+  const typeNumber = TENSOR_TYPES.indexOf(type);
+  for (let row = 0; row < rows; row += batch) {
+    const count = Math.min(batch, rows - row);
+    const stored = bytes.subarray(row * rowBytes, (row + count) * rowBytes);
+    arena.bytesAt(staging, stored.length).set(stored);
+    kernels.pack(typeNumber, staging, data + (row / 4) * groupBytes, count, cols);
+  }
+  return data;
+}
