@@ -37,6 +37,7 @@ export const FAULT_CODES = [
   'request/too-large',
   'request/model-not-found',
   'request/not-found',
+  'request/method-not-allowed',
   'server/port-in-use',
   'server/config',
 ] as const;

@@ -1,0 +1,18 @@
+import type { Dialect } from '../dialects/dialect.ts';
+import type { ServedModel } from '../models/directory.ts';
+
+/** What is fixed when an answer is admitted: the same for every reader of it. */
+export interface AnswerFacts {
+  /** Dialect's prefix and 32 random hex digits: whoever knows it may read and stop the answer. */
+  readonly id: string;
+  readonly dialect: Dialect;
+  readonly model: ServedModel;
+  /** Unix time, seconds. */
+  readonly created: number;
+  readonly promptIds: readonly number[];
+  readonly seed: number;
+  readonly returnTokenIds: boolean;
+  readonly includeUsage: boolean;
+  /** How long the answer outlives its last reader; 0: not at all. */
+  readonly resumableMs: number;
+}

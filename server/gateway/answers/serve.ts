@@ -1,0 +1,96 @@
+import { must } from '#lib/kernel/assert.ts';
+import { randomHex, type Exchange } from '../http/exchange.ts';
+import { badParam } from '../errors.ts';
+import type { GatewayParts } from '../gateway-parts.ts';
+import { quotaHeaders } from '../admission.ts';
+import type { Dialect } from '../dialects/dialect.ts';
+import type { ModelText, ServedModel } from '../models/directory.ts';
+import { samplingOf, stopsOf, type CompletionBody } from '../request/completion.ts';
+import { plainAnswer } from './plain.ts';
+import { startAnswer } from './start.ts';
+import { streamAnswer } from './stream.ts';
+
+/** A request that a door has understood. */
+export interface Completion {
+  readonly dialect: Dialect;
+  readonly model: ServedModel;
+  readonly text: ModelText;
+  readonly body: CompletionBody;
+  /** `max_tokens`, under whichever name the door knows it. */
+  readonly maxTokens: number | null;
+  readonly promptIds: readonly number[];
+}
+
+/** Starts the answer to a completion and serves it, streamed or plain. @throws FaultError */
+export function serveCompletion(
+  parts: GatewayParts,
+  exchange: Exchange,
+  completion: Completion,
+): void {
+  // Whoever hung up while the prompt was read gets no session (S10).
+  if (exchange.res.destroyed) return;
+  const { body, dialect, model, promptIds } = completion;
+  const sampling = samplingOf(body, randomSeed());
+  const acceptedIds = body.declai?.resume?.accepted_ids ?? [];
+  if ([...promptIds, ...acceptedIds].some((id) => id >= model.vocab)) {
+    const param = body.declai?.resume ? 'declai.resume' : dialect.promptParam;
+    throw badParam(param, `Token ids of ${model.id} are below ${model.vocab}.`);
+  }
+  const facts = {
+    id: `${dialect.idPrefix}${randomHex(16)}`,
+    dialect,
+    model,
+    created: Math.floor(Date.now() / 1000),
+    promptIds,
+    seed: sampling.seed,
+    returnTokenIds: body.return_token_ids === true,
+    includeUsage: body.stream_options?.include_usage === true,
+    resumableMs: (body.declai?.resumable_s ?? 0) * 1000,
+  };
+  startAnswer(parts, {
+    facts,
+    text: completion.text,
+    sampling,
+    stops: stopsOf(body),
+    ignoreEos: body.ignore_eos === true,
+    maxTokens: completion.maxTokens,
+    acceptedIds,
+  });
+  serveAnswer(parts, exchange, {
+    id: facts.id,
+    from: acceptedIds.length,
+    streamed: body.stream === true,
+  });
+}
+
+/** Serves an answer of the store to one more reader. @throws FaultError `session/queue-full`. */
+export function serveAnswer(
+  parts: GatewayParts,
+  exchange: Exchange,
+  options: { readonly id: string; readonly from: number; readonly streamed: boolean },
+): void {
+  const { config, store } = parts;
+  const source = must(store.find(options.id), 'the door found the answer');
+  exchange.res.once('close', store.attach(options.id));
+  const headers = () => ({
+    ...completionHeaders(parts, exchange),
+    'x-declai-answer': source.facts.id,
+  });
+  if (options.streamed) {
+    streamAnswer(exchange, source, { from: options.from, config, headers: headers() });
+  } else {
+    plainAnswer(exchange, source, { config, headers });
+  }
+}
+
+/** What OpenAI's responses carry beside the body; on refusals too. */
+export const completionHeaders = (
+  { answers, clock, store }: GatewayParts,
+  { startedAt }: Exchange,
+): Record<string, string> => ({
+  ...quotaHeaders(store.quota(answers.load())),
+  'openai-processing-ms': String(Math.round(clock.now() - startedAt)),
+});
+
+/** Below 2⁵³, as SamplingParams wants it. */
+const randomSeed = (): number => parseInt(randomHex(7).slice(1), 16);

@@ -1,0 +1,150 @@
+import { invariant } from '#lib/kernel/assert.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
+import type { Clock } from '#lib/kernel/ports.ts';
+import type { InstantMs } from '#lib/kernel/units.ts';
+import {
+  admit,
+  emptyAdmission,
+  quotaOf,
+  release,
+  retryAfterSeconds,
+  type AdmissionState,
+  type ClusterLoad,
+  type Quota,
+} from '../admission.ts';
+import type { GatewayConfig } from '../limits.ts';
+import type { AnswerSource } from './chunks.ts';
+
+interface Entry extends AnswerSource {
+  readonly openedAt: InstantMs;
+  /** Prompt and possible answer, as admission counts them. */
+  readonly tokens: number;
+  readers: number;
+  expiry: NodeJS.Timeout | null;
+}
+
+/**
+ * Answers by id, from admission until nobody can ask for them any more.
+ * An answer without a reader is cancelled and forgotten: at once, or `resumableMs` after its last
+ * reader left. Finished ones without a reader are bounded by number and by tokens.
+ */
+export class AnswerStore {
+  readonly #config: GatewayConfig;
+  readonly #clock: Clock;
+  /** In order of admission: the first finished one without a reader is the oldest. */
+  readonly #entries = new Map<string, Entry>();
+  #admission: AdmissionState;
+
+  constructor(config: GatewayConfig, clock: Clock) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#admission = emptyAdmission(config);
+  }
+
+  quota = (load: ClusterLoad): Quota => quotaOf(this.#admission, load, this.#config);
+
+  retryAfter = (load: ClusterLoad): number =>
+    retryAfterSeconds(this.#admission, load, this.#config);
+
+  find = (id: string): AnswerSource | null => this.#entries.get(id) ?? null;
+
+  /**
+   * Admits an answer; `start` begins its session and may throw, which takes the admission back.
+   * @throws FaultError `session/queue-full`, and what `start` throws.
+   */
+  open(source: AnswerSource, tokens: number, start: () => void): void {
+    const admitted = admit(this.#admission, tokens, this.#config);
+    if (!admitted) throw new FaultError('session/queue-full', 'the gateway has no room');
+    this.#admission = admitted;
+    const entry: Entry = {
+      ...source,
+      tokens,
+      openedAt: this.#clock.now(),
+      readers: 0,
+      expiry: null,
+    };
+    try {
+      start();
+    } catch (error) {
+      this.#admission = release(this.#admission, tokens, null);
+      throw error;
+    }
+    this.#entries.set(entry.facts.id, entry);
+    this.#whenEnded(entry);
+    this.#makeRoom();
+  }
+
+  /** A reader comes; the returned function says that it has gone (once). */
+  attach(id: string): () => void {
+    const entry = this.#entries.get(id);
+    invariant(entry, 'a reader attaches to an answer that was found');
+    if (entry.readers >= this.#config.readersPerAnswerMax) {
+      throw new FaultError('session/queue-full', 'too many readers of one answer', {
+        details: { retryAfterSeconds: 1 },
+      });
+    }
+    entry.readers += 1;
+    if (entry.expiry) clearTimeout(entry.expiry);
+    entry.expiry = null;
+    let attached = true;
+    return () => {
+      if (!attached) return;
+      attached = false;
+      entry.readers -= 1;
+      if (entry.readers === 0) this.#unattended(entry);
+    };
+  }
+
+  /** Stops and forgets an answer. */
+  drop(id: string): void {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    if (entry.expiry) clearTimeout(entry.expiry);
+    this.#entries.delete(id);
+    entry.record.cancel();
+  }
+
+  close(): void {
+    for (const id of [...this.#entries.keys()]) this.drop(id);
+  }
+
+  #whenEnded(entry: Entry): void {
+    const settle = () => {
+      if (!entry.record.ending) return;
+      unwatch();
+      const elapsedMs = this.#clock.now() - entry.openedAt;
+      this.#admission = release(this.#admission, entry.tokens, elapsedMs);
+    };
+    const unwatch = entry.record.watch(settle);
+    settle();
+  }
+
+  #unattended(entry: Entry): void {
+    const { id, resumableMs } = entry.facts;
+    if (this.#entries.get(id) !== entry) return;
+    if (resumableMs === 0) {
+      this.drop(id);
+      return;
+    }
+    entry.expiry = setTimeout(() => this.drop(id), resumableMs);
+    entry.expiry.unref();
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    const kept = [...this.#entries.values()].filter(
+      ({ record, readers, expiry }) => record.ending && readers === 0 && expiry,
+    );
+    let tokens = kept.reduce((sum, entry) => sum + sizeOf(entry), 0);
+    let count = kept.length;
+    for (const entry of kept) {
+      if (count <= this.#config.answersKeptMax && tokens <= this.#config.tokensKeptMax) return;
+      this.drop(entry.facts.id);
+      tokens -= sizeOf(entry);
+      count -= 1;
+    }
+  }
+}
+
+const sizeOf = ({ facts, record }: AnswerSource): number =>
+  facts.promptIds.length + record.pieces.length;

@@ -1,0 +1,30 @@
+import type { GatewayParts } from '../../gateway-parts.ts';
+import { serveCompletion } from '../../answers/serve.ts';
+import { CHAT } from '../../dialects/dialect.ts';
+import { badParam } from '../../errors.ts';
+import { readJson } from '../../http/body.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { toChatMessages } from '../../request/messages.ts';
+import { parseBody } from '../../request/parse.ts';
+import { refuseUnsupported } from '../../request/unsupported.ts';
+import { findModel } from '../models/find.ts';
+import { chatSchema } from './schema.ts';
+
+/** `POST /v1/chat/completions` */
+export async function postChat(parts: GatewayParts, exchange: Exchange): Promise<void> {
+  const json = await readJson(exchange.req, parts.config);
+  const body = parseBody(chatSchema, json);
+  refuseUnsupported(json as object, 'chat');
+  const model = findModel(parts, body.model);
+  const resumed = body.declai?.resume?.prompt_ids;
+  if (!resumed && !body.messages) throw badParam('messages', 'There are no messages.');
+  const text = await parts.models.text(model);
+  serveCompletion(parts, exchange, {
+    dialect: CHAT,
+    model,
+    text,
+    body,
+    maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
+    promptIds: resumed ?? text.chat(toChatMessages(body.messages ?? [])),
+  });
+}

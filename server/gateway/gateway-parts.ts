@@ -1,0 +1,14 @@
+import type { Clock } from '#lib/kernel/ports.ts';
+import type { Answers } from '#server/orchestrator/answers.ts';
+import type { AnswerStore } from './answers/store.ts';
+import type { GatewayConfig } from './limits.ts';
+import type { ModelDirectory } from './models/directory.ts';
+
+/** What every door has at hand. */
+export interface GatewayParts {
+  readonly answers: Answers;
+  readonly models: ModelDirectory;
+  readonly store: AnswerStore;
+  readonly clock: Clock;
+  readonly config: GatewayConfig;
+}

@@ -1,0 +1,63 @@
+import { MIB } from '#lib/kernel/units.ts';
+import { invariant } from '#lib/kernel/assert.ts';
+
+/** Bounds of the doors; `createGateway` takes other values for tests and small machines. */
+export const GATEWAY = {
+  /** A prompt of 8 192 tokens is about 40 KB of text; ids as JSON about 60 KB. */
+  bodyBytesMax: MIB,
+  /** A refused body is read on for so long, so that its sender reads the refusal, not a reset. */
+  refusedBodyBytesMax: 64 * MIB,
+  messagesMax: 2048,
+  partsMax: 256,
+  stopsMax: 4,
+  stopCharsMax: 1024,
+
+  /** Answers that run or wait here, whatever the cluster's own queue would still take. */
+  answersOpenMax: 1024,
+  /** Prompt and possible answer of all open requests together: about 64 bytes each in memory. */
+  tokensOpenMax: 8 * MIB,
+  /** Longest answer, whatever is left of the context. */
+  answerTokensMax: 65_536,
+  /** Finished answers without a reader, kept for a page that reloads. */
+  answersKeptMax: 256,
+  tokensKeptMax: MIB,
+  resumableSecondsMax: 60,
+  readersPerAnswerMax: 8,
+  /** Route changes an answer remembers; one that moved more often is about to be lost. */
+  routesKeptMax: 64,
+
+  /** Comments of SSE: not before 5 s of silence, at least every 10 s (peers.md 4.8, 3.13). */
+  keepAliveMs: 8_000,
+  /** Node's fetch gives up on silence before headers after 300 s: a plain answer commits before. */
+  plainCommitMs: 60_000,
+  /** A reader whose socket takes nothing for so long is cut. */
+  readerStallMs: 30_000,
+  /** First guess of an answer's time, until answers have been measured. */
+  answerMsGuess: 5_000,
+  /** Clients obey `retry-after` below 60 s and ignore it above (peers.md 4.9). */
+  retryAfterSecondsMax: 59,
+  noCoverRetrySeconds: 30,
+} as const;
+
+/** Times of the http server that carries the gateway: what keeps a slow sender from a socket. */
+export const HTTP_SERVER = {
+  /** All headers within this. */
+  headersTimeout: 10_000,
+  /** Headers and body within this; an answer may stream for as long as it likes. */
+  requestTimeout: 30_000,
+  /** How often the two above are looked at. */
+  connectionsCheckingInterval: 2_000,
+  keepAliveTimeout: 5_000,
+  maxHeaderSize: 16_384,
+} as const;
+
+export type GatewayConfig = { readonly [K in keyof typeof GATEWAY]: number };
+
+/** @throws InvariantError where bounds contradict each other. */
+export function gatewayConfig(overrides: Partial<GatewayConfig> = {}): GatewayConfig {
+  const config = { ...GATEWAY, ...overrides };
+  invariant(config.retryAfterSecondsMax < 60, 'a retry-after of 60 s or more is ignored');
+  invariant(config.noCoverRetrySeconds <= config.retryAfterSecondsMax, 'no-cover retries in time');
+  invariant(config.bodyBytesMax <= config.refusedBodyBytesMax, 'a refused body is larger');
+  return config;
+}

@@ -1,0 +1,37 @@
+import type { ManifestHash, ModelId } from '#lib/kernel/ids.ts';
+import type { TokenStream } from '#lib/shard/package/tokenizer.ts';
+
+/** A model as the doors see it; `directoryOf` makes it from the registry. */
+export interface ServedModel {
+  readonly id: ModelId;
+  readonly hash: ManifestHash;
+  readonly name: string;
+  readonly licence: string;
+  readonly layers: number;
+  readonly vocab: number;
+  /** Most positions of a session, prompt and answer together. */
+  readonly contextMax: number;
+  readonly eosIds: readonly number[];
+}
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+/** A model's way from text to ids and back. */
+export interface ModelText {
+  /** Ids of a conversation, the assistant's turn opened. @throws FaultError `request/…`. */
+  chat(messages: readonly ChatMessage[]): number[];
+  /** Ids of raw text, with the begin token where the model wants one. */
+  encode(text: string): number[];
+  /** Text of an answer as it comes; special tokens are left out. */
+  stream(): TokenStream;
+}
+
+export interface ModelDirectory {
+  list(): readonly ServedModel[];
+  find(id: string): ServedModel | null;
+  /** Loaded at the first call, then kept. @throws FaultError `package/…`. */
+  text(model: ServedModel): Promise<ModelText>;
+}

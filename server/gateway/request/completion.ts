@@ -1,0 +1,80 @@
+import * as z from 'zod/mini';
+import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
+import { PACKAGE } from '#lib/shard/package/limits.ts';
+import { GATEWAY } from '../limits.ts';
+
+/** What both completion doors take. Null means "not given", as clients write it. */
+
+const count = z.number().check(z.int(), z.gte(1), z.lte(Number.MAX_SAFE_INTEGER));
+const stopText = z.string().check(z.minLength(1), z.maxLength(GATEWAY.stopCharsMax));
+export const tokenIdsSchema = z
+  .array(z.number().check(z.int(), z.gte(0), z.lt(PACKAGE.vocabMax)))
+  .check(z.maxLength(PACKAGE.contextMax));
+const seed = z
+  .number()
+  .check(z.int(), z.gte(-Number.MAX_SAFE_INTEGER), z.lte(Number.MAX_SAFE_INTEGER));
+
+const declaiSchema = z.object({
+  resumable_s: z.nullish(z.number().check(z.gte(0), z.lte(GATEWAY.resumableSecondsMax))),
+  /** An answer of a gateway that died goes on from here (S13). */
+  resume: z.nullish(
+    z.object({
+      prompt_ids: tokenIdsSchema.check(z.minLength(1)),
+      accepted_ids: tokenIdsSchema,
+      seed,
+    }),
+  ),
+});
+
+/** The schema's members: each door adds its prompt. */
+export const completionFields = {
+  model: z.string({ error: 'you must name a model' }).check(z.minLength(1), z.maxLength(256)),
+  max_tokens: z.nullish(count),
+  temperature: z.nullish(z.number().check(z.gte(0), z.lte(2))),
+  top_p: z.nullish(z.number().check(z.gte(0), z.lte(1))),
+  /** 0 and vLLM's −1 keep all. */
+  top_k: z.nullish(z.number().check(z.int(), z.gte(-1), z.lte(PACKAGE.vocabMax))),
+  seed: z.nullish(seed),
+  stop: z.nullish(
+    z.union(
+      [
+        z.string().check(z.maxLength(GATEWAY.stopCharsMax)),
+        z.array(stopText).check(z.maxLength(GATEWAY.stopsMax)),
+      ],
+      {
+        error: `stop must be a string or at most ${GATEWAY.stopsMax} non-empty strings`,
+      },
+    ),
+  ),
+  stream: z.nullish(z.boolean()),
+  stream_options: z.nullish(z.object({ include_usage: z.nullish(z.boolean()) })),
+  ignore_eos: z.nullish(z.boolean()),
+  return_token_ids: z.nullish(z.boolean()),
+  declai: z.nullish(declaiSchema),
+} as const;
+
+export type CompletionBody = z.infer<z.ZodMiniObject<typeof completionFields>>;
+export type Resume = NonNullable<NonNullable<CompletionBody['declai']>['resume']>;
+
+/** Stop strings as a list; an empty string stops nothing. */
+export function stopsOf({ stop }: CompletionBody): readonly string[] {
+  const list = typeof stop === 'string' ? [stop] : (stop ?? []);
+  return list.filter((text) => text !== '');
+}
+
+/** Defaults are OpenAI's: temperature 1, top_p 1. `randomSeed` where the request has none. */
+export function samplingOf(body: CompletionBody, randomSeed: number): SamplingParams {
+  const topP = body.top_p ?? 1;
+  const given = body.declai?.resume?.seed ?? body.seed;
+  return {
+    temperature: body.temperature ?? 1,
+    // The smallest set that reaches 0 is the likeliest id alone; the sampler wants topP > 0.
+    topK: topP === 0 ? 1 : Math.max(0, body.top_k ?? 0),
+    topP: topP === 0 ? 1 : topP,
+    seed: given === null || given === undefined ? randomSeed : unsignedSeed(given),
+    choice: 0,
+  };
+}
+
+/** OpenAI's seeds are signed, the sampler's are not: negative ones count from the top. */
+const unsignedSeed = (given: number): number => (given < 0 ? given + 2 ** 53 : given);

@@ -1,0 +1,43 @@
+import { FaultError } from '#lib/kernel/errors.ts';
+import type { ManifestHash, ModelId } from '#lib/kernel/ids.ts';
+import type { ModelDirectory, ModelText, ServedModel } from '#server/gateway/models/directory.ts';
+
+/** A model whose tokens are bytes: every character beyond ASCII crosses token borders. */
+export const BYTE_EOS = 256;
+export const BYTE_MODEL: ServedModel = {
+  id: 'bytes' as ModelId,
+  hash: 'b'.repeat(64) as ManifestHash,
+  name: 'Bytes',
+  licence: 'none',
+  layers: 30,
+  vocab: 257,
+  contextMax: 400,
+  eosIds: [BYTE_EOS],
+};
+
+export const bytesOf = (text: string): number[] => [...new TextEncoder().encode(text)];
+
+const byteText: ModelText = {
+  chat: (messages) => {
+    if (messages[0]?.role === 'assistant') {
+      throw new FaultError('request/invalid', 'the chat template refuses: roles', {
+        details: { param: 'messages' },
+      });
+    }
+    return bytesOf(messages.map(({ role, content }) => `${role}: ${content}\n`).join(''));
+  },
+  encode: bytesOf,
+  stream() {
+    const decoder = new TextDecoder();
+    return {
+      push: (id) => (id < 256 ? decoder.decode(Uint8Array.of(id), { stream: true }) : '<special>'),
+      flush: () => decoder.decode(),
+    };
+  },
+};
+
+export const byteModels: ModelDirectory = {
+  list: () => [BYTE_MODEL],
+  find: (id) => (id === BYTE_MODEL.id ? BYTE_MODEL : null),
+  text: () => Promise.resolve(byteText),
+};
