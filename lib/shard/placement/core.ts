@@ -1,0 +1,22 @@
+/** Placement's public face: pure, runs anywhere. */
+export {
+  placementModel,
+  kvBytesPerPosition,
+  memoryNeeded,
+  scaleSpeed,
+  storedBytes,
+  stepMs,
+  type NodeSpeed,
+  type PlacementModel,
+} from './costs.ts';
+export { gapsOf, rangeKey, sameRange, containsRange, layerCount } from './ranges.ts';
+export {
+  planCluster,
+  type ClusterPlan,
+  type PlanNode,
+  type PlannedNode,
+  type PlanRequest,
+} from './plan.ts';
+export { gainOf, noReplan, stepReplan, type ReplanState } from './replan.ts';
+export { planRoute, replaceRoute, type NodePair } from './route.ts';
+export { pairKey, type LinkFact, type RouteCluster, type RouteNode } from './route-cluster.ts';
