@@ -39,7 +39,10 @@ function checkSegment({ shape, range, kv }: Context, segment: Segment): void {
   invariant(Number.isInteger(rows) && rows >= 1, 'a segment has rows');
   invariant(firstPosition === kv.length(segment.kv), 'a segment goes on where its KV ends');
   const head = hasHead(shape, range);
-  invariant(want.kind === 'none' || head === (want.kind !== 'hidden'), 'a wish this range can meet');
+  invariant(
+    want.kind === 'none' || head === (want.kind !== 'hidden'),
+    'a wish this range can meet',
+  );
   if (firstPosition + rows > shape.contextMax) {
     const details = { contextMax: shape.contextMax };
     throw new FaultError('session/context-length', 'past the model’s context', { details });

@@ -1,13 +1,6 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { LayerRange, ModelShape, Numerics } from '../model.ts';
-import type {
-  KvId,
-  Segment,
-  SegmentResult,
-  Stage,
-  StageFactory,
-  StageOptions,
-} from '../stage.ts';
+import type { KvId, Segment, SegmentResult, Stage, StageFactory, StageOptions } from '../stage.ts';
 import { Arena } from './arena.ts';
 import { checkShape } from './check-shape.ts';
 import { checkStep } from './check-step.ts';

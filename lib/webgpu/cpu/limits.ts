@@ -22,4 +22,4 @@ export const CPU_LIMITS = {
 invariant(CPU_LIMITS.pagePositions % 8 === 0, 'scores are computed for eight positions at a time');
 invariant(CPU_LIMITS.passRowsMax % 4 === 0, 'rows are padded to a multiple of four');
 invariant(CPU_LIMITS.headRowsMax % 4 === 0, 'rows are padded to a multiple of four');
-invariant(CPU_LIMITS.headRowsMax <= CPU_LIMITS.passRowsMax, 'the head uses the pass’s work space');
+invariant(CPU_LIMITS.passRowsMax - CPU_LIMITS.headRowsMax >= 0, 'the head uses a pass’s space');

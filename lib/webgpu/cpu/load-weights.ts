@@ -4,12 +4,12 @@ import {
   LAYER_TENSORS,
   TENSOR_TYPES,
   partsOfRange,
-  type ModelShape,
   type PartKey,
   type StoredTensor,
   type TensorName,
 } from '../model.ts';
 import type { StageOptions } from '../stage.ts';
+import { tensorSize } from '../tensor-size.ts';
 import type { Arena } from './arena.ts';
 import type { Kernels } from './kernels.ts';
 import { TENSOR_WORDS, roundUp, type Layout } from './layout.ts';
@@ -37,11 +37,14 @@ export async function loadWeights(target: Target, options: StageOptions): Promis
     for (const name of tensorsOf(key)) {
       const tensor = part.get(name);
       if (!tensor) throw new FaultError('package/malformed', `part ${key} has no tensor ${name}`);
-      checkTensor(`${key}: ${name}`, tensor, expectedSize(options.shape, name));
+      checkTensor(`${key}: ${name}`, tensor, tensorSize(options.shape, name));
       const data = isVector(name)
         ? placeVector(target.arena, tensor)
         : packMatrix(target, tensor, staging);
-      describe(target, structsOf(target.layout, options, key, name), tensor, data);
+      const words = [TENSOR_TYPES.indexOf(tensor.type), tensor.rows, tensor.cols, data];
+      for (const struct of structsOf({ ...options, layout: target.layout }, key, name)) {
+        target.arena.wordsAt(struct, TENSOR_WORDS).set(words);
+      }
       storedBytes += tensor.bytes.length;
     }
     options.onProgress?.(storedBytes);
@@ -52,33 +55,6 @@ const tensorsOf = (key: PartKey): readonly TensorName[] =>
   key.startsWith('layer/') ? LAYER_TENSORS : [key as TensorName];
 
 const isVector = (name: TensorName): boolean => name.endsWith('-norm');
-
-function expectedSize(shape: ModelShape, name: TensorName): { rows: number; cols: number } {
-  const { hidden, mlp, vocab } = shape;
-  const queries = shape.heads * shape.headDim;
-  const keys = shape.kvHeads * shape.headDim;
-  switch (name) {
-    case 'attn-norm':
-    case 'mlp-norm':
-    case 'final-norm':
-      return { rows: 1, cols: hidden };
-    case 'attn-q':
-      return { rows: queries, cols: hidden };
-    case 'attn-k':
-    case 'attn-v':
-      return { rows: keys, cols: hidden };
-    case 'attn-o':
-      return { rows: hidden, cols: queries };
-    case 'mlp-gate':
-    case 'mlp-up':
-      return { rows: mlp, cols: hidden };
-    case 'mlp-down':
-      return { rows: hidden, cols: mlp };
-    case 'embedding':
-    case 'head':
-      return { rows: vocab, cols: hidden };
-  }
-}
 
 function checkTensor(
   what: string,
@@ -101,27 +77,20 @@ function checkTensor(
 }
 
 /** The struct(s) of a tensor: a tied embedding is the head, too, from one copy. */
-function structsOf(layout: Layout, options: StageOptions, key: PartKey, name: TensorName) {
+function structsOf(
+  { layout, shape, range }: StageOptions & { layout: Layout },
+  key: PartKey,
+  name: TensorName,
+): number[] {
   if (key === 'final-norm') return [layout.finalNorm];
   if (key === 'head') return [layout.head];
   if (key === 'embedding') {
-    const asHead = options.shape.tiedEmbeddings ? layout.head : 0;
+    const asHead = shape.tiedEmbeddings ? layout.head : 0;
     return [layout.embedding, asHead].filter((address) => address !== 0);
   }
-  const layer = Number(key.slice('layer/'.length)) - options.range.first;
+  const layer = Number(key.slice('layer/'.length)) - range.first;
   const slot = LAYER_TENSORS.findIndex((tensor) => tensor === name);
   return [layout.tensors + 4 * TENSOR_WORDS * (layer * LAYER_TENSORS.length + slot)];
-}
-
-function describe(
-  { arena }: Target,
-  structs: readonly number[],
-  { type, rows, cols }: StoredTensor,
-  data: number,
-): void {
-  for (const address of structs) {
-    arena.wordsAt(address, TENSOR_WORDS).set([TENSOR_TYPES.indexOf(type), rows, cols, data]);
-  }
 }
 
 /** Norm weights: fp32 as they are, fp16 widened. */

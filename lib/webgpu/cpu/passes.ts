@@ -18,7 +18,7 @@ export function planPasses(segmentRows: readonly number[], rowsMax: number): Pie
   let pass: Piece[] = [];
   let passRow = 0;
   segmentRows.forEach((total, segment) => {
-    for (let offset = 0; offset < total; ) {
+    for (let offset = 0; offset < total;) {
       if (passRow === rowsMax) {
         passes.push(pass);
         pass = [];

@@ -1,7 +1,7 @@
 const LOG2_E = 1.4426950408889634;
 /** ln 2 in two parts; the first has 32 bits, so that n · LN2_HIGH is exact. */
 const LN2_HIGH = 6.93147180369123816e-1;
-const LN2_LOW = 1.90821492927058770e-10;
+const LN2_LOW = 1.9082149292705877e-10;
 /** Below this `expNegative` is 0: a token of e⁻⁶⁰ of the best one's weight is never drawn. */
 export const EXP_FLOOR = -60;
 

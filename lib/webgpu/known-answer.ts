@@ -1,0 +1,130 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { toHex } from '#lib/kernel/bytes.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
+import { cpuStageFactory } from './cpu/core.ts';
+import { SELF_CHECK_DIGESTS } from './known-answer-digests.ts';
+import { hasEmbedding, hasHead, NUMERICS, type ModelShape, type Numerics } from './model.ts';
+import { philox } from './sampling/philox.ts';
+import type { Segment, Stage } from './stage.ts';
+import { syntheticWeights } from './synthetic-weights.ts';
+
+export interface KnownAnswer {
+  /** SHA-256 of the fp32 output bytes, 64 hex digits. */
+  readonly digest: string;
+}
+
+/**
+ * Runs `rows` seeded rows through a stage (M7): all but the last as one prefill, the last as a
+ * decode step on top of it, so that both kernels and the KV cache speak. The answer is of the last
+ * row's hidden state or logits. CPU stages of equal weights give equal digests on every machine.
+ */
+export async function knownAnswer(stage: Stage, seed: number, rows: number): Promise<KnownAnswer> {
+  const kv = stage.openKv();
+  try {
+    const inputs = { stage, kv, seed };
+    if (rows > 1) await stage.step([seededSegment(inputs, 0, rows - 1)]);
+    const [result] = await stage.step([seededSegment(inputs, rows - 1, 1)]);
+    const output = result?.logits ?? result?.hidden ?? new Float32Array();
+    const bytes = new Uint8Array(output.buffer, output.byteOffset, output.byteLength);
+    return { digest: toHex(sha256(bytes)) };
+  } finally {
+    stage.closeKv(kv);
+  }
+}
+
+interface SeededInputs {
+  readonly stage: Stage;
+  readonly kv: number;
+  readonly seed: number;
+}
+
+/** Rows `first` … of the seeded input; the same whatever the cut. */
+function seededSegment({ stage, kv, seed }: SeededInputs, first: number, rows: number): Segment {
+  const { shape, range } = stage;
+  const width = hasEmbedding(range) ? 1 : shape.hidden;
+  const words = Array.from({ length: rows * width }, (_, i) => {
+    return philox([first * width + i, 0, 0, 0], [seed >>> 0, 0x6b6e6f77])[0];
+  });
+  const takesIds = hasEmbedding(range);
+  return {
+    kv,
+    firstPosition: first,
+    rows,
+    ids: takesIds ? Int32Array.from(words, (word) => word % shape.vocab) : null,
+    hidden: takesIds ? null : Float32Array.from(words, (word) => word / 2 ** 31 - 1),
+    want: { kind: hasHead(shape, range) ? 'logits' : 'hidden' },
+  };
+}
+
+/** A model of every stored type in two layers, small enough to check a device in milliseconds. */
+const SELF_CHECK_SHAPE: ModelShape = {
+  kind: 'llama',
+  layers: 2,
+  hidden: 64,
+  heads: 6,
+  kvHeads: 2,
+  headDim: 16,
+  mlp: 96,
+  vocab: 101,
+  contextMax: 128,
+  rmsEps: 1e-5,
+  ropeTheta: 10_000,
+  ropeScaling: {
+    kind: 'llama3',
+    factor: 8,
+    lowFreqFactor: 1,
+    highFreqFactor: 4,
+    originalContext: 32,
+  },
+  tiedEmbeddings: false,
+};
+
+const SELF_CHECK_TYPES = {
+  'attn-q': 'Q4_1',
+  'attn-k': 'Q4_0',
+  'attn-v': 'Q8_0',
+  'attn-o': 'Q4_1',
+  'mlp-gate': 'F16',
+  'mlp-up': 'Q4_1',
+  'mlp-down': 'Q8_0',
+  embedding: 'F32',
+  head: 'Q8_0',
+} as const;
+
+/** Positions past a page's border and past one tile of rows. */
+const SELF_CHECK_ROWS = 38;
+
+/** Digest of the built-in model's answer on this device. */
+export async function selfCheckDigest(
+  module: WebAssembly.Module,
+  numerics: Numerics,
+): Promise<string> {
+  const stage = await cpuStageFactory(module)({
+    shape: SELF_CHECK_SHAPE,
+    range: { first: 0, last: SELF_CHECK_SHAPE.layers - 1 },
+    numerics,
+    kvBytesMax: 2 ** 20,
+    weights: syntheticWeights(SELF_CHECK_SHAPE, (name) =>
+      name in SELF_CHECK_TYPES ? SELF_CHECK_TYPES[name as keyof typeof SELF_CHECK_TYPES] : 'F32',
+    ),
+  });
+  try {
+    return (await knownAnswer(stage, 7, SELF_CHECK_ROWS)).digest;
+  } finally {
+    stage.dispose();
+  }
+}
+
+/**
+ * Compares this device's answer with the stored one, before any weight is loaded.
+ * @throws FaultError `engine/wrong-answer` on a device whose arithmetic differs.
+ */
+export async function selfCheck(module: WebAssembly.Module): Promise<void> {
+  for (const numerics of NUMERICS) {
+    const digest = await selfCheckDigest(module, numerics);
+    if (digest === SELF_CHECK_DIGESTS[numerics]) continue;
+    throw new FaultError('engine/wrong-answer', 'this device computes other bits than ours', {
+      details: { numerics, digest },
+    });
+  }
+}

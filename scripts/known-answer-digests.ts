@@ -1,0 +1,16 @@
+// Writes lib/webgpu/known-answer-digests.ts' constants from this machine's kernels.
+import { readFile, writeFile } from 'node:fs/promises';
+import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import { selfCheckDigest } from '#lib/webgpu/known-answer.ts';
+import { NUMERICS } from '#lib/webgpu/model.ts';
+
+const FILE = new URL('../lib/webgpu/known-answer-digests.ts', import.meta.url);
+
+const module = await loadKernels();
+let text = await readFile(FILE, 'utf8');
+for (const numerics of NUMERICS) {
+  const digest = await selfCheckDigest(module, numerics);
+  text = text.replace(new RegExp(`${numerics}: '[0-9a-f]*'`), `${numerics}: '${digest}'`);
+  process.stdout.write(`${numerics} ${digest}\n`);
+}
+await writeFile(FILE, text);
