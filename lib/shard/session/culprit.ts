@@ -23,12 +23,13 @@ function decoding(route: Route, at: number): Culprit | null {
   const own = route.progress.get(at);
   // Its worker did not get as far as taking the order: a pong without a word of this epoch.
   if (!own) return blameNode(route, at);
+  if (at === 0 && own.taken <= route.resumeAt) return blameNode(route, at);
   const upstream = (at + route.places.length - 1) % route.places.length;
   const sent = route.progress.get(upstream)?.sent ?? 0;
   if (upstream !== at && sent > own.taken) return blameLink(route, upstream, at);
   const last = at === route.places.length - 1;
   // The last place answers rows up to position p with the token at p: one further.
-  const isWaiting = last ? own.taken >= own.sent : own.taken > own.sent;
+  const isWaiting = own.taken > route.resumeAt && own.taken + (last ? 1 : 0) > own.sent;
   return isWaiting ? blameNode(route, at) : null;
 }
 

@@ -17,6 +17,7 @@ export const shardKey = (manifest: ManifestHash, range: LayerRange): string =>
 /** One session's part of a run: appended to that place's KV at `firstPosition`. */
 export interface RunSegment {
   readonly session: SessionId;
+  /** Names the KV within its session and shard, as in `kv`; the same in every epoch. */
   readonly place: Place;
   readonly epoch: Epoch;
   readonly firstPosition: number;
@@ -83,6 +84,7 @@ export type StageOutput =
       readonly type: 'kv';
       readonly shard: string;
       readonly session: SessionId;
+      /** The place at which this KV was opened: it names the KV, also when the route shifts. */
       readonly place: Place;
       readonly op: 'open' | 'truncate' | 'close';
       readonly length: number;
@@ -103,4 +105,6 @@ export interface StageView {
   readonly tokensSampled: number;
   readonly runs: number;
   readonly keptBytes: number;
+  /** Earliest instant at which a `tick` would do something. */
+  readonly deadline: InstantMs;
 }

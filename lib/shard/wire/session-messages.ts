@@ -145,7 +145,10 @@ export const stageMessageSchema = z.discriminatedUnion('type', [
 ]);
 export type StageMessage = z.infer<typeof stageMessageSchema>;
 
-/** What a pong says of one place: counts of frames in this epoch (V1). */
+/**
+ * What a pong says of one place in this epoch (V1): one past the last position whose row it took,
+ * and one past the last position it sent on (the last place: of the token it sent to stage 0).
+ */
 export const progressSchema = z.strictObject({
   session: sessionIdSchema,
   epoch,

@@ -1,0 +1,130 @@
+import { unreachable } from '#lib/kernel/assert.ts';
+import type { NodeId } from '#lib/kernel/ids.ts';
+import type { ChunkAckFrame, Frame, RowsFrame, TokenFrame } from '#lib/shard/wire/frame.ts';
+import { holdFrame } from './held.ts';
+import { cutKv } from './kv.ts';
+import { pump } from './send.ts';
+import { fault, type Seat, type Turn } from './state.ts';
+
+/**
+ * Takes a frame only if the session is open, the epoch current, the link's peer the sender's place
+ * in that route and seq the next (S2, M4). Late ones are dropped and counted, never held against
+ * the peer; early ones wait.
+ */
+export function onFrame(turn: Turn, from: NodeId, frame: Frame): void {
+  const { core } = turn;
+  const fence = core.fences.get(frame.session);
+  if (fence && frame.epoch <= fence.epoch) return dropFrame(turn);
+  const session = core.sessions.get(frame.session);
+  if (!session || frame.epoch > session.prepare.epoch) return holdFrame(turn, from, frame);
+  if (frame.epoch < session.prepare.epoch || session.room !== 'kept') return dropFrame(turn);
+  const seat = session.seats.find((candidate) => candidate.place === frame.place);
+  const sender = session.prepare.route[senderOf(frame, session.prepare.route.length)];
+  if (!seat || sender?.node !== from) return reject(turn, from, 'not its place in the route');
+  switch (frame.type) {
+    case 'rows':
+      return takeRows(turn, seat, frame);
+    case 'token':
+      return takeToken(turn, seat, frame);
+    case 'chunk-ack':
+      return takeAck(turn, seat, frame);
+    default:
+      return unreachable(frame);
+  }
+}
+
+/** The place that may send this frame: −1, which is none, where its kind does not fit its place. */
+function senderOf(frame: Frame, places: number): number {
+  switch (frame.type) {
+    case 'rows':
+      return frame.place - 1;
+    case 'token':
+      return frame.place === 0 ? places - 1 : -1;
+    case 'chunk-ack':
+      return frame.place + 1;
+    default:
+      return unreachable(frame);
+  }
+}
+
+function takeRows(turn: Turn, seat: Seat, frame: RowsFrame): void {
+  const { prepare } = seat.session;
+  const peer = prepare.route[frame.place - 1]?.node;
+  if (!isNext(turn, seat, frame.seq)) return;
+  const end = frame.firstPosition + frame.rows;
+  const isFill = frame.firstPosition < prepare.resumeAt;
+  const fits = isFill
+    ? end <= prepare.resumeAt && frame.rows <= prepare.chunkRows
+    : frame.rows === 1;
+  if (!fits || end > prepare.promptLength + prepare.maxTokens) {
+    return refuse(turn, seat, { peer, why: 'position-gap' });
+  }
+  if (!frame.data.every(Number.isFinite)) return refuse(turn, seat, { peer, why: 'not-finite' });
+  if (!rollBack(turn, seat, frame.firstPosition)) return fault(turn, seat, 'position-gap');
+  const { flow } = seat;
+  flow.inbox.push(frame);
+  flow.inSeq += 1;
+  flow.takenTo = end;
+  seat.session.heardAt = turn.now;
+}
+
+function takeToken(turn: Turn, seat: Seat, frame: TokenFrame): void {
+  if (!isNext(turn, seat, frame.seq)) return;
+  const { position, id } = frame;
+  const isEarly = position <= seat.session.prepare.resumeAt || seat.flow.nextId !== null;
+  if (isEarly || !rollBack(turn, seat, position)) return fault(turn, seat, 'position-gap');
+  seat.flow.nextId = { position, id };
+  seat.flow.inSeq += 1;
+  seat.flow.takenTo = position + 1;
+  seat.session.heardAt = turn.now;
+}
+
+/** Opens the window (S12). Acks are cumulative, so a doubled or overtaken one says nothing new. */
+function takeAck(turn: Turn, seat: Seat, frame: ChunkAckFrame): void {
+  const { flow } = seat;
+  flow.chunksAcked = Math.max(flow.chunksAcked, Math.min(frame.taken, flow.chunksSent));
+  seat.session.heardAt = turn.now;
+  pump(turn, seat);
+}
+
+/** Lower seq: late or doubled. Higher: something was lost, and only the owner may mend it (S2). */
+function isNext(turn: Turn, seat: Seat, seq: number): boolean {
+  if (seq === seat.flow.inSeq) return true;
+  dropFrame(turn);
+  if (seq > seat.flow.inSeq) fault(turn, seat, 'seq-gap');
+  return false;
+}
+
+/**
+ * Makes `first` the next position: a frame below the end cuts KV, kept rows and queue to it (S3).
+ * @returns false where `first` lies past the end: rows are missing in between.
+ */
+function rollBack(turn: Turn, seat: Seat, first: number): boolean {
+  const { inbox } = seat.flow;
+  const last = inbox.at(-1);
+  const end = last ? last.firstPosition + last.rows : seat.kvLength;
+  if (first >= end) return first === end;
+  // A new flow makes the run in flight void; what it appends is cut off.
+  seat.flow = { ...seat.flow, inbox: inbox.filter((frame) => frame.firstPosition < first) };
+  seat.flow.sendFrom = Math.min(seat.flow.sendFrom, first);
+  cutKv(turn, seat, first);
+  return true;
+}
+
+function refuse(
+  turn: Turn,
+  seat: Seat,
+  found: { readonly peer: NodeId | undefined; readonly why: 'position-gap' | 'not-finite' },
+): void {
+  if (found.peer !== undefined) reject(turn, found.peer, found.why);
+  fault(turn, seat, found.why);
+}
+
+function reject(turn: Turn, peer: NodeId, why: string): void {
+  dropFrame(turn);
+  if (peer !== turn.core.self) turn.out.push({ type: 'reject-peer', peer, why });
+}
+
+const dropFrame = (turn: Turn): void => {
+  turn.core.framesDropped += 1;
+};

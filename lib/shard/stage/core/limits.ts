@@ -1,0 +1,13 @@
+import { MIB } from '#lib/kernel/units.ts';
+
+/** Bounds of a node's side of the ring; those of frames and tokens stand in `wire/limits.ts`. */
+export const STAGE = {
+  /** Past this the oldest kept rows go, and a failover computes them again (S11). */
+  keptBytesMax: 256 * MIB,
+  /** Rows kept are given back in blocks: one prefill chunk of the default size each. */
+  keptBlockRows: 64,
+  /** Frames of sessions not open yet, of all peers together: what strangers can make us hold. */
+  heldFramesMax: 64,
+  /** Ended and released sessions remembered; the oldest go first (S10). */
+  fencesMax: 4096,
+} as const;

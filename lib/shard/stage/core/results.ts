@@ -1,0 +1,98 @@
+import { must } from '#lib/kernel/assert.ts';
+import type { RunResult, RunSegment, StageInput } from '../types.ts';
+import { appendRows } from './kept-rows.ts';
+import { voidKv } from './kv.ts';
+import { giveBack, trimKept } from './room.ts';
+import { pump, sendChunkAck } from './send.ts';
+import {
+  emptyFlow,
+  fault,
+  isLast,
+  report,
+  tellOwner,
+  type Running,
+  type Seat,
+  type Turn,
+} from './state.ts';
+
+/** Ends the run in flight: KV orders that waited for it go first. Null where it is not that run. */
+function closeRun(turn: Turn, run: number): Running | null {
+  const { running } = turn.core;
+  if (running?.run !== run) return null;
+  turn.core.running = null;
+  turn.out.push(...running.after);
+  return running;
+}
+
+/** The seat a segment was for; null where a newer epoch, an end or a roll-back made it void (S5). */
+function seatOf(turn: Turn, running: Running, at: number): Seat | null {
+  const segment = must(running.segments[at], 'an answer a segment');
+  const session = turn.core.sessions.get(segment.session);
+  const seat = session?.seats.find((candidate) => candidate.slot === segment.place);
+  return seat && seat.flow === running.flows[at] ? seat : null;
+}
+
+export function onRunDone(turn: Turn, run: number, results: readonly RunResult[]): void {
+  const running = closeRun(turn, run);
+  if (!running) return;
+  for (const [at, segment] of running.segments.entries()) {
+    const seat = seatOf(turn, running, at);
+    if (seat) onRows(turn, seat, { segment, result: must(results[at], 'a result a segment') });
+  }
+  trimKept(turn);
+}
+
+function onRows(turn: Turn, seat: Seat, done: { segment: RunSegment; result: RunResult }): void {
+  const { segment, result } = done;
+  const { flow } = seat;
+  const { resumeAt } = seat.session.prepare;
+  seat.kvLength += segment.rows;
+  if (!isLast(seat)) {
+    appendRows(seat.kept, must(result.hidden, 'rows were wanted'), segment.rows);
+  }
+  if (flow.nextId && flow.nextId.position < seat.kvLength) flow.nextId = null;
+  const isFill = segment.firstPosition < resumeAt;
+  const frame = flow.inbox[0];
+  if (frame && frame.firstPosition + frame.rows <= seat.kvLength) {
+    flow.inbox.shift();
+    flow.framesDone += 1;
+    if (isFill) sendChunkAck(turn, seat);
+  }
+  if (isFill) report(turn, seat);
+  if (result.sampledId !== null) onSampled(turn, seat, result.sampledId);
+  pump(turn, seat);
+}
+
+/** A new token goes to the owner and to stage 0; EOS and max tokens end here (S7, S8). */
+function onSampled(turn: Turn, seat: Seat, id: number): void {
+  const { flow, session } = seat;
+  const { promptLength, eosIds, maxTokens, epoch } = session.prepare;
+  const position = seat.kvLength;
+  const index = position - promptLength;
+  const last = eosIds.includes(id) || index + 1 >= maxTokens;
+  const { place } = seat;
+  const token = { type: 'token', session: session.id, epoch, place, index, id, last } as const;
+  turn.core.tokensSampled += 1;
+  flow.unacked.push(token);
+  flow.sampledTo = position + 1;
+  tellOwner(turn, token);
+  if (!last) flow.tokenOut = { position, id };
+}
+
+export function onRunFailed(turn: Turn, input: Extract<StageInput, { type: 'run-failed' }>): void {
+  const running = closeRun(turn, input.run);
+  if (!running) return;
+  for (const at of running.segments.keys()) {
+    const seat = seatOf(turn, running, at);
+    if (!seat) continue;
+    if (input.why === 'no-room') giveBack(turn, seat.session);
+    else discard(turn, seat);
+  }
+}
+
+/** What the engine left in the KV is not known: the seat starts from nothing in the next epoch. */
+function discard(turn: Turn, seat: Seat): void {
+  fault(turn, seat, 'engine');
+  voidKv(turn, seat);
+  seat.flow = { ...emptyFlow(seat.session.prepare.resumeAt), faulted: true };
+}

@@ -1,0 +1,139 @@
+import { must } from '#lib/kernel/assert.ts';
+import { RING } from '#lib/shard/wire/limits.ts';
+import type { Want } from '#lib/webgpu/stage.ts';
+import type { RunSegment } from '../types.ts';
+import { makeRoom } from './room.ts';
+import { allSeats, isLast, type Seat, type Turn } from './state.ts';
+
+/** Rows a seat could compute now; below L they are prefill. */
+interface Work {
+  readonly seat: Seat;
+  readonly rows: number;
+}
+
+/**
+ * Starts the next run where none is in flight: of the shard that waited longest, decode rows of all
+ * its sessions first, then prefill up to one chunk, who waited longest first.
+ */
+export function schedule(turn: Turn): void {
+  const { core } = turn;
+  if (core.running || core.paused) return;
+  for (;;) {
+    const shard = longestWaiting(turn);
+    if (shard === null) return;
+    const planned = planRows(turn, shard);
+    makeRoom(turn, shard, planned);
+    // Else everyone planned gave way: another shard may have work.
+    if (planned.size > 0) return startRun(turn, shard, planned);
+  }
+}
+
+function longestWaiting(turn: Turn): string | null {
+  let found: string | null = null;
+  let least = Infinity;
+  for (const seat of allSeats(turn.core)) {
+    const shard = turn.core.shards.get(seat.shard);
+    if (!shard || shard.lastRun >= least || workOf(turn, seat) === 0) continue;
+    found = seat.shard;
+    least = shard.lastRun;
+  }
+  return found;
+}
+
+function planRows(turn: Turn, shard: string): Map<Seat, number> {
+  const limits = must(turn.core.shards.get(shard)?.limits, 'a shard with work is loaded');
+  const work: Work[] = [];
+  for (const seat of allSeats(turn.core)) {
+    const rows = seat.shard === shard ? workOf(turn, seat) : 0;
+    if (rows > 0) work.push({ seat, rows });
+  }
+  work.sort((a, b) => a.seat.flow.lastRun - b.seat.flow.lastRun);
+  const isFill = ({ seat }: Work): boolean => seat.kvLength < seat.session.prepare.resumeAt;
+  const planned = new Map<Seat, number>();
+  let left = limits.rowsMax;
+  for (const { seat } of work.filter((each) => !isFill(each)).slice(0, left)) {
+    planned.set(seat, 1);
+    left -= 1;
+  }
+  const fills = work.filter(isFill);
+  left = Math.min(left, fills[0]?.seat.session.prepare.chunkRows ?? 0);
+  for (const { seat, rows } of fills) {
+    if (left <= 0) break;
+    planned.set(seat, Math.min(rows, left));
+    left -= Math.min(rows, left);
+  }
+  return planned;
+}
+
+/** How many rows the seat has ready and may compute (S7, S12). */
+function workOf(turn: Turn, seat: Seat): number {
+  const { flow, session, kvLength } = seat;
+  if (!turn.core.shards.get(seat.shard)?.limits || session.room !== 'kept') return 0;
+  const { resumeAt, chunkRows } = session.prepare;
+  if (kvLength < resumeAt && isAhead(seat)) return 0;
+  if (isLast(seat) && kvLength >= resumeAt && flow.unacked.length >= RING.unackedTokensMax)
+    return 0;
+  if (seat.place > 0) {
+    const frame = flow.inbox[0];
+    return frame ? frame.firstPosition + frame.rows - kvLength : 0;
+  }
+  if (kvLength < resumeAt) return flow.filled ? Math.min(chunkRows, resumeAt - kvLength) : 0;
+  return flow.nextId?.position === kvLength ? 1 : 0;
+}
+
+/** Two chunks computed and not yet sent: the next place, or the way to it, is slower (S12). */
+function isAhead(seat: Seat): boolean {
+  if (isLast(seat)) return false;
+  const unsent = seat.kvLength - seat.flow.sendFrom;
+  return unsent >= RING.unackedChunksMax * seat.session.prepare.chunkRows;
+}
+
+function startRun(turn: Turn, shard: string, planned: ReadonlyMap<Seat, number>): void {
+  const { core } = turn;
+  core.runs += 1;
+  must(core.shards.get(shard), 'a shard that runs is loaded').lastRun = core.runs;
+  const seats = [...planned.keys()];
+  for (const seat of seats) seat.flow.lastRun = core.runs;
+  const segments = [...planned].map(([seat, rows]) => segmentOf(seat, rows));
+  const flows = seats.map((seat) => seat.flow);
+  core.running = { run: core.runs, shard, segments, flows, after: [] };
+  turn.out.push({ type: 'run', run: core.runs, shard, segments });
+}
+
+function segmentOf(seat: Seat, rows: number): RunSegment {
+  const { session, slot, kvLength } = seat;
+  const input = seat.place === 0 ? idsOf(seat, rows) : rowsOf(seat, rows);
+  return {
+    session: session.id,
+    place: slot,
+    epoch: session.prepare.epoch,
+    firstPosition: kvLength,
+    rows,
+    ...input,
+    want: wantOf(seat),
+  };
+}
+
+function idsOf(seat: Seat, rows: number): Pick<RunSegment, 'ids' | 'hidden'> {
+  const { prepare } = seat.session;
+  const ids =
+    seat.kvLength < prepare.resumeAt
+      ? prepare.ids.slice(seat.kvLength, seat.kvLength + rows)
+      : [must(seat.flow.nextId, 'a decode row has an id').id];
+  return { ids: Int32Array.from(ids), hidden: null };
+}
+
+function rowsOf(seat: Seat, rows: number): Pick<RunSegment, 'ids' | 'hidden'> {
+  const frame = must(seat.flow.inbox[0], 'rows come in a frame');
+  const skip = seat.kvLength - frame.firstPosition;
+  const hidden = frame.data.subarray(skip * frame.width, (skip + rows) * frame.width);
+  return { ids: null, hidden };
+}
+
+/** Every row is kept for the next place; the last place samples at positions ≥ L only (S5). */
+function wantOf(seat: Seat): Want {
+  const { resumeAt, promptLength, sampling } = seat.session.prepare;
+  if (!isLast(seat)) return { kind: 'hidden' };
+  if (seat.kvLength < resumeAt) return { kind: 'none' };
+  return { kind: 'sample', params: sampling, index: seat.kvLength - promptLength + 1 };
+}

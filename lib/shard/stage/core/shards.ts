@@ -1,0 +1,42 @@
+import type { StageInput } from '../types.ts';
+import { emptyRows } from './kept-rows.ts';
+import { openKv } from './kv.ts';
+import { allSeats, emptyFlow, fault, report, type Seat, type Turn } from './state.ts';
+
+type Ready = Extract<StageInput, { type: 'shard-ready' }>;
+
+function* seatsOf(turn: Turn, shard: string): Generator<Seat> {
+  for (const seat of allSeats(turn.core)) if (seat.shard === shard) yield seat;
+}
+
+export function onShardReady(turn: Turn, ready: Ready): void {
+  const { pagePositions, pagesMax, rowsMax } = ready;
+  const limits = { pagePositions, pagesMax, rowsMax };
+  turn.core.shards.set(ready.shard, { limits, lastRun: turn.core.runs });
+  for (const seat of seatsOf(turn, ready.shard)) if (!seat.kvOpen) seatReady(turn, seat);
+}
+
+/** The shard is there: its KV is opened and the seat reports (S5). */
+export function seatReady(turn: Turn, seat: Seat): void {
+  if (!seat.kvOpen) openKv(turn, seat);
+  report(turn, seat);
+}
+
+/** The next `prepare` asks for the shard again; the owner decides whether there is one (S4). */
+export function onShardFailed(turn: Turn, shard: string): void {
+  turn.core.shards.delete(shard);
+  for (const seat of seatsOf(turn, shard)) fault(turn, seat, 'load');
+}
+
+/** Its KV went with it: every seat is empty again, and the run in flight is void. */
+export function onShardGone(turn: Turn, shard: string): void {
+  turn.core.shards.delete(shard);
+  if (turn.core.running?.shard === shard) turn.core.running.after.length = 0;
+  for (const seat of seatsOf(turn, shard)) {
+    fault(turn, seat, 'engine');
+    seat.kvOpen = false;
+    seat.kvLength = 0;
+    seat.kept = emptyRows(0);
+    seat.flow = { ...emptyFlow(seat.session.prepare.resumeAt), faulted: true };
+  }
+}

@@ -1,0 +1,189 @@
+import type { InstantMs } from '#lib/kernel/units.ts';
+import type { Epoch, NodeId, Place, SessionId } from '#lib/kernel/ids.ts';
+import type { LayerRange } from '#lib/webgpu/model.ts';
+import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
+import type { FaultWhy, Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { RunSegment, StageOutput } from '../types.ts';
+import type { KeptRows } from './kept-rows.ts';
+
+/**
+ * A node's side of the ring. `stepStage` takes the state over and changes it in place: kept rows
+ * are megabytes, and a copy a step would cost more than the step. It is as deterministic as a copy.
+ */
+export interface StageCore {
+  readonly self: NodeId;
+  readonly options: StageCoreOptions;
+  readonly sessions: Map<SessionId, Session>;
+  /** Ended (epoch ∞) or released sessions: no `prepare` up to that epoch opens them again (S10). */
+  readonly fences: Map<SessionId, Fence>;
+  /** Frames that came before the `prepare` of their epoch (S2). */
+  held: HeldFrame[];
+  readonly links: Map<NodeId, 'direct' | 'relay'>;
+  readonly shards: Map<string, Shard>;
+  running: Running | null;
+  paused: boolean;
+  /** Runs begun so far; names the next one. */
+  runs: number;
+  tokensSampled: number;
+  /** Frames dropped as late, doubled or foreign: for the operator, never held against a peer. */
+  framesDropped: number;
+  /** Sessions opened so far: the youngest gives way first (S11). */
+  opened: number;
+}
+
+export interface StageCoreOptions {
+  readonly keptBytesMax: number;
+}
+
+export interface Fence {
+  readonly epoch: Epoch;
+  readonly until: InstantMs;
+}
+
+export interface HeldFrame {
+  readonly from: NodeId;
+  readonly frame: Frame;
+  readonly until: InstantMs;
+}
+
+/** A loaded range, or one that is on its way (`limits` null). */
+export interface Shard {
+  limits: {
+    readonly pagePositions: number;
+    readonly pagesMax: number;
+    readonly rowsMax: number;
+  } | null;
+  /** Number of its latest run: the shard that waited longest runs next. */
+  lastRun: number;
+}
+
+/** The one engine run in flight, and the KV orders that must wait for its end. */
+export interface Running {
+  readonly run: number;
+  readonly shard: string;
+  readonly segments: readonly RunSegment[];
+  /** The flow each segment was taken from: where its seat has another by now, it is void (S5). */
+  readonly flows: readonly Flow[];
+  readonly after: Extract<StageOutput, { type: 'kv' }>[];
+}
+
+export interface Session {
+  readonly id: SessionId;
+  /** Age: a higher number is younger. */
+  readonly order: number;
+  prepare: Prepare;
+  /** Latest frame or keep-alive of the current epoch (S10). */
+  heardAt: InstantMs;
+  seats: Seat[];
+  /** Its pages were given back: it takes no frames, and `room` is told once (S11). */
+  room: 'kept' | 'wanted' | 'told';
+}
+
+/** A place of a session's route that this node holds. */
+export interface Seat {
+  readonly session: Session;
+  readonly place: Place;
+  readonly range: LayerRange;
+  readonly shard: string;
+  readonly since: Epoch;
+  /** Names its KV at the shell, as `place`: stays when the route's places shift. */
+  readonly slot: number;
+  kvOpen: boolean;
+  /** Positions computed: the KV holds exactly those below. */
+  kvLength: number;
+  /** What it computed for the next place; `to` is `kvLength` where there is a next place. */
+  kept: KeptRows;
+  flow: Flow;
+}
+
+/** What a seat knows of the current epoch; made anew by every `prepare` (S5). */
+export interface Flow {
+  /** Rows frames taken and not yet computed, in order. */
+  inbox: RowsFrame[];
+  /** Stage 0: the id to embed next. */
+  nextId: { readonly position: number; readonly id: number } | null;
+  /** Seq due on the hop to this place (S2). */
+  inSeq: number;
+  /** One past the last position taken (V1). */
+  takenTo: number;
+  /** Rows frames of this hop computed: what a chunk ack tells (S12). */
+  framesDone: number;
+  filled: boolean;
+  handedOver: boolean;
+  reported: boolean;
+  outSeq: number;
+  /** Next position to send; L until a fill order says otherwise. */
+  sendFrom: number;
+  chunksSent: number;
+  chunksAcked: number;
+  /** Last place: sampled and not yet acked by the owner, in order of index (S7). */
+  unacked: Extract<StageMessage, { type: 'token' }>[];
+  /** A token for stage 0 that waits for its link. */
+  tokenOut: { readonly position: number; readonly id: number } | null;
+  /** One past the position of the last token sampled: what the last place has sent (V1). */
+  sampledTo: number;
+  /** Number of its latest run: who waited longest is served first. */
+  lastRun: number;
+  /** One fault an epoch is enough. */
+  faulted: boolean;
+}
+
+/** One step at work. Frames for this node itself wait in `local` and are taken in the same step. */
+export interface Turn {
+  readonly core: StageCore;
+  readonly out: StageOutput[];
+  readonly local: Frame[];
+  readonly now: InstantMs;
+}
+
+export const emptyFlow = (resumeAt: number): Flow => ({
+  inbox: [],
+  nextId: null,
+  inSeq: 0,
+  takenTo: resumeAt,
+  framesDone: 0,
+  filled: false,
+  handedOver: false,
+  reported: false,
+  outSeq: 0,
+  sendFrom: resumeAt,
+  chunksSent: 0,
+  chunksAcked: 0,
+  unacked: [],
+  tokenOut: null,
+  sampledTo: resumeAt,
+  lastRun: 0,
+  faulted: false,
+});
+
+export const isLast = (seat: Seat): boolean => seat.place === seat.session.prepare.route.length - 1;
+
+export function* allSeats(core: StageCore): Generator<Seat> {
+  for (const session of core.sessions.values()) yield* session.seats;
+}
+
+export const tellOwner = (turn: Turn, message: StageMessage): void => {
+  turn.out.push({ type: 'owner', message });
+};
+
+/** Doubt goes to the owner, once an epoch and place; peers ask each other for nothing (S3). */
+export function fault(turn: Turn, seat: Seat, why: FaultWhy): void {
+  if (seat.flow.faulted) return;
+  seat.flow.faulted = true;
+  const { id, prepare } = seat.session;
+  tellOwner(turn, { type: 'fault', session: id, epoch: prepare.epoch, place: seat.place, why });
+}
+
+/** How far KV and kept rows of a seat reach (S5). */
+export function report(turn: Turn, seat: Seat): void {
+  const { id, prepare } = seat.session;
+  seat.flow.reported = true;
+  tellOwner(turn, {
+    type: 'report',
+    session: id,
+    epoch: prepare.epoch,
+    place: seat.place,
+    kvLength: seat.kvLength,
+    keptFrom: isLast(seat) ? seat.kvLength : seat.kept.from,
+  });
+}
