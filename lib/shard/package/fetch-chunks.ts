@@ -83,7 +83,10 @@ async function obtain(
 ): Promise<'cached' | 'network'> {
   if (await options.store.has(ref.sha256)) return 'cached';
   const bytes = await attemptChunk(ref, options);
-  await options.store.write(ref.sha256, bytes, options.manifest.id);
+  await options.store.write(ref.sha256, bytes, options.manifest.id).catch((error: unknown) => {
+    // Another tab of the profile is at this very chunk: the bytes will be there, or come again.
+    if (!isFault(error, 'package/busy')) throw error;
+  });
   return 'network';
 }
 
@@ -109,7 +112,7 @@ export async function readVerified(
   if (kept) await reader.store.delete(ref.sha256);
   const bytes = await attemptChunk(ref, reader);
   await reader.store.write(ref.sha256, bytes, reader.model).catch((error: unknown) => {
-    if (!isFault(error, 'package/storage-full')) throw error;
+    if (!isFault(error, 'package/storage-full') && !isFault(error, 'package/busy')) throw error;
   });
   return bytes;
 }

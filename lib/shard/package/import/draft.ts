@@ -56,16 +56,19 @@ function placeTensors(part: SourcePart): ManifestTensor[] {
 }
 
 /** Chunks of the largest size and a rest. */
-function cutChunks(bytes: number, names: Iterator<string>): { sha256: string; bytes: number }[] {
+function cutChunks(bytes: number, names: () => string): { sha256: string; bytes: number }[] {
   const chunks: { sha256: string; bytes: number }[] = [];
   for (let left = bytes; left > 0; left -= PACKAGE.chunkBytesMax) {
-    const sha256: string = names.next().value;
-    chunks.push({ sha256, bytes: Math.min(left, PACKAGE.chunkBytesMax) });
+    chunks.push({ sha256: names(), bytes: Math.min(left, PACKAGE.chunkBytesMax) });
   }
   return chunks;
 }
 
 /** No two alike: one name with two lengths would be refused. */
-function* placeholderHashes(): Generator<string, never> {
-  for (let index = 0; ; index += 1) yield index.toString(16).padStart(64, '0');
+function placeholderHashes(): () => string {
+  let index = 0;
+  return () => {
+    index += 1;
+    return index.toString(16).padStart(64, '0');
+  };
 }

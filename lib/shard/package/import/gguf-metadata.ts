@@ -50,13 +50,13 @@ export class GgufMetadata {
 
   strings(key: string): readonly string[] {
     const value = this.#values.get(key);
-    const ok = Array.isArray(value) && value.every((item) => typeof item === 'string');
-    return ok ? (value as readonly string[]) : this.#wrong(key, 'list of strings');
+    if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
+    return this.#wrong(key, 'list of strings');
   }
 
   numbers(key: string): readonly number[] {
     const value = this.#values.get(key);
-    const ok = Array.isArray(value) && value.every((item) => typeof item === 'number');
-    return ok ? (value as readonly number[]) : this.#wrong(key, 'list of numbers');
+    if (Array.isArray(value) && value.every((item) => typeof item === 'number')) return value;
+    return this.#wrong(key, 'list of numbers');
   }
 }

@@ -8,10 +8,20 @@ import type { SourceTokenizer } from './source.ts';
 
 const component = z.nullish(z.looseObject({ type: z.string() }));
 
+const preStep = {
+  type: z.string(),
+  individual_digits: z.nullish(z.boolean()),
+};
+const preTokenizer = z.looseObject({
+  ...preStep,
+  pretokenizers: z.nullish(z.array(z.looseObject(preStep))),
+});
+type PreTokenizer = z.infer<typeof preTokenizer>;
+
 /** Of `tokenizer.json` what decides whether we can run it; the rest goes along unread. */
 const tokenizerSchema = z.looseObject({
   model: z.looseObject({ type: z.string(), byte_fallback: z.nullish(z.boolean()) }),
-  pre_tokenizer: component,
+  pre_tokenizer: z.nullish(preTokenizer),
   post_processor: component,
   decoder: component,
   added_tokens: z.array(z.looseObject({ id: z.number(), content: z.string() })),
@@ -47,9 +57,10 @@ export async function readHfTokenizer(
   refuseTokenizer(json);
   const settings = (await readJsonFile(folder, 'tokenizer_config.json', settingsSchema)) ?? {};
   const generation = await readJsonFile(folder, 'generation_config.json', generationSchema);
-  const { chat_template: _template, ...kept } = settings;
+  const pre_tokenizer = withUnicodeDigits(json.pre_tokenizer);
   const bosId = idOf(json, settings.bos_token) ?? idList(config.bos_token_id)[0] ?? null;
   const eosId = idOf(json, settings.eos_token);
+  const kept = { ...settings, chat_template: undefined };
   const eosIds = [
     ...(eosId === null ? [] : [eosId]),
     ...idList(generation?.eos_token_id),
@@ -59,7 +70,7 @@ export async function readHfTokenizer(
     bosId,
     addBos: bosId !== null && addsBos(json, settings, bosId),
     eosIds: [...new Set(eosIds)],
-    bytes: utf8(JSON.stringify({ tokenizer: withUnicodeDigits(json), config: kept })),
+    bytes: utf8(JSON.stringify({ tokenizer: { ...json, pre_tokenizer }, config: kept })),
   };
   return { tokenizer, chatTemplate: await chatTemplateOf(folder, settings) };
 }
@@ -76,20 +87,18 @@ function refuseTokenizer(json: TokenizerJson): void {
  * `Digits` in Rust splits every Unicode number, in the JavaScript library only 0–9; as a `Split`
  * both do what the model was trained with.
  */
-function withUnicodeDigits<T>(value: T): T {
-  if (Array.isArray(value)) return value.map(withUnicodeDigits) as T;
-  if (typeof value !== 'object' || value === null) return value;
-  if ('type' in value && value.type === 'Digits') {
-    const single = 'individual_digits' in value && value.individual_digits === true;
-    const pattern = { Regex: single ? '\\p{N}' : '\\p{N}+' };
-    return { type: 'Split', pattern, behavior: 'Isolated', invert: false } as T;
+function withUnicodeDigits(step: PreTokenizer | null | undefined): PreTokenizer | null {
+  if (!step) return null;
+  if (step.type === 'Sequence' && step.pretokenizers) {
+    return { ...step, pretokenizers: step.pretokenizers.map((inner) => digitsAsSplit(inner)) };
   }
-  const members = Object.entries(value).map(([key, member]) =>
-    key === 'pre_tokenizer' || key === 'pretokenizers'
-      ? [key, withUnicodeDigits(member)]
-      : [key, member],
-  );
-  return Object.fromEntries(members) as T;
+  return digitsAsSplit(step);
+}
+
+function digitsAsSplit(step: PreTokenizer): PreTokenizer {
+  if (step.type !== 'Digits') return step;
+  const pattern = { Regex: step.individual_digits ? '\\p{N}' : '\\p{N}+' };
+  return { type: 'Split', pattern, behavior: 'Isolated', invert: false };
 }
 
 function idOf(json: TokenizerJson, token: z.infer<typeof tokenText>): number | null {

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as z from 'zod/mini';
+import type * as z from 'zod/mini';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { IMPORT } from '../limits.ts';
 import { openByteFile } from './byte-file.ts';

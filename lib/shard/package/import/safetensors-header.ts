@@ -66,17 +66,16 @@ function readEntry(name: string, entry: unknown, start: number): SafetensorsTens
   if (!isType(dtype)) {
     throw new FaultError('package/unsupported', `tensor ${name} is of type ${dtype}`);
   }
-  const [rows, cols] = shape.length === 1 ? [1, shape[0]] : shape;
-  const dims = [rows ?? 0, cols ?? 0];
-  if (shape.length > 2 || !dims.every((dim) => dim >= 1 && dim <= PACKAGE.dimensionMax)) {
+  const [rows = 0, cols = 0] = shape.length === 1 ? [1, ...shape] : shape;
+  if (shape.length > 2 || ![rows, cols].every((dim) => dim >= 1 && dim <= PACKAGE.dimensionMax)) {
     throw malformed(`tensor ${name} is [${shape.join()}]`);
   }
-  const bytes = (dims[0] ?? 0) * (dims[1] ?? 0) * SAFETENSORS_TYPES[dtype];
+  const bytes = rows * cols * SAFETENSORS_TYPES[dtype];
   if (data_offsets[1] - data_offsets[0] !== bytes) {
     throw malformed(`tensor ${name}: its offsets do not hold its shape`);
   }
   const offset = start + data_offsets[0];
-  return { name, type: dtype, rows: dims[0] ?? 0, cols: dims[1] ?? 0, offset, bytes };
+  return { name, type: dtype, rows, cols, offset, bytes };
 }
 
 const isType = (name: string): name is SafetensorsType => Object.hasOwn(SAFETENSORS_TYPES, name);

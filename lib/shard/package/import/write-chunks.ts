@@ -2,6 +2,7 @@ import { sha256HexFast } from '#lib/kernel/digest.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
 import { PACKAGE } from '../limits.ts';
+import { equalBytes } from '../equal-bytes.ts';
 import type { ChunkRef, ManifestTensor } from '../manifest.ts';
 import type { ChunkStore } from '../store/chunk-store.ts';
 import { throwIfAborted, type OnBytes } from './byte-file.ts';
@@ -72,5 +73,3 @@ async function storeChunk(
   onBytes(bytes.length);
   return { sha256, bytes: bytes.length };
 }
-
-const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;

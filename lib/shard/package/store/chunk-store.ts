@@ -19,7 +19,7 @@ export interface ChunkStore {
   read(hash: ChunkHash): Promise<Uint8Array<ArrayBuffer> | null>;
   /**
    * All or nothing; a chunk that is there already is replaced.
-   * @throws FaultError `package/storage-full`.
+   * @throws FaultError `package/storage-full`, `package/busy` where another tab is in the way.
    */
   write(hash: ChunkHash, bytes: Uint8Array<ArrayBuffer>, model: ModelId | null): Promise<void>;
   /** Does nothing where the chunk is not there. */

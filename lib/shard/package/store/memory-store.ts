@@ -11,14 +11,15 @@ export interface MemoryStoreOptions {
 /** The in-memory twin: for tests, and where a browser allows no storage at all. */
 export function memoryChunkStore(options: MemoryStoreOptions = {}): ChunkStore {
   const { bytesMax = Infinity, nowMs = Date.now } = options;
-  const chunks = new Map<ChunkHash, StoredChunk & { data: Uint8Array<ArrayBuffer> }>();
-  const list = () => [...chunks.values()].sort(byHash).map(({ data: _data, ...chunk }) => chunk);
+  const chunks = new Map<ChunkHash, { about: StoredChunk; data: Uint8Array<ArrayBuffer> }>();
+  const list = () => [...chunks.values()].map(({ about }) => about).sort(byHash);
   return {
     has: (hash) => Promise.resolve(chunks.has(hash)),
     read(hash) {
       const chunk = chunks.get(hash);
       if (!chunk) return Promise.resolve(null);
-      chunks.set(hash, { ...chunk, lastUsedMs: nowMs() });
+      const about = { ...chunk.about, lastUsedMs: nowMs() };
+      chunks.set(hash, { about, data: chunk.data });
       return Promise.resolve(chunk.data.slice());
     },
     write(hash, bytes, model) {
@@ -26,8 +27,8 @@ export function memoryChunkStore(options: MemoryStoreOptions = {}): ChunkStore {
       if (others + bytes.length > bytesMax) {
         return Promise.reject(new FaultError('package/storage-full', 'the store is full'));
       }
-      const chunk = { sha256: hash, bytes: bytes.length, model, lastUsedMs: nowMs() };
-      chunks.set(hash, { ...chunk, data: bytes.slice() });
+      const about = { sha256: hash, bytes: bytes.length, model, lastUsedMs: nowMs() };
+      chunks.set(hash, { about, data: bytes.slice() });
       return Promise.resolve();
     },
     delete(hash) {

@@ -1,0 +1,68 @@
+/** The part of a private file system that the store uses, in memory, with Chromium's errors. */
+export interface FakeOpfs {
+  readonly folder: FileSystemDirectoryHandle;
+  readonly files: Map<string, Uint8Array<ArrayBuffer>>;
+  /** Names that another tab holds for writing. */
+  readonly held: Set<string>;
+  /** What a write may still take. */
+  quotaBytes: number;
+}
+
+const domError = (name: string): DOMException => new DOMException(name, name);
+
+export function fakeOpfs(options: { readonly hasSyncHandles: boolean }): FakeOpfs {
+  const opfs = { files: new Map<string, Uint8Array<ArrayBuffer>>(), held: new Set<string>() };
+  const state = { ...opfs, quotaBytes: Infinity };
+  const put = (name: string, bytes: Uint8Array): void => {
+    if (bytes.length > state.quotaBytes) throw domError('QuotaExceededError');
+    state.files.set(name, Uint8Array.from(bytes));
+  };
+  const refuseHeld = (name: string): void => {
+    if (state.held.has(name)) throw domError('NoModificationAllowedError');
+  };
+  const fileHandle = (name: string) => ({
+    getFile: () => Promise.resolve(new Blob([state.files.get(name) ?? new Uint8Array(0)])),
+    createWritable: async () => {
+      await Promise.resolve();
+      refuseHeld(name);
+      let written: Uint8Array = new Uint8Array(0);
+      return {
+        write: (bytes: Uint8Array) => Promise.resolve(void (written = bytes)),
+        close: () => Promise.resolve().then(() => put(name, written)),
+        abort: () => Promise.resolve(),
+      };
+    },
+    ...(options.hasSyncHandles && { createSyncAccessHandle: () => syncHandle(name) }),
+  });
+  const syncHandle = async (name: string) => {
+    await Promise.resolve();
+    refuseHeld(name);
+    return {
+      getSize: () => state.files.get(name)?.length ?? 0,
+      read(target: Uint8Array) {
+        target.set(state.files.get(name) ?? []);
+        return target.length;
+      },
+      write(bytes: Uint8Array) {
+        put(name, bytes);
+        return bytes.length;
+      },
+      truncate: () => state.files.set(name, new Uint8Array(0)),
+      flush: () => undefined,
+      close: () => undefined,
+    };
+  };
+  const folder = {
+    getFileHandle: async (name: string, { create = false } = {}) => {
+      await Promise.resolve();
+      if (!state.files.has(name) && !create) throw domError('NotFoundError');
+      if (!state.files.has(name)) state.files.set(name, new Uint8Array(0));
+      return fileHandle(name);
+    },
+    removeEntry: async (name: string) => {
+      await Promise.resolve();
+      if (!state.files.delete(name)) throw domError('NotFoundError');
+    },
+  };
+  return Object.assign(state, { folder: folder as unknown as FileSystemDirectoryHandle });
+}

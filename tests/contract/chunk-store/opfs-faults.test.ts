@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { sha256Hex } from '#lib/kernel/digest.ts';
+import type { ChunkHash } from '#lib/kernel/ids.ts';
+import { memoryChunkIndex } from '#lib/shard/package/store/chunk-index.ts';
+import { opfsChunkStore } from '#lib/shard/package/store/opfs-store.ts';
+import { fakeOpfs } from './fake-opfs.ts';
+
+const bytes = new Uint8Array([1, 2, 3, 4]);
+const hash = sha256Hex(bytes) as ChunkHash;
+
+describe.each([true, false])('OPFS with synchronous handles: %s', (hasSyncHandles) => {
+  const setUp = () => {
+    const opfs = fakeOpfs({ hasSyncHandles });
+    const index = memoryChunkIndex();
+    return { opfs, index, store: opfsChunkStore({ folder: opfs.folder, index }) };
+  };
+
+  it('[K6] says storage-full at the quota and has no chunk', async () => {
+    const { opfs, store } = setUp();
+    opfs.quotaBytes = 3;
+    await expect(store.write(hash, bytes, null)).rejects.toMatchObject({
+      code: 'package/storage-full',
+    });
+    expect(await store.has(hash)).toBe(false);
+  });
+
+  it('[K6] says busy while another tab holds the file', async () => {
+    const { opfs, store } = setUp();
+    opfs.held.add(hash);
+    await expect(store.write(hash, bytes, null)).rejects.toMatchObject({ code: 'package/busy' });
+    opfs.held.clear();
+    await store.write(hash, bytes, null);
+    expect(await store.read(hash)).toEqual(bytes);
+  });
+
+  it('[K6] does not take the rest of a broken-off write for a chunk', async () => {
+    const { opfs, store } = setUp();
+    opfs.files.set(hash, bytes.slice(0, 2));
+    expect(await store.has(hash)).toBe(false);
+    expect(await store.read(hash)).toBeNull();
+    await store.write(hash, bytes, null);
+    expect(await store.read(hash)).toEqual(bytes);
+  });
+
+  it('[K6] notices that the browser evicted a file but not its row', async () => {
+    const { opfs, store } = setUp();
+    await store.write(hash, bytes, null);
+    opfs.files.delete(hash);
+    expect(await store.has(hash)).toBe(false);
+    expect(await store.read(hash)).toBeNull();
+  });
+});
