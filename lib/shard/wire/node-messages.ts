@@ -16,6 +16,8 @@ import {
 const whole = (max: number) => z.number().check(z.int(), z.gte(0), z.lte(max));
 const ms = z.number().check(z.gte(0), z.lte(1e7));
 const bytes = whole(2 ** 48);
+/** The server's clock, echoed: milliseconds since its process began, for years. */
+const echoedInstant = z.number().check(z.gte(0), z.lte(2 ** 48));
 const shortText = z.string().check(z.maxLength(WIRE.textCharsMax));
 const hex = (digits: number) => z.string().check(z.regex(new RegExp(`^[0-9a-f]{${digits}}$`)));
 const modelRef = z.strictObject({
@@ -89,7 +91,7 @@ export const serverMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('welcome'), incarnation: whole(2 ** 48), resumed: z.boolean() }),
   /** Fenced, refused or too old: the socket is closed after this (V3, M2, M5). */
   z.strictObject({ type: z.literal('goodbye'), code: z.enum(FAULT_CODES), message: shortText }),
-  z.strictObject({ type: z.literal('ping'), at: ms }),
+  z.strictObject({ type: z.literal('ping'), at: echoedInstant }),
   /** Null: nothing to hold just now (a spare without a shard). */
   z.strictObject({ type: z.literal('assign'), assignment: z.nullable(assignmentSchema) }),
   /** Recompute this seeded input on the loaded range and answer its digest (M7). */
@@ -142,7 +144,7 @@ export const nodeMessageSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({
     type: z.literal('pong'),
-    at: ms,
+    at: echoedInstant,
     progress: z.array(progressSchema).check(z.maxLength(WIRE.sessionsPerNodeMax)),
   }),
   /** What the volunteer's page shows is what the status page shows. */

@@ -1,0 +1,138 @@
+import SimplePeer from 'simple-peer';
+import { MESH } from './limits.ts';
+import type { SignalPayload } from './signal-payload.ts';
+import type { Challenge, WebRtc } from './types.ts';
+
+/** What simple-peer keeps to itself and we need: the connection under it. */
+type Peer = SimplePeer.Instance & { readonly _pc: RTCPeerConnection };
+
+export interface DirectPathOptions {
+  readonly initiator: boolean;
+  readonly iceServers: Challenge['iceServers'];
+  readonly iceTransportPolicy: 'all' | 'relay';
+  readonly wrtc: WebRtc | undefined;
+  readonly onSignal: (payload: SignalPayload) => void;
+  readonly onOpen: () => void;
+  readonly onControl: (bytes: Uint8Array) => void;
+  /** Once, and never after {@link DirectPath.destroy}. */
+  readonly onClose: () => void;
+}
+
+/**
+ * One attempt at a WebRTC connection, behind which simple-peer could be replaced. Both channels are
+ * negotiated: 0 is simple-peer's own and carries control, 1 carries frames.
+ */
+export class DirectPath {
+  /** Made in this very task, before anything is signaled: only so may it go to a worker. */
+  readonly frames: RTCDataChannel;
+  readonly #peer: Peer;
+  readonly #initiator: boolean;
+  #candidates = 0;
+  #described = false;
+  #over = false;
+
+  /** Null where the platform has no WebRTC, or refuses the configured servers. */
+  static make(options: DirectPathOptions): DirectPath | null {
+    try {
+      return new DirectPath(options);
+    } catch {
+      return null;
+    }
+  }
+
+  private constructor(options: DirectPathOptions) {
+    const { wrtc } = options;
+    this.#initiator = options.initiator;
+    this.#peer = new SimplePeer({
+      initiator: options.initiator,
+      trickle: true,
+      channelName: 'control',
+      channelConfig: { negotiated: true, id: 0, ordered: true },
+      config: {
+        // Always named: simple-peer's default calls public STUN servers.
+        iceServers: options.iceServers as RTCIceServer[],
+        iceTransportPolicy: options.iceTransportPolicy,
+      },
+      ...(wrtc ? { wrtc } : {}),
+    }) as Peer;
+    this.frames = this.#peer._pc.createDataChannel('frames', {
+      negotiated: true,
+      id: 1,
+      ordered: true,
+    });
+    this.#peer.on('signal', (data: unknown) => {
+      const payload = toPayload(data);
+      if (payload && !this.#over) options.onSignal(payload);
+    });
+    this.#peer.on('connect', () => {
+      if (!this.#over) options.onOpen();
+    });
+    this.#peer.on('data', (bytes: Uint8Array) => {
+      if (!this.#over) options.onControl(bytes);
+    });
+    // `close` follows each `error`; without a listener the error would be thrown.
+    this.#peer.on('error', () => undefined);
+    this.#peer.on('close', () => {
+      if (this.#over) return;
+      this.#over = true;
+      options.onClose();
+    });
+  }
+
+  /** One description and a bounded number of candidates; false where the peer asks for more. */
+  take(payload: SignalPayload): boolean {
+    if (this.#over) return true;
+    if (payload.type === 'candidate') {
+      this.#candidates += 1;
+      if (this.#candidates > MESH.candidatesMax) return false;
+      const { candidate, sdpMid, sdpMLineIndex } = payload;
+      this.#peer.signal({
+        type: 'candidate',
+        candidate: { candidate, sdpMid, sdpMLineIndex } as RTCIceCandidate,
+      });
+      return true;
+    }
+    if (payload.type === 'relay' || this.#described) return false;
+    if (payload.type !== (this.#initiator ? 'answer' : 'offer')) return false;
+    this.#described = true;
+    this.#peer.signal({ type: payload.type, sdp: payload.sdp });
+    return true;
+  }
+
+  sendControl(bytes: Uint8Array): void {
+    if (!this.#over && this.#peer.connected) this.#peer.send(bytes);
+  }
+
+  /** Payload bytes of the frames channel, from the connection's own counters. */
+  async frameBytes(): Promise<{ readonly sent: number; readonly received: number } | null> {
+    if (this.#over) return null;
+    let bytes: { sent: number; received: number } | null = null;
+    const report = await this.#peer._pc.getStats();
+    report.forEach((stats: RTCStats & Record<string, unknown>) => {
+      if (stats.type !== 'data-channel' || stats['label'] !== 'frames') return;
+      bytes = { sent: Number(stats['bytesSent']), received: Number(stats['bytesReceived']) };
+    });
+    return bytes;
+  }
+
+  destroy(): void {
+    this.#over = true;
+    this.#peer.destroy();
+  }
+}
+
+/** Offers, answers and candidates of simple-peer as ours; what it may say besides is not needed. */
+function toPayload(data: unknown): SignalPayload | null {
+  const signal = data as Partial<SimplePeer.SignalData> & {
+    readonly sdp?: string;
+    readonly candidate?: RTCIceCandidateInit;
+  };
+  if (signal.type === 'candidate' && signal.candidate) {
+    const { candidate = '', sdpMid = null, sdpMLineIndex = null } = signal.candidate;
+    return { type: 'candidate', candidate, sdpMid, sdpMLineIndex };
+  }
+  if ((signal.type === 'offer' || signal.type === 'answer') && signal.sdp !== undefined) {
+    return { type: signal.type, sdp: signal.sdp };
+  }
+  return null;
+}
