@@ -1,40 +1,50 @@
 import type { LayerRange } from '#lib/webgpu/model.ts';
-import { memoryNeeded, type PlacementModel } from './costs.ts';
+import { memoryNeeded } from './costs.ts';
 import { matchUp } from './match.ts';
-import type { PlanNode } from './plan.ts';
+import type { PlanNode, PlanRequest } from './plan.ts';
 import { missingLayers, rangeKey, sameRange } from './ranges.ts';
 import { stageMs, type PlacedStage } from './stages.ts';
+
+interface Held {
+  readonly stages: readonly LayerRange[];
+  readonly holders: ReadonlyMap<PlanNode, PlacedStage<PlanNode>>;
+}
 
 /**
  * For every range with one holder, the node that takes it over when that holder leaves (P1): never
  * the holder itself, at most one range a node, with memory for both. It fetches the chunks while
- * idle. A range with several holders needs none: each is the other's take-over.
+ * idle. A range with several holders needs none: each is the other's take-over. A range without a
+ * holder comes first, since sessions already run on who was named for it, then what was named.
  */
 export function nameTakeOvers(
-  model: PlacementModel,
-  nodes: readonly PlanNode[],
-  holders: ReadonlyMap<PlanNode, PlacedStage<PlanNode>>,
+  request: Pick<PlanRequest, 'model' | 'nodes'>,
+  { stages, holders }: Held,
 ): ReadonlyMap<PlanNode, LayerRange> {
   const counts = new Map<string, number>();
   for (const { range } of holders.values()) {
     counts.set(rangeKey(range), (counts.get(rangeKey(range)) ?? 0) + 1);
   }
-  const alone = [...holders.values()]
-    .map((stage) => stage.range)
-    .filter((range) => counts.get(rangeKey(range)) === 1)
-    .sort((a, b) => a.first - b.first);
-  const named = matchUp(alone, (range) => volunteers(model, { nodes, holders, range }));
+  const holdersOf = (range: LayerRange): number => counts.get(rangeKey(range)) ?? 0;
+  const isNamed = (range: LayerRange): boolean =>
+    request.nodes.some((node) => sameRange(node.takeOver, range));
+  const order = (range: LayerRange): number => 2 * holdersOf(range) + (isNamed(range) ? 0 : 1);
+  const alone = stages
+    .filter((range) => holdersOf(range) < 2)
+    .sort((a, b) => order(a) - order(b) || a.first - b.first);
+  const named = matchUp(alone, (range) => volunteers(request, { holders, range }));
   return new Map([...named].map(([range, node]) => [node, range]));
 }
 
 interface Question {
-  readonly nodes: readonly PlanNode[];
   readonly holders: ReadonlyMap<PlanNode, PlacedStage<PlanNode>>;
   readonly range: LayerRange;
 }
 
 /** Who is named already, has nothing to do, has the layers, has the most time: in this order. */
-function volunteers(model: PlacementModel, { nodes, holders, range }: Question): PlanNode[] {
+function volunteers(
+  { model, nodes }: Pick<PlanRequest, 'model' | 'nodes'>,
+  { holders, range }: Question,
+): PlanNode[] {
   const rank = (node: PlanNode): number => {
     const own = holders.get(node);
     return (

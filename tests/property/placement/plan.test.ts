@@ -68,7 +68,13 @@ describe('planCluster against every possible cut', () => {
   it('[P1] ranges are complete and disjoint, or say what is uncovered', () => {
     fc.assert(
       fc.property(scenario, ({ layers, nodes, minStages }) => {
-        const plan = planCluster({ model: modelOf(layers), nodes, minStages, stages: [] });
+        const plan = planCluster({
+          model: modelOf(layers),
+          nodes,
+          minStages,
+          stages: [],
+          patient: false,
+        });
         const covered = [...plan.stages, ...plan.uncovered].sort((a, b) => a.first - b.first);
         expect(gapsOf(covered, layers)).toEqual([]);
         const total = covered.reduce((sum, range) => sum + range.last - range.first + 1, 0);
@@ -88,7 +94,7 @@ describe('planCluster against every possible cut', () => {
     fc.assert(
       fc.property(scenario, ({ layers, nodes, minStages }) => {
         const model = modelOf(layers);
-        const plan = planCluster({ model, nodes, minStages, stages: [] });
+        const plan = planCluster({ model, nodes, minStages, stages: [], patient: false });
         for (const { node, range, takeOver } of plan.assignments) {
           const lent = nodes.find((candidate) => candidate.id === node)?.memoryBytes ?? 0;
           const needed =
@@ -105,7 +111,7 @@ describe('planCluster against every possible cut', () => {
     fc.assert(
       fc.property(scenario, ({ layers, nodes, minStages }) => {
         const model = modelOf(layers);
-        const plan = planCluster({ model, nodes, minStages, stages: [] });
+        const plan = planCluster({ model, nodes, minStages, stages: [], patient: false });
         for (const { node, range, takeOver } of plan.assignments) {
           if (takeOver) {
             expect(sameRange(range, takeOver)).toBe(false);
@@ -129,7 +135,7 @@ describe('planCluster against every possible cut', () => {
     fc.assert(
       fc.property(scenario, ({ layers, nodes, minStages }) => {
         const model = modelOf(layers);
-        const plan = planCluster({ model, nodes, minStages, stages: [] });
+        const plan = planCluster({ model, nodes, minStages, stages: [], patient: false });
         const least = Math.min(minStages, nodes.length, layers);
         const cuts = allCuts(model, nodes).filter((cut) => cut.length >= least);
         expect(plan.uncovered.length === 0).toBe(cuts.length > 0);
@@ -147,13 +153,19 @@ describe('planCluster against every possible cut', () => {
     fc.assert(
       fc.property(scenario, ({ layers, nodes, minStages }) => {
         const model = modelOf(layers);
-        const first = planCluster({ model, nodes, minStages, stages: [] });
+        const first = planCluster({ model, nodes, minStages, stages: [], patient: false });
         if (first.uncovered.length > 0) return;
         const settled = nodes.map((node, index) => {
           const { range = null, takeOver = null } = first.assignments[index] ?? {};
           return { ...node, range, takeOver, cached: range ? [range] : [] };
         });
-        const again = planCluster({ model, nodes: settled, minStages, stages: first.stages });
+        const again = planCluster({
+          model,
+          nodes: settled,
+          minStages,
+          stages: first.stages,
+          patient: false,
+        });
         expect(again).toEqual(first);
       }),
       { numRuns: 400 },
@@ -166,12 +178,18 @@ describe('planCluster against every possible cut', () => {
       fc.property(roomy, fc.nat(2), fc.integer({ min: 3, max: 6 }), (speeds, leaves, layers) => {
         const model = modelOf(layers);
         const nodes = speeds.map((ms, index) => planNode(index, { speed: speedOf(ms) }));
-        const first = planCluster({ model, nodes, minStages: 3, stages: [] });
+        const first = planCluster({ model, nodes, minStages: 3, stages: [], patient: false });
         const left = first.assignments[leaves]?.node;
         const rest = nodes
           .map((node, index) => ({ ...node, range: first.assignments[index]?.range ?? null }))
           .filter((node) => node.id !== left);
-        const next = planCluster({ model, nodes: rest, minStages: 3, stages: first.stages });
+        const next = planCluster({
+          model,
+          nodes: rest,
+          minStages: 3,
+          stages: first.stages,
+          patient: false,
+        });
         expect(next.stages).toEqual(first.stages);
         const moved = rest.filter(
           (node, index) => !sameRange(node.range, next.assignments[index]?.range ?? null),

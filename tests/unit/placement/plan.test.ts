@@ -13,7 +13,7 @@ import { modelOf, nodeId, planNode, shapeOf, speedOf } from '#tests/support/plac
 
 const smol = modelOf(30);
 const plan = (nodes: readonly PlanNode[], minStages: number, stages: ClusterPlan['stages'] = []) =>
-  planCluster({ model: smol, nodes, minStages, stages });
+  planCluster({ model: smol, nodes, minStages, stages, patient: false });
 
 describe('who holds what', () => {
   it('[P1] three equal nodes share SmolLM2 as 13, 13 and 4 with the head', () => {
@@ -45,6 +45,34 @@ describe('who holds what', () => {
   it('[P2] fewer nodes than wanted make fewer stages', () => {
     expect(plan([planNode(0), planNode(1)], 3).stages).toHaveLength(2);
     expect(plan([planNode(0)], 3).stages).toHaveLength(1);
+  });
+
+  it('[P2] while more are expected the first of three gets a third, not everything', () => {
+    const request = { model: smol, minStages: 3, patient: true };
+    const one = planCluster({ ...request, nodes: [planNode(0)], stages: [] });
+    expect(one.stages.map(({ first, last }) => last - first + 1)).toEqual([13, 13, 4]);
+    expect(one.assignments[0]?.range).toEqual({ first: 0, last: 12 });
+    expect(one.uncovered).toEqual([{ first: 13, last: 29 }]);
+    const nodes = [planNode(0, { range: { first: 0, last: 12 } }), planNode(1)];
+    const two = planCluster({ ...request, nodes, stages: one.stages });
+    expect(two.stages).toEqual(one.stages);
+    expect(two.assignments[0]?.range).toEqual({ first: 0, last: 12 });
+    expect(two.assignments[1]?.range).toEqual({ first: 13, last: 25 });
+  });
+
+  it('[P1] a hole keeps the take-over that was named for it', () => {
+    const stages = plan([planNode(0), planNode(1), planNode(2)], 3).stages;
+    const [a, b, c] = stages as [(typeof stages)[0], (typeof stages)[0], (typeof stages)[0]];
+    const nodes = [
+      planNode(0, { range: a, takeOver: b, cached: [a, b] }),
+      planNode(1, { range: b, takeOver: c, cached: [b, c] }),
+    ];
+    const left = planCluster({ model: smol, nodes, minStages: 3, stages, patient: true });
+    expect(left.assignments).toEqual([
+      { node: nodeId(0), range: a, takeOver: b },
+      { node: nodeId(1), range: b, takeOver: c },
+    ]);
+    expect(left.uncovered).toEqual([c]);
   });
 
   it('[P2] a fourth node copies the slowest range of three', () => {
@@ -95,6 +123,7 @@ describe('who holds what', () => {
       nodes,
       minStages: 12,
       stages: [],
+      patient: false,
     });
     expect(uncovered).toEqual([]);
     expect(stages.length).toBeGreaterThanOrEqual(12);
