@@ -1,3 +1,4 @@
+import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { sendTo, update, type Outcome, type Sender, type Turn } from './state.ts';
 
 /** Final: every living node of every epoch is told, and no epoch is made after it (S10). */
@@ -12,6 +13,9 @@ export function finish(turn: Turn, outcome: Outcome): void {
 }
 
 /** Whatever a node says about a session that has ended is answered with its end (S10). */
-export function repeatEnd(turn: Turn, to: Sender): void {
-  sendTo(turn, to, { type: 'end', session: turn.state.request.session });
+export function repeatEnd(turn: Turn, to: Sender, message: StageMessage): void {
+  const { session } = turn.state.request;
+  const isNamed =
+    message.type !== 'resync' || message.sessions.some((entry) => entry.session === session);
+  if (isNamed) sendTo(turn, to, { type: 'end', session });
 }

@@ -58,7 +58,7 @@ function takeInput(turn: Turn, input: OwnerInput): void {
   switch (input.type) {
     case 'message':
       return turn.state.phase.kind === 'done'
-        ? repeatEnd(turn, input)
+        ? repeatEnd(turn, input, input.message)
         : onMessage(turn, input, input.message);
     case 'node-lost':
       return onNodeLost(turn, input);

@@ -21,7 +21,10 @@ export type { StageCore, StageCoreOptions } from './state.ts';
 export function createStageCore(self: NodeId, options: Partial<StageCoreOptions> = {}): StageCore {
   return {
     self,
-    options: { keptBytesMax: options.keptBytesMax ?? STAGE.keptBytesMax },
+    options: {
+      keptBytesMax: options.keptBytesMax ?? STAGE.keptBytesMax,
+      keptBlockRows: options.keptBlockRows ?? STAGE.keptBlockRows,
+    },
     sessions: new Map(),
     fences: new Map(),
     held: [],

@@ -1,5 +1,4 @@
 import { invariant, must } from '#lib/kernel/assert.ts';
-import { STAGE } from './limits.ts';
 
 /**
  * Hidden rows that a place computed, kept to be sent and sent again (S5): consecutive positions
@@ -11,6 +10,8 @@ export interface KeptRows {
   from: number;
   /** One past the last. */
   to: number;
+  /** Rows of a block. */
+  readonly blockRows: number;
   /** Values a row; 0 before the first append. */
   width: number;
   /** Position of the first row of `blocks[0]`. */
@@ -18,7 +19,8 @@ export interface KeptRows {
   blocks: Float32Array[];
 }
 
-export const emptyRows = (at: number): KeptRows => ({
+export const emptyRows = (at: number, blockRows: number): KeptRows => ({
+  blockRows,
   from: at,
   to: at,
   width: 0,
@@ -27,7 +29,7 @@ export const emptyRows = (at: number): KeptRows => ({
 });
 
 export const keptBytes = (kept: KeptRows): number =>
-  kept.blocks.length * STAGE.keptBlockRows * kept.width * 4;
+  kept.blocks.length * kept.blockRows * kept.width * 4;
 
 /** Appends [rows × width] values at `kept.to`. */
 export function appendRows(kept: KeptRows, data: Float32Array, rows: number): void {
@@ -37,12 +39,12 @@ export function appendRows(kept: KeptRows, data: Float32Array, rows: number): vo
   kept.width = width;
   for (let row = 0; row < rows;) {
     const offset = kept.to - kept.base;
-    const block = Math.floor(offset / STAGE.keptBlockRows);
-    const within = offset % STAGE.keptBlockRows;
+    const block = Math.floor(offset / kept.blockRows);
+    const within = offset % kept.blockRows;
     if (block === kept.blocks.length) {
-      kept.blocks.push(new Float32Array(STAGE.keptBlockRows * width));
+      kept.blocks.push(new Float32Array(kept.blockRows * width));
     }
-    const count = Math.min(rows - row, STAGE.keptBlockRows - within);
+    const count = Math.min(rows - row, kept.blockRows - within);
     const target = must(kept.blocks[block], 'a block for every row');
     target.set(data.subarray(row * width, (row + count) * width), within * width);
     row += count;
@@ -56,9 +58,9 @@ export function copyRows(kept: KeptRows, first: number, rows: number): Float32Ar
   const out = new Float32Array(rows * kept.width);
   for (let row = 0; row < rows;) {
     const offset = first + row - kept.base;
-    const within = offset % STAGE.keptBlockRows;
-    const block = must(kept.blocks[Math.floor(offset / STAGE.keptBlockRows)], 'a kept block');
-    const count = Math.min(rows - row, STAGE.keptBlockRows - within);
+    const within = offset % kept.blockRows;
+    const block = must(kept.blocks[Math.floor(offset / kept.blockRows)], 'a kept block');
+    const count = Math.min(rows - row, kept.blockRows - within);
     const start = within * kept.width;
     out.set(block.subarray(start, start + count * kept.width), row * kept.width);
     row += count;
@@ -70,19 +72,19 @@ export function copyRows(kept: KeptRows, first: number, rows: number): Float32Ar
 export function truncateRows(kept: KeptRows, length: number): void {
   if (length >= kept.to) return;
   if (length <= kept.from) {
-    Object.assign(kept, { ...emptyRows(length), width: kept.width });
+    Object.assign(kept, { ...emptyRows(length, kept.blockRows), width: kept.width });
     return;
   }
   kept.to = length;
-  kept.blocks.length = Math.ceil((length - kept.base) / STAGE.keptBlockRows);
+  kept.blocks.length = Math.ceil((length - kept.base) / kept.blockRows);
 }
 
 /** Gives whole blocks of rows below `position` back, oldest first; returns true where it did. */
 export function dropOldest(kept: KeptRows, position: number): boolean {
-  const blocks = Math.floor((Math.min(position, kept.to) - kept.base) / STAGE.keptBlockRows);
+  const blocks = Math.floor((Math.min(position, kept.to) - kept.base) / kept.blockRows);
   if (blocks <= 0) return false;
   kept.blocks.splice(0, blocks);
-  kept.base += blocks * STAGE.keptBlockRows;
+  kept.base += blocks * kept.blockRows;
   kept.from = kept.base;
   return true;
 }

@@ -49,5 +49,5 @@ export function cutKv(turn: Turn, seat: Seat, length: number): void {
 /** The seat starts from nothing: another holder's state, or pages given back (S5, S11). */
 export function voidKv(turn: Turn, seat: Seat): void {
   cutKv(turn, seat, 0);
-  seat.kept = emptyRows(0);
+  seat.kept = emptyRows(0, turn.core.options.keptBlockRows);
 }

@@ -65,7 +65,7 @@ function reseat(turn: Turn, session: Session, prepare: Prepare): void {
       cutKv(turn, seat, prepare.resumeAt);
     } else {
       const slot = freeSlot(slots, place);
-      const kept = emptyRows(0);
+      const kept = emptyRows(0, turn.core.options.keptBlockRows);
       const fresh = {
         session,
         place,

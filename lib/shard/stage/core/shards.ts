@@ -36,7 +36,7 @@ export function onShardGone(turn: Turn, shard: string): void {
     fault(turn, seat, 'engine');
     seat.kvOpen = false;
     seat.kvLength = 0;
-    seat.kept = emptyRows(0);
+    seat.kept = emptyRows(0, turn.core.options.keptBlockRows);
     seat.flow = { ...emptyFlow(seat.session.prepare.resumeAt), faulted: true };
   }
 }

@@ -32,7 +32,10 @@ export interface StageCore {
 }
 
 export interface StageCoreOptions {
+  /** Kept rows of all sessions together (S11). */
   readonly keptBytesMax: number;
+  /** Kept rows come and go in blocks of so many. */
+  readonly keptBlockRows: number;
 }
 
 export interface Fence {

@@ -1,0 +1,85 @@
+import type { Frame } from '#lib/shard/wire/frame.ts';
+import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { StageInput } from '#lib/shard/stage/types.ts';
+
+/** One line of a trace for whatever travels or happens. */
+export function describe(input: StageInput): string {
+  switch (input.type) {
+    case 'message':
+      return describeOrder(input.message);
+    case 'frame':
+      return `${describeFrame(input.frame)} from n${parseInt(input.from.slice(-4), 16)}`;
+    case 'link-open':
+    case 'link-closed':
+      return `${input.type} n${parseInt(input.peer.slice(-4), 16)}`;
+    case 'run-done':
+    case 'run-failed':
+      return `${input.type} ${input.run}`;
+    case 'shard-ready':
+    case 'shard-failed':
+    case 'shard-gone':
+      return `${input.type} ${input.shard.slice(-5)}`;
+    case 'socket-back':
+    case 'pause':
+    case 'resume':
+    case 'tick':
+      return input.type;
+  }
+}
+
+const name = (session: string): string => `s${parseInt(session, 16)}`;
+
+export function describeFrame(frame: Frame): string {
+  const head = `${frame.type} ${name(frame.session)} e${frame.epoch} p${frame.place}`;
+  switch (frame.type) {
+    case 'rows':
+      return `${head} seq ${frame.seq} @${frame.firstPosition}+${frame.rows}`;
+    case 'token':
+      return `${head} seq ${frame.seq} @${frame.position} id ${frame.id}`;
+    case 'chunk-ack':
+      return `${head} taken ${frame.taken}`;
+  }
+}
+
+export function describeOrder(message: OwnerMessage): string {
+  const head = `${message.type} ${name(message.session)}`;
+  switch (message.type) {
+    case 'prepare': {
+      const places = message.route.map(
+        ({ node, range, since, path }) =>
+          `n${parseInt(node.slice(-4), 16)}:${range.first}-${range.last}/${since}${path === 'relay' ? 'r' : ''}`,
+      );
+      return `${head} e${message.epoch} L${message.resumeAt} ${places.join(' ')}`;
+    }
+    case 'fill':
+      return `${head} e${message.epoch} ${message.starts.join(',')}`;
+    case 'handover':
+      return `${head} e${message.epoch} @${message.position} id ${message.id}`;
+    case 'ack':
+      return `${head} e${message.epoch} ${message.accepted}`;
+    case 'keepalive':
+    case 'release':
+      return `${head} e${message.epoch}`;
+    case 'end':
+      return head;
+  }
+}
+
+export function describeWord(message: StageMessage): string {
+  if (message.type === 'resync') {
+    return `resync ${message.sessions.map(({ session, epoch }) => `${name(session)}/e${epoch}`).join(' ')}`;
+  }
+  const head = `${message.type} ${name(message.session)} e${message.epoch}`;
+  switch (message.type) {
+    case 'prepared':
+      return head;
+    case 'report':
+      return `${head} p${message.place} kv ${message.kvLength} kept ${message.keptFrom}`;
+    case 'fault':
+      return `${head} p${message.place} ${message.why}`;
+    case 'room':
+      return `${head} p${message.place}`;
+    case 'token':
+      return `${head} p${message.place} #${message.index} id ${message.id}${message.last ? ' last' : ''}`;
+  }
+}

@@ -1,0 +1,138 @@
+import type { SessionId } from '#lib/kernel/ids.ts';
+import { must } from '#lib/kernel/assert.ts';
+import type { LayerRange } from '#lib/webgpu/model.ts';
+import type { RunResult, RunSegment, StageOutput } from '#lib/shard/stage/types.ts';
+import { SimFailure } from './failure.ts';
+
+/**
+ * A model whose every number is a hash of all that it must depend on: a layer's output of its
+ * input and of the KV of all earlier positions. One wrong, missing or doubled row anywhere gives
+ * another token. Hidden rows are one 32-bit hash as two values of 16 bits, exact in fp32.
+ */
+export const FAKE_WIDTH = 2;
+
+export function mix(a: number, b: number): number {
+  let h = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(b + 0x7f4a7c15, 0xc2b2ae35);
+  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+  return (h ^ (h >>> 13)) >>> 0;
+}
+
+export const embed = (id: number): number => mix(0x1d, id);
+/** KV of a layer at one position, with all earlier ones hashed in. */
+export const chain = (layer: number, before: number, hidden: number): number =>
+  mix(mix(before, hidden), layer);
+export const layerOut = (layer: number, link: number): number => mix(link, layer + 1000);
+export const sampleId = (hidden: number, seed: number, index: number): number =>
+  mix(mix(hidden, seed), index) % 1000;
+
+/** The answer an undisturbed whole model gives. */
+export function wholeAnswer(
+  model: { readonly layers: number; readonly seed: number },
+  promptIds: readonly number[],
+  stop: (ids: readonly number[]) => boolean,
+): number[] {
+  const links = new Array<number>(model.layers).fill(0);
+  const forward = (id: number): number => {
+    let hidden = embed(id);
+    for (let layer = 0; layer < model.layers; layer += 1) {
+      links[layer] = chain(layer, links[layer] ?? 0, hidden);
+      hidden = layerOut(layer, links[layer] ?? 0);
+    }
+    return hidden;
+  };
+  let hidden = 0;
+  for (const id of promptIds) hidden = forward(id);
+  const ids: number[] = [];
+  do {
+    const id = sampleId(hidden, model.seed, ids.length);
+    ids.push(id);
+    hidden = forward(id);
+  } while (!stop(ids));
+  return ids;
+}
+
+interface Kv {
+  /** By position, then by layer of the range. */
+  readonly links: number[][];
+}
+
+/** One shard's engine at a node; holds the contract of `RunSegment` and `kv` to the letter. */
+export class FakeEngine {
+  readonly range: LayerRange;
+  readonly kvs = new Map<string, Kv>();
+  private readonly limits: { pagePositions: number; pagesMax: number };
+
+  constructor(range: LayerRange, limits: { pagePositions: number; pagesMax: number }) {
+    this.range = range;
+    this.limits = limits;
+  }
+
+  order(op: Extract<StageOutput, { type: 'kv' }>): void {
+    const key = keyOf(op.session, op.place);
+    const kv = this.kvs.get(key);
+    if (op.op === 'open') {
+      if (kv) throw new SimFailure('contract', `KV ${key} opened twice`);
+      this.kvs.set(key, { links: [] });
+      return;
+    }
+    if (!kv) throw new SimFailure('contract', `${op.op} of a KV that is not open: ${key}`);
+    if (op.op === 'close') this.kvs.delete(key);
+    else if (kv.links.length < op.length)
+      throw new SimFailure('contract', `${key} cannot grow by a cut`);
+    else kv.links.length = op.length;
+  }
+
+  run(segments: readonly RunSegment[]): RunResult[] {
+    const results = segments.map((segment) => this.segment(segment));
+    let pages = 0;
+    for (const kv of this.kvs.values())
+      pages += Math.ceil(kv.links.length / this.limits.pagePositions);
+    if (pages > this.limits.pagesMax) throw new SimFailure('budget', `${pages} pages are in use`);
+    return results;
+  }
+
+  private segment(segment: RunSegment): RunResult {
+    const key = keyOf(segment.session, segment.place);
+    const kv = this.kvs.get(key);
+    if (!kv) throw new SimFailure('contract', `run on a KV that is not open: ${key}`);
+    if (kv.links.length !== segment.firstPosition) {
+      throw new SimFailure(
+        'contract',
+        `run at ${segment.firstPosition}, KV holds ${kv.links.length}`,
+      );
+    }
+    const hidden = new Float32Array(segment.rows * FAKE_WIDTH);
+    let out = 0;
+    for (let row = 0; row < segment.rows; row += 1) {
+      out = this.row(kv, inputOf(segment, row));
+      hidden[row * FAKE_WIDTH] = out >>> 16;
+      hidden[row * FAKE_WIDTH + 1] = out & 0xffff;
+    }
+    const { want } = segment;
+    if (want.kind !== 'sample')
+      return { hidden: want.kind === 'hidden' ? hidden : null, sampledId: null };
+    return { hidden: null, sampledId: sampleId(out, want.params.seed, want.index) };
+  }
+
+  private row(kv: Kv, input: number): number {
+    const before = kv.links.at(-1) ?? [];
+    const links: number[] = [];
+    let hidden = input;
+    for (let layer = this.range.first; layer <= this.range.last; layer += 1) {
+      const link = chain(layer, before[layer - this.range.first] ?? 0, hidden);
+      links.push(link);
+      hidden = layerOut(layer, link);
+    }
+    kv.links.push(links);
+    return hidden;
+  }
+}
+
+const keyOf = (session: SessionId, slot: number): string => `s${parseInt(session, 16)}@${slot}`;
+
+function inputOf(segment: RunSegment, row: number): number {
+  if (segment.ids) return embed(must(segment.ids[row], 'an id a row'));
+  const hidden = must(segment.hidden, 'ids or hidden rows');
+  const high = must(hidden[row * FAKE_WIDTH], 'a value');
+  return ((high << 16) | must(hidden[row * FAKE_WIDTH + 1], 'a value')) >>> 0;
+}

@@ -1,0 +1,158 @@
+import type { NodeId } from '#lib/kernel/ids.ts';
+import type { Frame } from '#lib/shard/wire/frame.ts';
+import type { StageInput } from '#lib/shard/stage/types.ts';
+import { short, type World } from './world.ts';
+
+/** One pair of nodes. Frames in flight belong to a generation: a closed link loses them. */
+interface Pair {
+  readonly ends: readonly [NodeId, NodeId];
+  /** One-way delay; fixed for the pair. */
+  readonly delayMs: number;
+  path: 'direct' | 'relay' | null;
+  generation: number;
+  /** No direct path will ever form again, or it loses what it carries (V1). */
+  relayOnly: boolean;
+  deafEnd: NodeId | null;
+  /** When the last frame to each end arrives: order is kept. */
+  readonly lastAt: Map<NodeId, number>;
+}
+
+export class Network {
+  private readonly pairs = new Map<string, Pair>();
+  private readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  pair(a: NodeId, b: NodeId): Pair {
+    const ends = a < b ? ([a, b] as const) : ([b, a] as const);
+    const key = ends.join();
+    let pair = this.pairs.get(key);
+    if (!pair) {
+      const { hopMs, skew } = this.world.scenario;
+      const delayMs = Math.min(400, hopMs * skew ** this.world.random.unit());
+      pair = {
+        ends,
+        delayMs,
+        path: null,
+        generation: 0,
+        relayOnly: false,
+        deafEnd: null,
+        lastAt: new Map(),
+      };
+      this.pairs.set(key, pair);
+    }
+    return pair;
+  }
+
+  /** Opens the pair after a while, if both nodes are there then. */
+  connect(a: NodeId, b: NodeId, afterMs: number): void {
+    const pair = this.pair(a, b);
+    const { generation } = pair;
+    this.world.timeline.in(afterMs, () => {
+      if (pair.generation !== generation) return;
+      if (!this.isUp(a) || !this.isUp(b)) return;
+      this.open(pair, pair.relayOnly ? 'relay' : 'direct');
+    });
+  }
+
+  /** The server brings a pair together over the relay. */
+  useRelay(a: NodeId, b: NodeId): void {
+    const pair = this.pair(a, b);
+    if (pair.relayOnly && pair.path === 'relay') return;
+    pair.relayOnly = true;
+    this.world.timeline.in(20, () => {
+      if (this.isUp(a) && this.isUp(b) && pair.path !== 'relay') this.open(pair, 'relay');
+    });
+  }
+
+  /** Loses what is in flight; each end notices in its own time. */
+  close(a: NodeId, b: NodeId, noticeMs = 0): void {
+    const pair = this.pair(a, b);
+    if (pair.path === null) return;
+    pair.path = null;
+    pair.generation += 1;
+    pair.lastAt.clear();
+    const { generation } = pair;
+    this.world.log(`link ${short(a)}-${short(b)} closed`);
+    for (const [end, peer] of [[a, b] as const, [b, a] as const]) {
+      const delay = this.world.random.unit() * noticeMs;
+      this.world.timeline.in(delay, () => {
+        // Opened again meanwhile: the node was told when that happened.
+        if (pair.generation === generation) this.tell(end, { type: 'link-closed', peer });
+      });
+    }
+  }
+
+  closeAll(node: NodeId, noticeMs: number): void {
+    for (const pair of this.pairs.values()) {
+      if (pair.ends.includes(node)) this.close(pair.ends[0], pair.ends[1], noticeMs);
+    }
+  }
+
+  isOpen(a: NodeId, b: NodeId): boolean {
+    return this.pair(a, b).path !== null;
+  }
+
+  /** From then on nothing that is sent to `end` over the direct path arrives. */
+  deafen(end: NodeId, from: NodeId): void {
+    this.pair(end, from).deafEnd = end;
+  }
+
+  send(from: NodeId, to: NodeId, frame: Frame): void {
+    const { world } = this;
+    const pair = this.pair(from, to);
+    if (pair.path === null) return;
+    if (pair.path === 'direct' && pair.deafEnd === to) return world.count('frame lost: one-way');
+    const { frameTrouble } = world.scenario;
+    if (frameTrouble > 0 && world.random.chance(frameTrouble)) return this.trouble(pair, to, frame);
+    this.carry(pair, to, { from, frame, inOrder: true });
+  }
+
+  private trouble(pair: Pair, to: NodeId, frame: Frame): void {
+    const { world } = this;
+    const from = pair.ends[0] === to ? pair.ends[1] : pair.ends[0];
+    const kind = world.random.pick(['lost', 'doubled', 'overtaken'] as const);
+    world.count(`frame ${kind}`);
+    if (kind === 'lost') return;
+    this.carry(pair, to, { from, frame, inOrder: kind === 'doubled' });
+    if (kind === 'doubled') this.carry(pair, to, { from, frame, inOrder: false });
+  }
+
+  private carry(
+    pair: Pair,
+    to: NodeId,
+    what: { from: NodeId; frame: Frame; inOrder: boolean },
+  ): void {
+    const { timeline, random } = this.world;
+    const { generation } = pair;
+    const delay = pair.delayMs * (1 + random.unit() * 0.2) * (pair.path === 'relay' ? 3 : 1);
+    let at = timeline.now + delay + (what.inOrder ? 0 : random.unit() * 20 * pair.delayMs);
+    if (what.inOrder) {
+      at = Math.max(at, pair.lastAt.get(to) ?? 0);
+      pair.lastAt.set(to, at);
+    }
+    timeline.at(at, () => {
+      if (pair.generation !== generation) return this.world.count('frame lost: link closed');
+      this.tell(to, { type: 'frame', from: what.from, frame: what.frame });
+    });
+  }
+
+  private open(pair: Pair, path: 'direct' | 'relay'): void {
+    pair.generation += 1;
+    pair.path = path;
+    pair.lastAt.clear();
+    this.world.log(`link ${short(pair.ends[0])}-${short(pair.ends[1])} open ${path}`);
+    this.tell(pair.ends[0], { type: 'link-open', peer: pair.ends[1], path });
+    this.tell(pair.ends[1], { type: 'link-open', peer: pair.ends[0], path });
+  }
+
+  private isUp(node: NodeId): boolean {
+    return this.world.nodes.get(node)?.state === 'up';
+  }
+
+  private tell(end: NodeId, input: StageInput): void {
+    this.world.nodes.get(end)?.feed(input);
+  }
+}

@@ -1,0 +1,219 @@
+import { instantMs } from '#lib/kernel/units.ts';
+import type { NodeId } from '#lib/kernel/ids.ts';
+import { TIMES } from '#lib/shard/wire/limits.ts';
+import type { OwnerMessage, Progress } from '#lib/shard/wire/session-messages.ts';
+import {
+  createStageCore,
+  stepStage,
+  viewStage,
+  type StageCore,
+} from '#lib/shard/stage/core/core.ts';
+import { shardKey, type StageInput, type StageOutput } from '#lib/shard/stage/types.ts';
+import type { LayerRange } from '#lib/webgpu/model.ts';
+import { FakeEngine } from './fake-engine.ts';
+import { SimFailure } from './failure.ts';
+import { MANIFEST } from './office.ts';
+import { describe } from './describe.ts';
+import { short, type World } from './world.ts';
+
+const PAGE_POSITIONS = 4;
+
+/** A node: main thread (socket, `prepared`, pongs) and worker (the real stage core, engines). */
+export class SimNode {
+  readonly id: NodeId;
+  state: 'up' | 'gone' = 'gone';
+  incarnation = 0;
+  /** Grows with every life: what an earlier life planned does not happen. */
+  life = 0;
+  core: StageCore;
+  engines = new Map<string, FakeEngine>();
+  /** Ranges in memory or in the cache: for the planner. */
+  range: LayerRange | null = null;
+  slowness = 1;
+  /** All threads stand still (SIGSTOP), or the worker alone (a hung GPU). */
+  frozen = false;
+  hung = false;
+  private mainBacklog: (() => void)[] = [];
+  private workerBacklog: (() => void)[] = [];
+  private lastProgress: readonly Progress[] = [];
+  private readonly world: World;
+
+  constructor(world: World, id: NodeId) {
+    this.world = world;
+    this.id = id;
+    this.core = this.freshCore();
+  }
+
+  /** A hello: a new incarnation, with no sessions (V3). */
+  join(): void {
+    const { world } = this;
+    this.life += 1;
+    this.state = 'up';
+    this.frozen = false;
+    this.hung = false;
+    this.slowness = world.random.pick([1, 1, 1, 3]);
+    this.core = this.freshCore();
+    this.engines.clear();
+    this.mainBacklog = [];
+    this.workerBacklog = [];
+    this.lastProgress = [];
+    world.office.hello(this);
+    if (this.range) this.load({ shard: shardKey(MANIFEST, this.range), range: this.range }, 0);
+    for (const other of world.livingNodes()) {
+      if (other !== this) world.network.connect(this.id, other.id, world.random.unit() * 30);
+    }
+    this.pong(this.life);
+  }
+
+  /** Everything of this life is gone; `noticeMs`: until peers see their links closed. */
+  die(noticeMs: number): void {
+    if (this.state === 'gone') return;
+    this.state = 'gone';
+    this.life += 1;
+    this.world.log(`${short(this.id)} gone`);
+    this.world.network.closeAll(this.id, noticeMs);
+  }
+
+  stop(kind: 'frozen' | 'hung', ms: number): void {
+    this[kind] = true;
+    const { life } = this;
+    this.world.log(`${short(this.id)} ${kind} for ${ms.toFixed(0)}`);
+    this.world.timeline.in(ms, () => {
+      if (this.life !== life) return;
+      this[kind] = false;
+      this.world.log(`${short(this.id)} no longer ${kind}`);
+      this.drain();
+    });
+  }
+
+  /** On the main thread: a message of the owner's. */
+  onSocket(message: OwnerMessage): void {
+    this.onMain(() => {
+      if (message.type === 'prepare') {
+        const { session, epoch } = message;
+        this.world.office.fromNode(this, { type: 'prepared', session, epoch });
+      }
+      this.feed({ type: 'message', message });
+    });
+  }
+
+  onMain(act: () => void): void {
+    if (this.frozen) this.mainBacklog.push(act);
+    else act();
+  }
+
+  /** One input to the worker, when it comes to it. */
+  feed(input: StageInput): void {
+    if (this.state === 'gone') return;
+    if (this.frozen || this.hung) {
+      const { life } = this;
+      this.workerBacklog.push(() => {
+        if (this.life === life) this.feed(input);
+      });
+      return;
+    }
+    const { world } = this;
+    if (world.trace.lines || input.type !== 'tick') {
+      world.log(`${short(this.id)} < ${describe(input)}`);
+    }
+    const now = instantMs(world.timeline.now);
+    const [core, outputs] = stepStage(this.core, input, now);
+    this.core = core;
+    this.lastProgress = viewStage(core).progress;
+    this.checkKept();
+    const { life } = this;
+    const ordered = world.scenario.framesFirst ? framesFirst(outputs) : outputs;
+    for (const output of ordered) if (this.life === life) this.perform(output);
+  }
+
+  private perform(output: StageOutput): void {
+    const { world } = this;
+    switch (output.type) {
+      case 'owner':
+        return world.office.fromNode(this, output.message);
+      case 'frame':
+        return world.ambushes.around(`frame:${output.frame.type}`, this, () => {
+          world.network.send(this.id, output.to, output.frame);
+        });
+      case 'load':
+        return this.load(output, world.scenario.loadMs);
+      case 'run':
+        return this.run(output);
+      case 'kv':
+        return this.engines.get(output.shard)?.order(output);
+      case 'reject-peer':
+        throw new SimFailure('contract', `honest ${short(output.peer)} rejected: ${output.why}`);
+    }
+  }
+
+  private run(output: Extract<StageOutput, { type: 'run' }>): void {
+    const { world, life } = this;
+    const engine = this.engines.get(output.shard);
+    const rows = output.segments.reduce((sum, segment) => sum + segment.rows, 0);
+    const ms =
+      (0.3 + rows * world.scenario.rowMs) * this.slowness * (0.9 + world.random.unit() * 0.2);
+    world.timeline.in(ms, () => {
+      if (this.life !== life) return;
+      if (!engine || this.engines.get(output.shard) !== engine) {
+        return this.feed({ type: 'run-failed', run: output.run, why: 'engine' });
+      }
+      this.feed({ type: 'run-done', run: output.run, results: engine.run(output.segments) });
+    });
+  }
+
+  private load(what: { shard: string; range: LayerRange }, ms: number): void {
+    const { world, life } = this;
+    const { pagesMax } = world.scenario;
+    const limits = { pagePositions: PAGE_POSITIONS, pagesMax, rowsMax: 12 };
+    world.timeline.in(ms * (0.5 + world.random.unit()), () => {
+      if (this.life !== life) return;
+      this.engines.set(what.shard, new FakeEngine(what.range, limits));
+      this.feed({ type: 'shard-ready', shard: what.shard, ...limits });
+    });
+  }
+
+  /** The engine of a shard is lost, with its KV. */
+  loseShard(): boolean {
+    const [shard] = this.engines.keys();
+    if (shard === undefined) return false;
+    this.engines.delete(shard);
+    this.feed({ type: 'shard-gone', shard });
+    return true;
+  }
+
+  private pong(life: number): void {
+    if (this.life !== life) return;
+    if (!this.frozen) {
+      this.world.office.pong(this, this.lastProgress);
+      this.feed({ type: 'tick' });
+    }
+    this.world.timeline.in(TIMES.pingEveryMs, () => {
+      this.pong(life);
+    });
+  }
+
+  private drain(): void {
+    while (!this.frozen && this.mainBacklog.length > 0) this.mainBacklog.shift()?.();
+    if (this.frozen || this.hung) return;
+    const backlog = this.workerBacklog;
+    this.workerBacklog = [];
+    for (const act of backlog) act();
+  }
+
+  private checkKept(): void {
+    const { keptBytesMax } = this.world.scenario;
+    if (viewStage(this.core).keptBytes > keptBytesMax) {
+      throw new SimFailure('budget', `${short(this.id)} keeps too many bytes`);
+    }
+  }
+
+  private freshCore(): StageCore {
+    const { keptBytesMax } = this.world.scenario;
+    return createStageCore(this.id, { keptBytesMax, keptBlockRows: 4 });
+  }
+}
+
+const framesFirst = (outputs: readonly StageOutput[]): StageOutput[] => [
+  ...outputs.filter((output) => output.type !== 'owner'),
+  ...outputs.filter((output) => output.type === 'owner'),
+];

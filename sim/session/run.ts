@@ -1,0 +1,79 @@
+import { InvariantError } from '#lib/kernel/assert.ts';
+import { viewStage } from '#lib/shard/stage/core/core.ts';
+import { disturb } from './disturb.ts';
+import { SimFailure } from './failure.ts';
+import type { Scenario } from './scenario.ts';
+import { short, World } from './world.ts';
+
+/** No answer may take longer in virtual time: 30 s without progress end it (S13). */
+const HANG_MS = 600_000;
+/** After the last answer: stages expire after 15 s, the longest hang lasts 20 s. */
+const SETTLE_MS = 45_000;
+
+export interface RunReport {
+  readonly seed: number;
+  readonly hash: string;
+  readonly failure: SimFailure | null;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly lines: readonly string[] | null;
+}
+
+/** One seed from beginning to end: everything that happens follows from it. */
+export function runSession(
+  seed: number,
+  options: { readonly keepLines?: boolean; readonly scenario?: Scenario } = {},
+): RunReport {
+  const { scenario } = options;
+  const world = new World(seed, {
+    keepLines: options.keepLines ?? false,
+    ...(scenario && { scenario }),
+  });
+  let failure: SimFailure | null = null;
+  try {
+    play(world);
+  } catch (error) {
+    if (error instanceof SimFailure) failure = error;
+    else if (error instanceof InvariantError) failure = new SimFailure('invariant', error.message);
+    else throw error;
+    world.log(`FAILED ${failure.message}`);
+  }
+  return { seed, hash: world.trace.hash, failure, counts: world.counts, lines: world.trace.lines };
+}
+
+function play(world: World): void {
+  const { timeline, scenario, office } = world;
+  for (const draw of scenario.sessions)
+    timeline.in(draw.atMs, () => {
+      office.request(draw);
+    });
+  for (const what of scenario.disturbances)
+    timeline.in(what.atMs, () => {
+      disturb(world, what);
+    });
+  const answered = (): boolean =>
+    office.readers.length === scenario.sessions.length &&
+    office.readers.every(({ ended }) => ended);
+  timeline.run(HANG_MS, answered);
+  if (!answered()) throw new SimFailure('hang', 'an answer neither came nor failed');
+  timeline.run(timeline.now + SETTLE_MS);
+  checkNothingLeft(world);
+}
+
+/** After `end` nodes hold nothing of a session: no KV, no kept rows, no frame (S10). */
+function checkNothingLeft(world: World): void {
+  for (const node of world.livingNodes()) {
+    const { sessions, keptBytes } = viewStage(node.core);
+    let kvs = 0;
+    for (const engine of node.engines.values()) kvs += engine.kvs.size;
+    const left = {
+      sessions,
+      keptBytes,
+      kvs,
+      held: node.core.held.length,
+      runs: node.core.running ? 1 : 0,
+    };
+    if (Object.values(left).some((count) => count > 0)) {
+      throw new SimFailure('leftover', `${short(node.id)} ${JSON.stringify(left)}`);
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import type { NodeId } from '#lib/kernel/ids.ts';
+import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { SimNode } from './node.ts';
+import type { World } from './world.ts';
+
+const GRACE_MS = 500;
+
+interface Socket {
+  /** Null: away. What is in flight belongs to a generation and is lost with it. */
+  generation: number;
+  open: boolean;
+  readonly delayMs: number;
+  upAt: number;
+  downAt: number;
+}
+
+interface Listener {
+  word(node: SimNode, incarnation: number, message: StageMessage): void;
+  back(node: SimNode, incarnation: number): void;
+  away(node: SimNode, incarnation: number): void;
+  isAlive(node: SimNode, incarnation: number): boolean;
+}
+
+/** The nodes' sockets to the server: in order both ways, until one drops. */
+export class Sockets {
+  private readonly byNode = new Map<NodeId, Socket>();
+  private readonly world: World;
+  private readonly listener: Listener;
+
+  constructor(world: World, listener: Listener) {
+    this.world = world;
+    this.listener = listener;
+  }
+
+  open(node: SimNode): void {
+    const old = this.byNode.get(node.id);
+    this.byNode.set(node.id, {
+      generation: (old?.generation ?? 0) + 1,
+      open: true,
+      delayMs: old?.delayMs ?? 0.5 + this.world.random.unit() * this.world.random.pick([1, 20, 80]),
+      upAt: 0,
+      downAt: 0,
+    });
+  }
+
+  say(node: SimNode, message: StageMessage): void {
+    const { incarnation } = node;
+    this.up(node, () => {
+      // Of an ended incarnation: its socket is refused (V3).
+      if (this.listener.isAlive(node, incarnation)) this.listener.word(node, incarnation, message);
+    });
+  }
+
+  /** Node to server. */
+  up(node: SimNode, arrive: () => void): void {
+    const socket = this.byNode.get(node.id);
+    if (!socket?.open || node.state === 'gone') return;
+    socket.upAt = Math.max(socket.upAt, this.world.timeline.now + this.delay(socket));
+    this.fly(socket, socket.upAt, arrive);
+  }
+
+  /** Server to node. */
+  order(node: SimNode, message: OwnerMessage): void {
+    const socket = this.byNode.get(node.id);
+    if (!socket?.open) return;
+    const { life } = node;
+    socket.downAt = Math.max(socket.downAt, this.world.timeline.now + this.delay(socket));
+    this.fly(socket, socket.downAt, () => {
+      if (node.life === life) node.onSocket(message);
+    });
+  }
+
+  /** Loses what is in flight; back after `ms`, in the same incarnation if that still lives. */
+  drop(node: SimNode, ms: number): boolean {
+    const socket = this.byNode.get(node.id);
+    if (!socket?.open) return false;
+    socket.open = false;
+    socket.generation += 1;
+    const { incarnation, life } = node;
+    this.world.timeline.in(GRACE_MS, () => {
+      if (!socket.open && this.byNode.get(node.id) === socket)
+        this.listener.away(node, incarnation);
+    });
+    if (!Number.isFinite(ms)) return true;
+    this.world.timeline.in(ms, () => {
+      node.onMain(() => {
+        if (node.life === life && this.byNode.get(node.id) === socket) this.comeBack(node, socket);
+      });
+    });
+    return true;
+  }
+
+  private comeBack(node: SimNode, socket: Socket): void {
+    if (socket.open || !this.listener.isAlive(node, node.incarnation)) return;
+    socket.open = true;
+    this.world.count('socket back');
+    this.listener.back(node, node.incarnation);
+    node.feed({ type: 'socket-back' });
+  }
+
+  /** The server closes the socket; once it sees that, the node returns by a new hello (V3). */
+  fence(node: SimNode, incarnation: number): void {
+    const socket = this.byNode.get(node.id);
+    if (!socket || node.incarnation !== incarnation) return;
+    socket.open = false;
+    socket.generation += 1;
+    const { life } = node;
+    this.world.timeline.in(socket.delayMs, () => {
+      node.onMain(() => {
+        if (node.life === life) this.rejoin(node, life);
+      });
+    });
+  }
+
+  /** A zombie has a moment to go on with what it held before it knows better. */
+  private rejoin(node: SimNode, life: number): void {
+    this.world.count('fenced node returns');
+    this.world.timeline.in(this.world.random.unit() * 300, () => {
+      if (node.life !== life || node.state === 'gone') return;
+      node.die(0);
+      node.join();
+    });
+  }
+
+  private fly(socket: Socket, at: number, arrive: () => void): void {
+    const { generation } = socket;
+    this.world.timeline.at(at, () => {
+      if (socket.generation === generation && socket.open) arrive();
+      else this.world.count('message lost: socket');
+    });
+  }
+
+  private delay(socket: Socket): number {
+    return socket.delayMs * (1 + this.world.random.unit() * 0.3);
+  }
+}

@@ -1,0 +1,59 @@
+import { seededRandom, type Random } from '#lib/kernel/random.ts';
+import type { NodeId } from '#lib/kernel/ids.ts';
+import { Timeline } from '#sim/timeline.ts';
+import { Trace } from '#sim/trace.ts';
+import { Ambushes } from './ambush.ts';
+import { Network } from './network.ts';
+import { SimNode } from './node.ts';
+import { Office } from './office.ts';
+import { drawScenario, type Scenario } from './scenario.ts';
+
+/** Everything of one run: made from a seed, held together by one virtual clock. */
+export class World {
+  readonly timeline = new Timeline();
+  readonly trace: Trace;
+  readonly random: Random;
+  readonly scenario: Scenario;
+  readonly network: Network;
+  readonly office: Office;
+  readonly ambushes: Ambushes;
+  readonly nodes = new Map<NodeId, SimNode>();
+  /** How often what really happened, by name. */
+  readonly counts = new Map<string, number>();
+
+  constructor(
+    seed: number,
+    options: { readonly keepLines: boolean; readonly scenario?: Scenario },
+  ) {
+    const random = seededRandom(seed);
+    this.trace = new Trace(options.keepLines);
+    this.scenario = options.scenario ?? drawScenario(random.fork());
+    this.random = random.fork();
+    this.network = new Network(this);
+    this.office = new Office(this);
+    this.ambushes = new Ambushes(this);
+    for (let i = 0; i < this.scenario.nodes; i += 1) this.addNode();
+  }
+
+  addNode(): SimNode {
+    const id = (this.nodes.size + 1).toString(16).padStart(64, '0') as NodeId;
+    const node = new SimNode(this, id);
+    this.nodes.set(id, node);
+    node.join();
+    return node;
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  log(line: string): void {
+    this.trace.add(`${this.timeline.now.toFixed(3)} ${line}`);
+  }
+
+  livingNodes(): SimNode[] {
+    return [...this.nodes.values()].filter((node) => node.state === 'up');
+  }
+}
+
+export const short = (id: NodeId): string => `n${parseInt(id.slice(-4), 16)}`;
