@@ -1,0 +1,102 @@
+import { invariant, must } from '#lib/kernel/assert.ts';
+import type { KvId, Stage } from '#lib/webgpu/stage.ts';
+import type { RunResult, RunSegment, StageOutput } from './types.ts';
+
+type KvOrder = Extract<StageOutput, { type: 'kv' }>;
+type RunOrder = Extract<StageOutput, { type: 'run' }>;
+
+interface Engine {
+  readonly stage: Stage;
+  /** KV of a session at a place of its route: a node may hold several places (S6). */
+  readonly kvs: Map<string, KvId>;
+}
+
+const kvKey = (of: { session: string; place: number }): string => `${of.session}/${of.place}`;
+
+/** The loaded shards of this worker by `shardKey`, and the KV of every session in them. */
+export class Engines {
+  readonly #engines = new Map<string, Engine>();
+  #tail: Promise<unknown> = Promise.resolve();
+
+  get(shard: string): Stage | null {
+    return this.#engines.get(shard)?.stage ?? null;
+  }
+
+  add(shard: string, stage: Stage): void {
+    invariant(!this.#engines.has(shard), 'a shard is loaded once');
+    this.#engines.set(shard, { stage, kvs: new Map() });
+  }
+
+  /** True where a session holds KV in it. */
+  inUse(shard: string): boolean {
+    return (this.#engines.get(shard)?.kvs.size ?? 0) > 0;
+  }
+
+  remove(shard: string): void {
+    this.#engines.get(shard)?.stage.dispose();
+    this.#engines.delete(shard);
+  }
+
+  shards(): string[] {
+    return [...this.#engines.keys()];
+  }
+
+  memoryBytes(): number {
+    return this.#sum((stage) => stage.memoryBytes());
+  }
+
+  pagesFree(): number {
+    return this.#sum((stage) => stage.pagesFree());
+  }
+
+  applyKv(order: KvOrder): void {
+    const engine = this.#engines.get(order.shard);
+    // The core may forget KV of a shard that went away with it.
+    if (!engine) return;
+    const key = kvKey(order);
+    if (order.op === 'open') {
+      invariant(!engine.kvs.has(key), 'a place has one KV');
+      engine.kvs.set(key, engine.stage.openKv());
+      return;
+    }
+    const kv = engine.kvs.get(key);
+    if (kv === undefined) return;
+    if (order.op === 'truncate') engine.stage.truncateKv(kv, order.length);
+    else {
+      engine.stage.closeKv(kv);
+      engine.kvs.delete(key);
+    }
+  }
+
+  /** @throws FaultError `engine/no-pages` or `engine/lost`; nothing has changed then. */
+  async run(order: RunOrder): Promise<RunResult[]> {
+    const engine = must(this.#engines.get(order.shard), 'a run names a loaded shard');
+    const segments = order.segments.map((segment) => ({
+      kv: must(engine.kvs.get(kvKey(segment)), 'a run names an open KV'),
+      ...pickSegment(segment),
+    }));
+    const results = await this.exclusive(() => engine.stage.step(segments));
+    return results.map(({ hidden, sampledId }) => ({ hidden, sampledId }));
+  }
+
+  /** One engine call at a time in a worker: overlapping ones hang or crash WebGPU sessions. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#tail.then(work, work);
+    this.#tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #sum(of: (stage: Stage) => number): number {
+    let total = 0;
+    for (const { stage } of this.#engines.values()) total += of(stage);
+    return total;
+  }
+}
+
+const pickSegment = ({ firstPosition, rows, ids, hidden, want }: RunSegment) => ({
+  firstPosition,
+  rows,
+  ids,
+  hidden,
+  want,
+});

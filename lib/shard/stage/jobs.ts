@@ -1,0 +1,48 @@
+import { FaultError } from '#lib/kernel/errors.ts';
+import { measureSpeed } from '#lib/webgpu/capability/measure.ts';
+import { knownAnswer } from '#lib/webgpu/known-answer.ts';
+import type { HostJobName, HostJobs } from './host-protocol.ts';
+import type { ShardLoader } from './shard-loader.ts';
+import type { StageHost } from './stage-host.ts';
+import { shardKey } from './types.ts';
+
+export type JobHandlers = {
+  readonly [Name in HostJobName]: (
+    args: HostJobs[Name]['args'],
+  ) => Promise<HostJobs[Name]['result']>;
+};
+
+export interface JobDoors {
+  readonly host: StageHost;
+  readonly loader: ShardLoader;
+  readonly kernels: () => Promise<WebAssembly.Module>;
+}
+
+/** What the worker does on request, one answer each. Long ones let the ring go on between steps. */
+export function jobHandlers({ host, loader, kernels }: JobDoors): JobHandlers {
+  return {
+    model: ({ manifest }) => Promise.resolve(loader.addModel(manifest)),
+    measure: async ({ hash }) => {
+      const module = await kernels();
+      const { shape } = loader.model(hash);
+      return host.engines.exclusive(() => measureSpeed(module, shape));
+    },
+    cached: ({ hash }) => loader.cachedRanges(hash),
+    fetch: (order) => loader.fetch(order),
+    load: async ({ hash, range, numerics }) => {
+      const shard = shardKey(hash, range);
+      await host.ensureShard({ type: 'load', shard, manifest: hash, range, numerics });
+      return null;
+    },
+    unload: ({ keep }) =>
+      Promise.resolve(
+        host.unloadIdle(new Set(keep.map(({ hash, range }) => shardKey(hash, range)))),
+      ),
+    'known-answer': async ({ hash, range, seed, rows }) => {
+      const stage = host.engines.get(shardKey(hash, range));
+      if (!stage) throw new FaultError('package/not-found', 'that range is not in memory');
+      const answer = await host.engines.exclusive(() => knownAnswer(stage, seed, rows));
+      return answer.digest;
+    },
+  };
+}

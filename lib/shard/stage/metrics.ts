@@ -1,0 +1,55 @@
+import type { InstantMs } from '#lib/kernel/units.ts';
+import type { RunSegment } from './types.ts';
+import { STAGE_HOST } from './limits.ts';
+
+/** Counts of a worker's work since it began. */
+export class StageMetrics {
+  steps = 0;
+  tokensServed = 0;
+  #lastRunEnd = -Infinity;
+  readonly #stepMs: number[] = [];
+  readonly #buckets = new Map<number, number>();
+
+  /** A run over `segments` took `ms` and ended at `now`. */
+  record(segments: readonly RunSegment[], ms: number, now: InstantMs): void {
+    this.steps += 1;
+    this.#lastRunEnd = now;
+    this.#stepMs.push(ms);
+    if (this.#stepMs.length > STAGE_HOST.stepSamplesMax) this.#stepMs.shift();
+    const tokens = segments.filter(servesToken).length;
+    this.tokensServed += tokens;
+    const second = Math.floor(now / 1000);
+    this.#buckets.set(second, (this.#buckets.get(second) ?? 0) + tokens);
+    for (const old of this.#buckets.keys()) {
+      if (old < second - STAGE_HOST.rateWindowSeconds) this.#buckets.delete(old);
+    }
+  }
+
+  computing(now: InstantMs): boolean {
+    return now - this.#lastRunEnd < STAGE_HOST.computingHoldMs;
+  }
+
+  /** Mean over the last whole seconds in which tokens were served; 0 while idle. */
+  tokensPerSecond(now: InstantMs): number {
+    if (!this.computing(now)) return 0;
+    const second = Math.floor(now / 1000);
+    let sum = 0;
+    let seconds = 0;
+    for (let back = 1; back <= STAGE_HOST.rateWindowSeconds; back += 1) {
+      const tokens = this.#buckets.get(second - back) ?? 0;
+      if (tokens === 0) break;
+      sum += tokens;
+      seconds += 1;
+    }
+    return seconds === 0 ? (this.#buckets.get(second) ?? 0) : sum / seconds;
+  }
+
+  stepMsP50(): number {
+    const sorted = this.#stepMs.toSorted((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  }
+}
+
+/** One token is served by a step that samples it or passes its one row on. */
+const servesToken = (segment: RunSegment): boolean =>
+  segment.want.kind === 'sample' || (segment.want.kind === 'hidden' && segment.rows === 1);

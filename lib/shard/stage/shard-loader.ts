@@ -1,0 +1,137 @@
+import { FaultError } from '#lib/kernel/errors.ts';
+import type { ManifestHash } from '#lib/kernel/ids.ts';
+import { partsOfRange, type LayerRange, type PartKey } from '#lib/webgpu/model.ts';
+import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
+import { knownAnswer } from '#lib/webgpu/known-answer.ts';
+import { fetchParts, type FetchProgress } from '#lib/shard/package/fetch-chunks.ts';
+import { chunkRefs, manifestHash, partOf, type Manifest } from '#lib/shard/package/manifest.ts';
+import type { ChunkFetcher } from '#lib/shard/package/retry.ts';
+import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
+import { storedWeights } from '#lib/shard/package/stored-weights.ts';
+import type { FetchedBytes, FetchPurpose, ShardProgress, ShardRef } from './host-protocol.ts';
+import { STAGE_HOST } from './limits.ts';
+import { storedBytes } from './stored-bytes.ts';
+import type { LoadOrder } from './stage-host.ts';
+
+export interface ShardLoaderDoors {
+  readonly store: () => Promise<ChunkStore>;
+  readonly fetchChunk: ChunkFetcher;
+  /** Asked at the first load: compiles and checks the kernels. */
+  readonly factory: () => Promise<StageFactory>;
+  /** Bytes that the engines loaded so far hold. */
+  readonly memoryBytes: () => number;
+  readonly memoryLentBytes: number;
+  readonly onProgress: (progress: ShardProgress) => void;
+}
+
+/** From a manifest to an engine at work: which chunks, from where, and how the engine is warmed. */
+export class ShardLoader {
+  readonly #doors: ShardLoaderDoors;
+  readonly #models = new Map<ManifestHash, Manifest>();
+  readonly #fetches = new Map<FetchPurpose, AbortController>();
+
+  constructor(doors: ShardLoaderDoors) {
+    this.#doors = doors;
+  }
+
+  addModel(manifest: Manifest): ManifestHash {
+    const hash = manifestHash(manifest);
+    this.#models.set(hash, manifest);
+    return hash;
+  }
+
+  model(hash: ManifestHash): Manifest {
+    const manifest = this.#models.get(hash);
+    if (!manifest) throw new FaultError('package/not-found', `no manifest ${hash} is known here`);
+    return manifest;
+  }
+
+  /** Layers all of whose chunks are here, with the ends' own parts, as maximal ranges. */
+  async cachedRanges(hash: ManifestHash): Promise<LayerRange[]> {
+    const manifest = this.model(hash);
+    const store = await this.#doors.store();
+    const held = new Set((await store.list()).map((chunk) => chunk.sha256));
+    const has = (key: PartKey): boolean =>
+      chunkRefs(partOf(manifest, key)).every((chunk) => held.has(chunk.sha256));
+    const ranges: LayerRange[] = [];
+    for (let layer = 0; layer < manifest.shape.layers; layer += 1) {
+      if (!partsOfRange(manifest.shape, { first: layer, last: layer }).every(has)) continue;
+      const open = ranges.at(-1);
+      if (open?.last === layer - 1) ranges[ranges.length - 1] = { ...open, last: layer };
+      else ranges.push({ first: layer, last: layer });
+    }
+    return ranges;
+  }
+
+  /** One fetch a purpose: a new one ends the one before. @throws FaultError `package/…`, `kernel/aborted`. */
+  async fetch(order: ShardRef & { readonly purpose: FetchPurpose }): Promise<FetchedBytes> {
+    const { range, purpose } = order;
+    const manifest = this.model(order.hash);
+    this.abortFetch(purpose);
+    const abort = new AbortController();
+    this.#fetches.set(purpose, abort);
+    const tell = (progress: FetchProgress): void =>
+      this.#doors.onProgress({
+        stage: purpose,
+        range,
+        bytesDone: progress.cachedBytes + progress.networkBytes,
+        bytesTotal: progress.totalBytes,
+        networkBytes: progress.networkBytes,
+        cacheBytes: progress.cachedBytes,
+      });
+    const done = await fetchParts({
+      manifest,
+      parts: partsOfRange(manifest.shape, range),
+      store: await this.#doors.store(),
+      fetchChunk: this.#doors.fetchChunk,
+      onProgress: tell,
+      signal: abort.signal,
+    });
+    return { networkBytes: done.networkBytes, cacheBytes: done.cachedBytes };
+  }
+
+  abortFetch(purpose: FetchPurpose): void {
+    this.#fetches.get(purpose)?.abort();
+    this.#fetches.delete(purpose);
+  }
+
+  /** A warmed engine of the range, from the cache where its chunks are there. */
+  async load(order: LoadOrder): Promise<Stage> {
+    const manifest = this.model(order.manifest);
+    const { range, numerics } = order;
+    const factory = await this.#doors.factory();
+    const bytesTotal = storedBytes(manifest, range);
+    const stage = await factory({
+      shape: manifest.shape,
+      range,
+      numerics,
+      kvBytesMax: this.#kvBytes(bytesTotal),
+      weights: storedWeights(manifest, {
+        store: await this.#doors.store(),
+        fetchChunk: this.#doors.fetchChunk,
+      }),
+      onProgress: (bytesDone) =>
+        this.#doors.onProgress({
+          ...{ stage: 'load', range, bytesDone, bytesTotal },
+          ...{ networkBytes: 0, cacheBytes: 0 },
+        }),
+    });
+    await warmUp(stage);
+    return stage;
+  }
+
+  /** What is lent, less what engines hold and this one's weights (repacked: up to a quarter more). */
+  #kvBytes(storedWeightBytes: number): number {
+    const rest =
+      this.#doors.memoryLentBytes - this.#doors.memoryBytes() - Math.ceil(storedWeightBytes * 1.25);
+    return Math.min(Math.max(rest, STAGE_HOST.kvBytesMin), STAGE_HOST.kvBytesMax);
+  }
+}
+
+/**
+ * Prefill and decode once before a node says ready: engines compile at first use, and a browser's
+ * WASM tiers up while these run.
+ */
+async function warmUp(stage: Stage): Promise<void> {
+  for (const rows of STAGE_HOST.warmUpRows) await knownAnswer(stage, STAGE_HOST.warmUpSeed, rows);
+}

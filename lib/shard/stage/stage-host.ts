@@ -1,0 +1,260 @@
+import { unreachable } from '#lib/kernel/assert.ts';
+import { isFault, toFault } from '#lib/kernel/errors.ts';
+import type { NodeId } from '#lib/kernel/ids.ts';
+import type { InstantMs } from '#lib/kernel/units.ts';
+import type { Stage } from '#lib/webgpu/stage.ts';
+import type { LinkPort } from '#lib/shard/mesh/types.ts';
+import { createStageCore, stepStage, viewStage } from './core/core.ts';
+import { Engines } from './engines.ts';
+import type { FetchPurpose, HostCommand, HostReport, HostSnapshot } from './host-protocol.ts';
+import { STAGE_HOST } from './limits.ts';
+import { StageMetrics } from './metrics.ts';
+import { PeerLinks, type FrameLink } from './peer-links.ts';
+import type { StageInput, StageOutput } from './types.ts';
+import { createTurnYielder } from './yield-turn.ts';
+
+export type LoadOrder = Extract<StageOutput, { type: 'load' }>;
+type RunOrder = Extract<StageOutput, { type: 'run' }>;
+
+/** The outside of the host: what differs between a tab, a process and a test. */
+export interface StageHostDoors {
+  readonly self: NodeId;
+  readonly now: () => InstantMs;
+  readonly report: (report: HostReport) => void;
+  /** A checked and warmed engine of the range. @throws FaultError `package/…` or `engine/…`. */
+  readonly loadShard: (order: LoadOrder) => Promise<Stage>;
+  readonly openLink: (port: LinkPort) => FrameLink;
+  readonly abortFetch: (purpose: FetchPurpose) => void;
+}
+
+/**
+ * The shell around the stage core: feeds it messages, frames and ticks, and performs what it says.
+ * Inputs are taken one by one, never inside another; engine runs one at a time, with a turn of the
+ * event loop between two, so that frames and messages never wait for more than one run.
+ */
+export class StageHost {
+  readonly engines = new Engines();
+  readonly #doors: StageHostDoors;
+  readonly #metrics = new StageMetrics();
+  readonly #yielder = createTurnYielder();
+  readonly #links: PeerLinks;
+  readonly #loading = new Map<string, Promise<Stage>>();
+  readonly #inbox: StageInput[] = [];
+  #core;
+  #draining = false;
+  #mayRun = true;
+  #waitingRun: RunOrder | null = null;
+  #snapshotAt = -Infinity;
+  #snapshotWas = '';
+
+  constructor(doors: StageHostDoors) {
+    this.#doors = doors;
+    this.#core = createStageCore(doors.self);
+    this.#links = new PeerLinks({
+      frame: (from, frame) => this.feed({ type: 'frame', from, frame }),
+      open: (peer, path) => this.feed({ type: 'link-open', peer, path }),
+      rejected: (peer, why) => doors.report({ type: 'reject-peer', peer, why }),
+      closed: (peer) => this.feed({ type: 'link-closed', peer }),
+    });
+  }
+
+  command(command: HostCommand): void {
+    switch (command.type) {
+      case 'link-port': {
+        this.#links.add(command.peer, command.link, this.#doors.openLink(command.port));
+        return;
+      }
+      case 'link-open': {
+        this.#links.opened(command.peer, command.link, command.path);
+        return;
+      }
+      case 'link-closed': {
+        this.#links.close(command.peer, command.link);
+        return;
+      }
+      case 'abort-fetch': {
+        this.#doors.abortFetch(command.purpose);
+        return;
+      }
+      case 'message':
+      case 'socket-back':
+      case 'pause':
+      case 'resume': {
+        this.feed(command);
+        return;
+      }
+      default:
+        return unreachable(command);
+    }
+  }
+
+  tick(): void {
+    this.feed({ type: 'tick' });
+    this.#sendSnapshot();
+  }
+
+  feed(input: StageInput): void {
+    this.#inbox.push(input);
+    if (this.#draining) return;
+    this.#draining = true;
+    try {
+      for (let next = this.#inbox.shift(); next; next = this.#inbox.shift()) {
+        const [core, outputs] = stepStage(this.#core, next, this.#doors.now());
+        this.#core = core;
+        for (const output of outputs) this.#perform(output);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#draining = false;
+    }
+  }
+
+  /** The engine of a shard, loaded once however many ask; told to the core when it is there. */
+  async ensureShard(order: LoadOrder): Promise<Stage> {
+    const held = this.engines.get(order.shard);
+    if (held) return held;
+    const running = this.#loading.get(order.shard);
+    if (running) return running;
+    const load = this.#doors.loadShard(order);
+    this.#loading.set(order.shard, load);
+    try {
+      const stage = await load;
+      this.engines.add(order.shard, stage);
+      this.#tellReady(order.shard, stage);
+      return stage;
+    } finally {
+      this.#loading.delete(order.shard);
+    }
+  }
+
+  /** Frees every engine but `keep` that no session uses; answers how many. */
+  unloadIdle(keep: ReadonlySet<string>): number {
+    const idle = this.engines.shards().filter((key) => !keep.has(key) && !this.engines.inUse(key));
+    for (const shard of idle) {
+      this.engines.remove(shard);
+      this.feed({ type: 'shard-gone', shard });
+    }
+    return idle.length;
+  }
+
+  dispose(): void {
+    this.#links.closeAll();
+    for (const shard of this.engines.shards()) this.engines.remove(shard);
+    this.#yielder.close();
+  }
+
+  snapshot(): HostSnapshot {
+    const now = this.#doors.now();
+    const view = viewStage(this.#core);
+    return {
+      sessions: view.sessions,
+      progress: view.progress,
+      steps: this.#metrics.steps,
+      tokensServed: this.#metrics.tokensServed,
+      tokensPerSecond: this.#metrics.tokensPerSecond(now),
+      stepMsP50: this.#metrics.stepMsP50(),
+      pagesFree: this.engines.pagesFree(),
+      memoryBytes: this.engines.memoryBytes(),
+      computing: this.#metrics.computing(now),
+    };
+  }
+
+  #perform(output: StageOutput): void {
+    switch (output.type) {
+      case 'owner': {
+        this.#doors.report({ type: 'owner', message: output.message });
+        return;
+      }
+      case 'frame': {
+        this.#sendFrame(output.to, output.frame);
+        return;
+      }
+      case 'load':
+        return void this.#load(output);
+      case 'run': {
+        this.#begin(output);
+        return;
+      }
+      case 'kv': {
+        this.engines.applyKv(output);
+        return;
+      }
+      case 'reject-peer':
+        this.#links.close(output.peer, null);
+        {
+          this.#doors.report(output);
+          return;
+        }
+      default:
+        return unreachable(output);
+    }
+  }
+
+  #sendFrame(to: NodeId, frame: Extract<StageOutput, { type: 'frame' }>['frame']): void {
+    if (to === this.#doors.self) this.feed({ type: 'frame', from: to, frame });
+    else if (!this.#links.send(to, frame)) this.feed({ type: 'link-closed', peer: to });
+  }
+
+  async #load(order: LoadOrder): Promise<void> {
+    const held = this.engines.get(order.shard);
+    if (held) {
+      this.#tellReady(order.shard, held);
+      return;
+    }
+    try {
+      await this.ensureShard(order);
+    } catch {
+      // The main thread learns the fault from its own job; the owner needs the fact alone.
+      this.feed({ type: 'shard-failed', shard: order.shard });
+    }
+  }
+
+  #tellReady(shard: string, { pagePositions, pagesMax, rowsMax }: Stage): void {
+    this.feed({ type: 'shard-ready', shard, pagePositions, pagesMax, rowsMax });
+  }
+
+  #begin(order: RunOrder): void {
+    if (this.#mayRun) void this.#run(order);
+    else this.#waitingRun = order;
+  }
+
+  async #run(order: RunOrder): Promise<void> {
+    this.#mayRun = false;
+    const startedAt = this.#doors.now();
+    try {
+      const results = await this.engines.run(order);
+      const now = this.#doors.now();
+      this.#metrics.record(order.segments, now - startedAt, now);
+      this.feed({ type: 'run-done', run: order.run, results });
+    } catch (error) {
+      const noRoom = isFault(error, 'engine/no-pages');
+      this.feed({ type: 'run-failed', run: order.run, why: noRoom ? 'no-room' : 'engine' });
+      // A trap leaves the engine's memory in doubt: only a new worker is surely sound.
+      if (!noRoom) this.#fail(error);
+    }
+    if (this.#doors.now() - this.#snapshotAt >= STAGE_HOST.snapshotEveryMs) this.#sendSnapshot();
+    this.#yielder.yieldTurn(() => this.#nextRun());
+  }
+
+  #nextRun(): void {
+    this.#mayRun = true;
+    const order = this.#waitingRun;
+    this.#waitingRun = null;
+    if (order) void this.#run(order);
+  }
+
+  /** Silent while nothing changes: an idle node wakes nobody. */
+  #sendSnapshot(): void {
+    const snapshot = this.snapshot();
+    const text = JSON.stringify(snapshot);
+    this.#snapshotAt = this.#doors.now();
+    if (text === this.#snapshotWas) return;
+    this.#snapshotWas = text;
+    this.#doors.report({ type: 'snapshot', snapshot });
+  }
+
+  #fail(error: unknown): void {
+    this.#doors.report({ type: 'failed', fault: toFault(error, 'engine/lost').toWire() });
+  }
+}

@@ -1,0 +1,61 @@
+import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
+import { systemClock } from '#lib/kernel/ports.ts';
+import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
+import { selfCheck } from '#lib/webgpu/known-answer.ts';
+import { serveJobs } from '#lib/webgpu/worker/serve-jobs.ts';
+import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
+import { httpChunkFetcher } from '#lib/shard/package/http-fetcher.ts';
+import type { HostCommand, HostReport, WorkerStart } from './host-protocol.ts';
+import { jobHandlers } from './jobs.ts';
+import { STAGE_HOST } from './limits.ts';
+import { ShardLoader } from './shard-loader.ts';
+import { StageHost } from './stage-host.ts';
+
+/** What a tab's worker and a Node worker thread do each in their own way. */
+export interface WorkerPlatform {
+  readonly openStore: () => Promise<ChunkStore>;
+  readonly loadKernels: () => Promise<WebAssembly.Module>;
+}
+
+/** Joins host, loader and ports: all that an inference worker is. Returns at once. */
+export function runStageWorker(start: WorkerStart, platform: WorkerPlatform): void {
+  const report = (message: HostReport): void => start.ring.postMessage(message);
+  const store = once(platform.openStore);
+  const kernels = once(platform.loadKernels);
+  const factory = once(async () => {
+    const module = await kernels();
+    await selfCheck(module);
+    return cpuStageFactory(module);
+  });
+  const loader: ShardLoader = new ShardLoader({
+    store,
+    fetchChunk: httpChunkFetcher(start.serverUrl),
+    factory,
+    memoryBytes: () => host.engines.memoryBytes(),
+    memoryLentBytes: start.memoryLentBytes,
+    onProgress: (progress) => report({ type: 'progress', progress }),
+  });
+  const host: StageHost = new StageHost({
+    self: start.self,
+    now: () => systemClock.now(),
+    report,
+    loadShard: (order) => loader.load(order),
+    openLink: openLinkPort,
+    abortFetch: (purpose) => loader.abortFetch(purpose),
+  });
+  start.ring.onmessage = (event: MessageEvent<HostCommand>) => host.command(event.data);
+  serveJobs(start.jobs, jobHandlers({ host, loader, kernels }));
+  setInterval(() => host.tick(), STAGE_HOST.tickEveryMs);
+}
+
+/** Made at first use; a failure is not remembered, so that a later job may try again. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = null;
+      throw error;
+    });
+    return made;
+  };
+}

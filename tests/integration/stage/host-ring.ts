@@ -1,0 +1,164 @@
+import { instantMs } from '#lib/kernel/units.ts';
+import type { ManifestHash, NodeId, SessionId } from '#lib/kernel/ids.ts';
+import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
+import type { Stage } from '#lib/webgpu/stage.ts';
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
+import { createOwner, stepOwner, type OwnerState } from '#lib/shard/session/owner.ts';
+import type { OwnerInput, OwnerStep, RoutePlan } from '#lib/shard/session/types.ts';
+import type { OwnerMessage } from '#lib/shard/wire/session-messages.ts';
+import type { HostReport, HostSnapshot } from '#lib/shard/stage/host-protocol.ts';
+import { StageHost, type LoadOrder } from '#lib/shard/stage/stage-host.ts';
+
+export const nodeId = (digit: number): NodeId => digit.toString(16).repeat(64) as NodeId;
+const now = () => instantMs(performance.now());
+
+export interface RingOptions {
+  readonly hash: ManifestHash;
+  readonly ranges: readonly LayerRange[];
+  readonly numerics: Numerics;
+  readonly load: (order: LoadOrder) => Promise<Stage>;
+}
+
+export interface RingNode {
+  readonly id: NodeId;
+  readonly host: StageHost;
+  readonly faults: HostReport[];
+  snapshot: HostSnapshot | null;
+}
+
+/** Real hosts in one process, a MessageChannel between each two, and the real owner's core. */
+export class HostRing {
+  readonly nodes: RingNode[] = [];
+  readonly #options: RingOptions;
+  readonly #sessions = new Map<string, (input: OwnerInput) => void>();
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(options: RingOptions, spares = 0) {
+    this.#options = options;
+    const count = options.ranges.length + spares;
+    for (let i = 0; i < count; i += 1) this.nodes.push(this.#makeNode(i + 1));
+    for (const [i, a] of this.nodes.entries()) {
+      for (const b of this.nodes.slice(i + 1)) this.link(a, b, 'first');
+    }
+    this.#timer = setInterval(() => {
+      for (const node of this.nodes) node.host.tick();
+      for (const feed of this.#sessions.values()) feed({ type: 'tick' });
+    }, 100);
+  }
+
+  link(a: RingNode, b: RingNode, name: string): void {
+    const { port1, port2 } = new MessageChannel();
+    const ends = [
+      [a, b, port1],
+      [b, a, port2],
+    ] as const;
+    for (const [at, to, port] of ends) {
+      at.host.command({ type: 'link-port', peer: to.id, link: name, port: { kind: 'port', port } });
+      at.host.command({ type: 'link-open', peer: to.id, link: name, path: 'direct' });
+    }
+  }
+
+  plan(holders: readonly number[] = this.#options.ranges.map((_, i) => i)): RoutePlan {
+    const { ranges, numerics } = this.#options;
+    return {
+      places: ranges.map((range, i) => ({
+        ...{ node: this.nodes[holders[i] ?? i]!.id, incarnation: 1 },
+        ...{ range, path: 'direct' as const },
+      })),
+      ...{ numerics, wireDtype: 'f32', chunkRows: 16, roundMs: 50, chunkMs: 250, loadMs: 5000 },
+    };
+  }
+
+  /** Ids of one greedy answer; `onToken` may break things. */
+  answer(request: {
+    promptIds: readonly number[];
+    maxTokens: number;
+    onToken?: (count: number, feed: (input: OwnerInput) => void) => void;
+    reroute?: () => RoutePlan | null;
+  }): Promise<number[]> {
+    const session = Array.from({ length: 32 }, () =>
+      Math.floor(Math.random() * 16).toString(16),
+    ).join('') as SessionId;
+    return new Promise((resolve, reject) => {
+      const ids: number[] = [];
+      let state: OwnerState;
+      const feed = (input: OwnerInput): void => perform(stepOwner(state, input, now()));
+      const perform = ([next, outputs]: OwnerStep<OwnerState>): void => {
+        state = next;
+        for (const output of outputs) {
+          if (output.type === 'send') this.#deliver(output, feed);
+          else if (output.type === 'accept') {
+            ids.push(output.id);
+            request.onToken?.(ids.length, feed);
+          } else if (output.type === 'need-route') {
+            setTimeout(() => feed({ type: 'route', plan: request.reroute?.() ?? null }), 0);
+          } else if (output.type === 'done') {
+            this.#sessions.delete(session);
+            if (output.outcome.kind === 'finished') resolve(ids);
+            else reject(new Error(JSON.stringify(output.outcome)));
+          }
+        }
+      };
+      this.#sessions.set(session, feed);
+      perform(
+        createOwner(
+          {
+            ...{ session, manifest: this.#options.hash, acceptedIds: [], sampling: GREEDY },
+            ...{ promptIds: request.promptIds, maxTokens: request.maxTokens, eosIds: [] },
+          },
+          this.plan(),
+          now(),
+        ),
+      );
+    });
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    for (const node of this.nodes) node.host.dispose();
+  }
+
+  #deliver(
+    output: { readonly node: NodeId; readonly message: OwnerMessage },
+    feed: (input: OwnerInput) => void,
+  ): void {
+    const node = this.nodes.find((candidate) => candidate.id === output.node)!;
+    const { message } = output;
+    if (message.type === 'prepare') {
+      const { session, epoch } = message;
+      const prepared = { type: 'prepared', session, epoch } as const;
+      setTimeout(() => feed({ type: 'message', node: node.id, incarnation: 1, message: prepared }));
+    }
+    node.host.command({ type: 'message', message });
+  }
+
+  #makeNode(digit: number): RingNode {
+    const id = nodeId(digit);
+    const node: RingNode = {
+      id,
+      faults: [],
+      snapshot: null,
+      host: new StageHost({
+        self: id,
+        now,
+        report: (report) => {
+          if (report.type === 'snapshot') node.snapshot = report.snapshot;
+          else if (report.type === 'owner') {
+            const { message } = report;
+            if (message.type === 'resync') return;
+            setTimeout(() =>
+              this.#sessions.get(message.session)?.({
+                ...{ type: 'message', node: id, incarnation: 1, message },
+              }),
+            );
+          } else if (report.type !== 'progress') node.faults.push(report);
+        },
+        loadShard: this.#options.load,
+        openLink: openLinkPort,
+        abortFetch: () => undefined,
+      }),
+    };
+    return node;
+  }
+}
