@@ -58,22 +58,17 @@ async function fetchChunks(
   const queue = wanted.values();
   const work = async (): Promise<void> => {
     for (const ref of queue) {
-      count[await obtain(ref, { ...options, signal })] += ref.bytes;
+      const from = await obtain(ref, { ...options, signal });
+      count[from] += ref.bytes;
       options.onProgress?.(progress());
     }
   };
-  try {
-    await Promise.all(
-      Array.from({ length: FETCH.concurrentMax }, () => work()).map((worker) =>
-        worker.catch((error: unknown) => {
-          failed.abort(error);
-          throw error;
-        }),
-      ),
-    );
-  } catch (error) {
-    throw toFault(error, 'package/fetch-failed');
-  }
+  const workers = Array.from({ length: FETCH.concurrentMax }, () =>
+    work().catch((error: unknown) => failed.abort(toFault(error, 'package/fetch-failed'))),
+  );
+  // All have ended before this does: nothing is written behind the caller's back.
+  await Promise.all(workers);
+  if (failed.signal.aborted) throw failed.signal.reason as FaultError;
   return progress();
 }
 

@@ -1,0 +1,177 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { gguf as peerRead } from '@huggingface/gguf';
+import { FaultError } from '#lib/kernel/errors.ts';
+import type { ModelId } from '#lib/kernel/ids.ts';
+import { importModel } from '#lib/shard/package/import/importer.ts';
+import { openGguf } from '#lib/shard/package/import/gguf.ts';
+import { parseGgufHeader } from '#lib/shard/package/import/gguf-header.ts';
+import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { readFile } from 'node:fs/promises';
+import {
+  ggufBytes,
+  tinyFields,
+  tinyTensors,
+  TINY_DATA_BYTES,
+  type GgufField,
+  type GgufFile,
+  type GgufTensorField,
+} from './gguf-builder.ts';
+
+let root = '';
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'declai-gguf-'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const tiny = (changes: GgufFile = {}): Uint8Array =>
+  ggufBytes({
+    fields: tinyFields(),
+    tensors: tinyTensors(),
+    dataBytes: TINY_DATA_BYTES,
+    ...changes,
+  });
+
+const withField = (field: GgufField): GgufFile => ({
+  fields: [...tinyFields().filter(([key]) => key !== field[0]), field],
+});
+const withTensor = (name: string, change: Partial<GgufTensorField>): GgufFile => ({
+  tensors: tinyTensors().map((tensor) =>
+    tensor.name === name ? { ...tensor, ...change } : tensor,
+  ),
+});
+
+async function importBytes(bytes: Uint8Array) {
+  const path = join(root, 'model.gguf');
+  await writeFile(path, bytes);
+  return importModel({ path, root: join(root, 'models'), id: 'tiny' as ModelId });
+}
+
+const U32 = 4;
+const STRING = 8;
+const ARRAY = 9;
+const HUGE = 2n ** 60n;
+
+describe('GGUF reader', () => {
+  it('[K3] takes the honest file that the others are made of', async () => {
+    const { manifest } = await importBytes(tiny());
+    expect(manifest.shape).toMatchObject({ layers: 1, hidden: 32, headDim: 8, vocab: 7 });
+    expect(manifest.shape.tiedEmbeddings).toBe(true);
+    await rm(join(root, 'models'), { recursive: true });
+  });
+
+  const hostile: readonly (readonly [string, GgufFile])[] = [
+    ['another magic', { magic: 'GGML' }],
+    ['2^60 tensors', { tensorCount: HUGE }],
+    ['2^60 keys', { keyCount: HUGE }],
+    ['more tensors than bytes', { tensorCount: 60_000n, dataBytes: 0 }],
+    ['a key twice', { fields: [...tinyFields(), ['llama.block_count', U32, 1]] }],
+    ['an unknown value type', withField(['x', 99, 1])],
+    ['a tensor twice', { tensors: [...tinyTensors(), ...tinyTensors().slice(0, 1)] }],
+    ['a dimension of 2^60', withTensor('token_embd.weight', { dims: [32, HUGE] })],
+    ['a dimension of zero', withTensor('token_embd.weight', { dims: [0, 7] })],
+    ['an offset of 2^60', withTensor('token_embd.weight', { offset: HUGE })],
+    ['an offset between alignments', withTensor('token_embd.weight', { offset: 1 })],
+    ['a tensor over another', withTensor('blk.0.attn_q.weight', { offset: 0 })],
+    ['a tensor beyond the file', withTensor('blk.0.attn_q.weight', { offset: 1 << 20 })],
+    ['five dimensions', withTensor('token_embd.weight', { dims: [1, 1, 1, 1, 1] })],
+    ['an embedding of another width', withTensor('token_embd.weight', { dims: [16, 7] })],
+    ['alignment zero', withField(['general.alignment', U32, 0])],
+    ['three query heads on two key heads', withField(['llama.attention.head_count', U32, 3])],
+    ['2^31 layers', withField(['llama.block_count', U32, 2 ** 31])],
+    ['an end token beyond the vocabulary', withField(['tokenizer.ggml.eos_token_id', U32, 7])],
+    ['a number for the architecture', withField(['general.architecture', U32, 1])],
+    ['a norm epsilon of text', withField(['llama.attention.layer_norm_rms_epsilon', STRING, '1'])],
+    ['no token types', withField(['tokenizer.ggml.token_type', ARRAY, { of: U32, items: [] }])],
+    [
+      'a token twice',
+      withField([
+        'tokenizer.ggml.tokens',
+        ARRAY,
+        { of: STRING, items: ['a', 'a', 'c', 'd', 'e', 'f', 'g'] },
+      ]),
+    ],
+    [
+      'a merge of one token',
+      withField(['tokenizer.ggml.merges', ARRAY, { of: STRING, items: ['ab'] }]),
+    ],
+    ['a missing tensor', { tensors: tinyTensors().slice(0, -1) }],
+  ];
+  it.each(hostile)('[K3] refuses %s as malformed, writing nothing', async (_what, file) => {
+    const error: unknown = await importBytes(tiny(file)).catch((reason: unknown) => reason);
+    expect(codeOf(error)).toMatch(/^package\/(malformed|too-large)$/);
+    expect(await writtenFiles()).toEqual([]);
+  });
+
+  const unsupported: readonly (readonly [string, GgufFile])[] = [
+    ['version 1', { version: 1 }],
+    ['architecture qwen2', withField(['general.architecture', STRING, 'qwen2'])],
+    ['pre-tokenizer qwen2', withField(['tokenizer.ggml.pre', STRING, 'qwen2'])],
+    ['tokenizer llama', withField(['tokenizer.ggml.model', STRING, 'llama'])],
+    ['scaling yarn', withField(['llama.rope.scaling.type', STRING, 'yarn'])],
+    ['mixture of experts', withField(['llama.expert_count', U32, 8])],
+    ['several files', withField(['split.count', U32, 2])],
+    ['of type Q6_K', withTensor('token_embd.weight', { type: 14 })],
+    ['of type number 77', withTensor('token_embd.weight', { type: 77 })],
+    [
+      'rope_freqs.weight',
+      {
+        tensors: [
+          ...tinyTensors(),
+          { name: 'rope_freqs.weight', dims: [4], type: 0, offset: TINY_DATA_BYTES },
+        ],
+        dataBytes: TINY_DATA_BYTES + 16,
+      },
+    ],
+  ];
+  it.each(unsupported)('[K3] refuses %s by name, writing nothing', async (what, file) => {
+    const error: unknown = await importBytes(tiny(file)).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'package/unsupported' });
+    expect(String(error)).toContain(what.replace('scaling', 'RoPE scaling'));
+    expect(await writtenFiles()).toEqual([]);
+  });
+
+  it('[K3] refuses K-quants of a real quantiser by name', async () => {
+    const error: unknown = await openGguf(goldenPath('gguf/tiny-q4_0.gguf')).catch(
+      (e: unknown) => e,
+    );
+    expect(String(error)).toContain('output.weight is of type Q6_K');
+  });
+
+  it('[K3] refuses a file cut anywhere', async () => {
+    const whole = tiny();
+    for (let length = 0; length < whole.length; length += 97) {
+      const error: unknown = await importBytes(whole.subarray(0, length)).catch((e: unknown) => e);
+      expect(error, `cut at ${length}`).toMatchObject({ code: 'package/malformed' });
+    }
+    expect(await writtenFiles()).toEqual([]);
+  });
+
+  it('[K3] reads headers as the reader of Hugging Face does', async () => {
+    for (const name of ['tiny-f16', 'tiny-q8_0', 'tiny-q4_0']) {
+      const path = goldenPath(`gguf/${name}.gguf`);
+      const ours = parseGgufHeader(await readFile(path));
+      const theirs = await peerRead(path, { allowLocalFile: true });
+      expect(ours.tensors).toEqual(
+        theirs.tensorInfos.map((tensor) => ({
+          name: tensor.name,
+          type: tensor.dtype,
+          dims: tensor.shape.map(Number),
+          offset: Number(tensor.offset + theirs.tensorDataOffset),
+        })),
+      );
+      const counts = new Set(['version', 'tensor_count', 'kv_count']);
+      const metadata = Object.entries(theirs.metadata).filter(([key]) => !counts.has(key));
+      expect([...ours.metadata]).toEqual(metadata);
+    }
+  });
+});
+
+const codeOf = (error: unknown): string =>
+  error instanceof FaultError ? error.code : String(error);
+
+/** Everything under the packages' folder. */
+const writtenFiles = (): Promise<string[]> =>
+  readdir(join(root, 'models'), { recursive: true }).catch(() => []);

@@ -1,0 +1,182 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { concatBytes, utf8 } from '#lib/kernel/bytes.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
+import { bf16ToF32 } from '#lib/shard/package/import/bf16.ts';
+import { openSource } from '#lib/shard/package/import/open-source.ts';
+import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { u64 } from './gguf-builder.ts';
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'declai-hf-'));
+  await cp(goldenPath('tiny/llama-mha'), folder, { recursive: true });
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const open = async () => {
+  const source = await openSource(folder);
+  await source.close();
+  return source;
+};
+const fault = () => open().catch((reason: unknown) => reason);
+
+async function edit(name: string, change: Record<string, unknown>): Promise<void> {
+  const path = join(folder, name);
+  const json: unknown = JSON.parse(await readFile(path, 'utf8'));
+  await writeFile(path, JSON.stringify({ ...(json as object), ...change }));
+}
+
+describe('Hugging Face folder', () => {
+  it('[K3] reads shape and tokens', async () => {
+    const { shape, tokenizer, chatTemplate } = await open();
+    expect(shape).toMatchObject({ layers: 3, hidden: 64, headDim: 16, ropeTheta: 100_000 });
+    expect(tokenizer).toMatchObject({ bosId: 1, addBos: false, eosIds: [2] });
+    expect(chatTemplate).toContain('im_start');
+  });
+
+  it('[K3] takes the old style of RoPE settings for the same model', async () => {
+    const { shape } = await open();
+    await edit('config.json', {
+      rope_parameters: undefined,
+      rope_theta: 100_000,
+      rope_scaling: null,
+    });
+    expect((await open()).shape).toEqual(shape);
+    await edit('config.json', {
+      rope_scaling: {
+        type: 'llama3',
+        factor: 8,
+        low_freq_factor: 1,
+        high_freq_factor: 4,
+        original_max_position_embeddings: 64,
+      },
+    });
+    expect((await open()).shape.ropeScaling).toEqual({
+      kind: 'llama3',
+      factor: 8,
+      lowFreqFactor: 1,
+      highFreqFactor: 4,
+      originalContext: 64,
+    });
+  });
+
+  it.each(['mistral', 'qwen2', 'qwen3'])('[K3] refuses %s by name', async (name) => {
+    await cp(goldenPath(`tiny/${name}/config.json`), join(folder, 'config.json'));
+    expect(await fault()).toMatchObject({
+      code: 'package/unsupported',
+      message: `architecture ${name}`,
+    });
+  });
+
+  it.each([
+    [{ attention_bias: true }, 'biases'],
+    [{ hidden_act: 'gelu' }, 'activation gelu'],
+    [{ quantization_config: { bits: 4 } }, 'quantised'],
+    [{ rope_parameters: { rope_type: 'yarn' } }, 'RoPE scaling yarn'],
+    [{ rope_parameters: { partial_rotary_factor: 0.5 } }, 'part of a head'],
+  ])('[K3] refuses %o by name', async (change, words) => {
+    await edit('config.json', change);
+    expect(await fault()).toMatchObject({ code: 'package/unsupported' });
+    expect(String(await fault())).toContain(words);
+  });
+
+  it.each([
+    [{ num_hidden_layers: 2 ** 60 }],
+    [{ hidden_size: 0 }],
+    [{ vocab_size: 513 }],
+    [{ num_key_value_heads: 3 }],
+    [{ rms_norm_eps: 'small' }],
+    [{ rope_parameters: { rope_type: 'llama3', factor: 8 } }],
+    [{ head_dim: 15 }],
+  ])('[K3] refuses %o as malformed', async (change) => {
+    await edit('config.json', change);
+    expect(await fault()).toMatchObject({ code: 'package/malformed' });
+  });
+
+  it('[K3] refuses another tokenizer by name', async () => {
+    await edit('tokenizer.json', { model: { type: 'Unigram', vocab: [] } });
+    expect(String(await fault())).toContain('tokenizer Unigram');
+  });
+
+  it('[K7] knows a begin token that the tokenizer puts first itself', async () => {
+    const single = [{ SpecialToken: { id: '<|im_start|>', type_id: 0 } }];
+    await edit('tokenizer.json', {
+      post_processor: { type: 'Sequence', processors: [{ type: 'TemplateProcessing', single }] },
+    });
+    expect((await open()).tokenizer.addBos).toBe(true);
+    await edit('tokenizer_config.json', { add_bos_token: false });
+    expect((await open()).tokenizer.addBos).toBe(false);
+  });
+
+  it.each(['config.json', 'tokenizer.json', 'model.safetensors'])(
+    '[K3] says that %s is missing',
+    async (name) => {
+      await rm(join(folder, name));
+      expect(String(await fault())).toContain(name);
+    },
+  );
+
+  it('[K3] refuses an index that leaves the folder', async () => {
+    const weight_map = { 'model.norm.weight': '../secret.safetensors' };
+    await writeFile(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map }));
+    expect(await fault()).toMatchObject({ code: 'package/malformed' });
+  });
+});
+
+describe('safetensors', () => {
+  const tensor = (dtype: string, shape: unknown[], ...data_offsets: number[]) => ({
+    dtype,
+    shape,
+    data_offsets,
+  });
+  const file = (header: unknown, dataBytes: number, headerLength?: bigint) => {
+    const json = utf8(typeof header === 'string' ? header : JSON.stringify(header));
+    return concatBytes([u64(headerLength ?? json.length), json, new Uint8Array(dataBytes)]);
+  };
+
+  it.each([
+    ['an empty file', new Uint8Array(0)],
+    ['a header of 2^60 bytes', file({}, 0, 2n ** 60n)],
+    ['a header longer than the file', file({}, 0, 1000n)],
+    ['no JSON', file('{', 0)],
+    ['a list', file('[]', 0)],
+    ['a shape of 2^60', file({ a: tensor('F32', [2 ** 60], 0, 4) }, 4)],
+    ['a shape of text', file({ a: tensor('F32', ['1'], 0, 4) }, 4)],
+    ['no shape', file({ a: tensor('F32', [], 0, 4) }, 4)],
+    ['three dimensions', file({ a: tensor('F32', [1, 1, 1], 0, 4) }, 4)],
+    ['offsets that do not hold the shape', file({ a: tensor('F32', [2], 0, 4) }, 4)],
+    ['offsets backwards', file({ a: tensor('F32', [1], 4, 0) }, 4)],
+    ['negative offsets', file({ a: tensor('F32', [1], -4, 0) }, 4)],
+    ['a tensor beyond the file', file({ a: tensor('F32', [2], 0, 8) }, 4)],
+    [
+      'a tensor over another',
+      file({ a: tensor('F32', [2], 0, 8), b: tensor('F32', [1], 4, 8) }, 8),
+    ],
+    ['a hole', file({ a: tensor('F32', [1], 4, 8) }, 8)],
+    ['bytes nobody owns', file({ a: tensor('F32', [1], 0, 4) }, 8)],
+  ])('[K3] refuses %s', async (_what, bytes) => {
+    await writeFile(join(folder, 'model.safetensors'), bytes);
+    const error = await fault();
+    expect(error instanceof FaultError && error.code).toMatch(/^package\/(malformed|too-large)$/);
+  });
+
+  it('[K3] refuses another type by name', async () => {
+    const bytes = file({ a: tensor('F8_E4M3', [4], 0, 4) }, 4);
+    await writeFile(join(folder, 'model.safetensors'), bytes);
+    expect(await fault()).toMatchObject({ code: 'package/unsupported' });
+    expect(String(await fault())).toContain('F8_E4M3');
+  });
+
+  it('[K8] widens BF16 exactly', () => {
+    const bytes = new Uint8Array(2 * 65_536);
+    const view = new DataView(bytes.buffer);
+    for (let bits = 0; bits < 65_536; bits += 1) view.setUint16(2 * bits, bits, true);
+    const wide = new DataView(bf16ToF32(bytes).buffer);
+    for (let bits = 0; bits < 65_536; bits += 1) {
+      expect(wide.getUint32(4 * bits, true)).toBe(bits * 65_536);
+    }
+  });
+});
