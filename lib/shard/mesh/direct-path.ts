@@ -55,6 +55,8 @@ export class DirectPath {
       },
       ...(wrtc ? { wrtc } : {}),
     }) as Peer;
+    // `close` follows each `error`; without a listener the error would be thrown.
+    this.#peer.on('error', () => undefined);
     this.frames = this.#peer._pc.createDataChannel('frames', {
       negotiated: true,
       id: 1,
@@ -70,8 +72,6 @@ export class DirectPath {
     this.#peer.on('data', (bytes: Uint8Array) => {
       if (!this.#over) options.onControl(bytes);
     });
-    // `close` follows each `error`; without a listener the error would be thrown.
-    this.#peer.on('error', () => undefined);
     this.#peer.on('close', () => {
       if (this.#over) return;
       this.#over = true;

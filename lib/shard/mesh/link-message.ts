@@ -40,8 +40,7 @@ export function encodeLinkMessage(message: LinkMessage): Uint8Array<ArrayBuffer>
 export function decodeLinkMessage(bytes: Uint8Array): LinkMessage | null {
   const type = KINDS[bytes[0] ?? KINDS.length];
   if (type === undefined) return null;
-  if (type === 'data')
-    return bytes.length > 1 ? { type, bytes: bytes.slice(1) as Uint8Array<ArrayBuffer> } : null;
+  if (type === 'data') return bytes.length > 1 ? { type, bytes: bodyOf(bytes) } : null;
   if (type === 'end') return bytes.length === 1 ? { type } : null;
   if (bytes.length !== 9) return null;
   const value = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(1, true);
@@ -50,6 +49,13 @@ export function decodeLinkMessage(bytes: Uint8Array): LinkMessage | null {
   return { type, at: value };
 }
 
-/** Frame bytes inside a relayed message; 0 where it carries none (A server reads no further). */
+/** A copy of its own, as it may be transferred; Node's `Buffer.slice` would share a pool. */
+function bodyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const body = new Uint8Array(bytes.length - LINK_MESSAGE_HEADER_BYTES);
+  body.set(bytes.subarray(LINK_MESSAGE_HEADER_BYTES));
+  return body;
+}
+
+/** Frame bytes inside a relayed message; 0 where it carries none (the server reads no further). */
 export const dataBytesOf = (bytes: Uint8Array): number =>
   bytes[0] === DATA ? bytes.length - LINK_MESSAGE_HEADER_BYTES : 0;

@@ -12,6 +12,7 @@ type Introduce = Extract<ServerMessage, { type: 'introduce' }>;
 interface Known {
   readonly id: string;
   readonly link: Link;
+  /** Since its RTT is known: the first and every tenth is reported. */
   beats: number;
 }
 
@@ -156,13 +157,11 @@ class NodeMesh implements Mesh {
   #beat(): void {
     for (const [peer, known] of this.#links) {
       known.link.beat();
-      known.beats += 1;
       const { state, path, rttMs } = known.link.info;
-      const first = known.beats <= 2;
       if (state !== 'open' || rttMs === null) continue;
-      if (first || known.beats % MESH.reportEveryBeats === 0) {
+      if (known.beats % MESH.reportEveryBeats === 0)
         this.#tell(peer, { id: known.id, path }, 'open');
-      }
+      known.beats += 1;
     }
   }
 

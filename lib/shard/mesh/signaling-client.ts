@@ -5,6 +5,7 @@ import { decodeServerMessage, encodeMessage, protocolOf } from '#lib/shard/wire/
 import type { NodeMessage, ServerMessage } from '#lib/shard/wire/node-messages.ts';
 import { makeHello } from './hello.ts';
 import { MESH } from './limits.ts';
+import { SIGNALING_PATH } from './signaling-path.ts';
 import type { Challenge, MeshOptions } from './types.ts';
 
 /** Everything the server says after the hello, but ping and goodbye. */
@@ -26,9 +27,6 @@ export type SignalingOptions = Pick<
   MeshOptions,
   'url' | 'keys' | 'profile' | 'progress' | 'insecure'
 > & { readonly onEvent: (event: SignalingEvent) => void };
-
-/** Where the server listens for nodes, on the port of its pages. */
-export const SIGNALING_PATH = '/node';
 
 /**
  * A node's socket to the server: says hello to each challenge, answers pings at once, connects

@@ -1,0 +1,114 @@
+import type { Socket } from 'socket.io';
+import type { InstantMs } from '#lib/kernel/units.ts';
+import type { NodeId } from '#lib/kernel/ids.ts';
+import { encodeMessage } from '#lib/shard/wire/message-codec.ts';
+import type { ServerMessage } from '#lib/shard/wire/node-messages.ts';
+import { SIGNALING } from './limits.ts';
+import { fullBucket, takeFrom, type TokenBucket } from './token-bucket.ts';
+
+/** A relayed message that waits for its sender's rate. */
+interface Waiting {
+  readonly dueAt: InstantMs;
+  readonly bytes: number;
+  readonly forward: () => void;
+}
+
+/** One socket and what only its own life needs: rates, awaited pings, the relay's waiting line. */
+export class Connection {
+  readonly id: string;
+  /** Set by the welcome. */
+  node: { readonly id: NodeId; readonly incarnation: number } | null = null;
+  readonly #socket: Socket;
+  #messages: TokenBucket;
+  #relayed: TokenBucket;
+  #pings: InstantMs[] = [];
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #over = false;
+
+  constructor(socket: Socket, now: InstantMs) {
+    this.id = socket.id;
+    this.#socket = socket;
+    this.#messages = fullBucket(SIGNALING.messagesPerSecondMax, now);
+    this.#relayed = fullBucket(SIGNALING.relayBytesPerSecondMax, now);
+  }
+
+  /** After the end nothing is taken from the socket, however slowly it goes. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  send(message: ServerMessage): void {
+    if (!this.#over) this.#socket.emit('message', encodeMessage(message));
+  }
+
+  sendRelay(link: string, bytes: Uint8Array): void {
+    if (!this.#over) this.#socket.emit('relay', link, bytes);
+  }
+
+  ping(at: InstantMs): void {
+    this.#pings.push(at);
+    if (this.#pings.length > SIGNALING.pingsAwaitedMax) this.#pings.shift();
+    this.send({ type: 'ping', at });
+  }
+
+  /** Round trip of a ping of ours; null for an instant that we never sent, or heard before. */
+  rttOf(at: number, now: InstantMs): number | null {
+    const index = this.#pings.findIndex((sentAt) => sentAt === at);
+    if (index < 0) return null;
+    this.#pings.splice(0, index + 1);
+    return now - at;
+  }
+
+  /** False where the socket sends more messages than its rate allows (M5). */
+  allowsMessage(now: InstantMs): boolean {
+    const { bucket, waitMs } = takeFrom(this.#messages, 1, {
+      perSecond: SIGNALING.messagesPerSecondMax,
+      now,
+    });
+    this.#messages = bucket;
+    return waitMs === 0;
+  }
+
+  /** Runs `forward` at the relay's rate and in order (M4); false where too much waits. */
+  pace(bytes: number, forward: () => void, now: InstantMs): boolean {
+    const { bucket, waitMs } = takeFrom(this.#relayed, bytes, {
+      perSecond: SIGNALING.relayBytesPerSecondMax,
+      now,
+    });
+    this.#relayed = bucket;
+    if (waitMs === 0 && this.#waiting.length === 0) {
+      forward();
+      return true;
+    }
+    this.#waitingBytes += bytes;
+    if (this.#waitingBytes > SIGNALING.relayQueuedBytesMax) return false;
+    this.#waiting.push({ dueAt: (now + waitMs) as InstantMs, bytes, forward });
+    this.#wake(waitMs);
+    return true;
+  }
+
+  close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#socket.disconnect(true);
+  }
+
+  #wake(waitMs: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.#forwardFirst();
+    }, waitMs);
+  }
+
+  #forwardFirst(): void {
+    const first = this.#waiting.shift();
+    if (!first || this.#over) return;
+    this.#waitingBytes -= first.bytes;
+    first.forward();
+    const next = this.#waiting[0];
+    if (next) this.#wake(Math.max(0, next.dueAt - first.dueAt));
+  }
+}
