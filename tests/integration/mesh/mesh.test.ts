@@ -110,7 +110,7 @@ describe('mesh over sockets and WebRTC', () => {
     b.channel(a.id).onClose(ended);
     a.mesh.stop();
     await closedAt(b, a.id);
-    expect(ended).toHaveBeenCalledWith('closed');
+    await vi.waitFor(() => expect(ended).toHaveBeenCalledWith('closed'));
   });
 
   it('[M6] no direct path in 5 s: frames go by the relay, and not a byte directly', async () => {
