@@ -12,6 +12,12 @@ export const GATEWAY = {
   stopsMax: 4,
   stopCharsMax: 1024,
 
+  /** Cutting a prompt into tokens; 100k random letters take 1.5 s. */
+  promptReadMs: 5_000,
+  promptsWaitingMax: 256,
+  /** A worker thread that loads a tokenizer of 128k tokens on a busy machine. */
+  promptReaderStartMs: 60_000,
+
   /** Answers that run or wait here, whatever the cluster's own queue would still take. */
   answersOpenMax: 1024,
   /** Prompt and possible answer of all open requests together: about 64 bytes each in memory. */

@@ -18,15 +18,16 @@ export const BYTE_MODEL: ServedModel = {
 export const bytesOf = (text: string): number[] => [...new TextEncoder().encode(text)];
 
 const byteText: ModelText = {
-  chat: (messages) => {
-    if (messages[0]?.role === 'assistant') {
-      throw new FaultError('request/invalid', 'the chat template refuses: roles', {
+  read(prompt) {
+    if (prompt.kind === 'text') return Promise.resolve(bytesOf(prompt.text));
+    const text = prompt.messages.map(({ role, content }) => `${role}: ${content}\n`).join('');
+    if (prompt.messages[0]?.role !== 'assistant') return Promise.resolve(bytesOf(text));
+    return Promise.reject(
+      new FaultError('request/invalid', 'the chat template refuses: roles', {
         details: { param: 'messages' },
-      });
-    }
-    return bytesOf(messages.map(({ role, content }) => `${role}: ${content}\n`).join(''));
+      }),
+    );
   },
-  encode: bytesOf,
   stream() {
     const decoder = new TextDecoder();
     return {
@@ -40,4 +41,5 @@ export const byteModels: ModelDirectory = {
   list: () => [BYTE_MODEL],
   find: (id) => (id === BYTE_MODEL.id ? BYTE_MODEL : null),
   text: () => Promise.resolve(byteText),
+  close: () => undefined,
 };

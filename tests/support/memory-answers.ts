@@ -97,8 +97,10 @@ export class MemorySession {
     for (const id of bytesOf(text)) if (this.open) this.token(id);
   }
 
+  /** The answer ends as the model ends it, whatever the request says of EOS. */
   end(): void {
-    if (this.open) this.token(BYTE_EOS);
+    if (!this.open) return;
+    this.emit({ type: 'token', index: this.#next, id: BYTE_EOS, finish: 'stop' });
   }
 
   lose(): void {

@@ -44,18 +44,21 @@ export const chunksOf = (body: string): WireChunk[] =>
 export const textOf = (chunks: readonly WireChunk[]): string =>
   chunks.map(({ choices }) => choices[0]?.delta?.content ?? choices[0]?.text ?? '').join('');
 
-/** Reads a response until `enough`, then leaves it open. */
+/** Reads a response until `enough`, then leaves it open; `rest` reads what is still to come. */
 export async function readUntil(
   response: Response,
   enough: (body: string) => boolean,
-): Promise<{ body: string; cancel: () => Promise<void> }> {
+): Promise<{ body: string; rest: () => Promise<string> }> {
   const reader = response.body!.getReader();
   const decoder = new TextDecoder();
-  let body = '';
-  while (!enough(body)) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    body += decoder.decode(value, { stream: true });
-  }
-  return { body, cancel: () => reader.cancel() };
+  const read = async (done: (body: string) => boolean) => {
+    let body = '';
+    while (!done(body)) {
+      const next = await reader.read();
+      if (next.done) break;
+      body += decoder.decode(next.value, { stream: true });
+    }
+    return body;
+  };
+  return { body: await read(enough), rest: () => read(() => false) };
 }

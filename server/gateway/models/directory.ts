@@ -19,12 +19,16 @@ export interface ChatMessage {
   readonly content: string;
 }
 
+export type Prompt =
+  /** A conversation; the assistant's turn is opened. */
+  | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }
+  /** Raw text, with the begin token where the model wants one. */
+  | { readonly kind: 'text'; readonly text: string };
+
 /** A model's way from text to ids and back. */
 export interface ModelText {
-  /** Ids of a conversation, the assistant's turn opened. @throws FaultError `request/…`. */
-  chat(messages: readonly ChatMessage[]): number[];
-  /** Ids of raw text, with the begin token where the model wants one. */
-  encode(text: string): number[];
+  /** Off this thread: a long prompt takes seconds. @throws FaultError `request/…`. */
+  read(prompt: Prompt): Promise<readonly number[]>;
   /** Text of an answer as it comes; special tokens are left out. */
   stream(): TokenStream;
 }
@@ -34,4 +38,6 @@ export interface ModelDirectory {
   find(id: string): ServedModel | null;
   /** Loaded at the first call, then kept. @throws FaultError `package/…`. */
   text(model: ServedModel): Promise<ModelText>;
+  /** Ends its workers. */
+  close(): void;
 }

@@ -1,31 +1,48 @@
 import { must } from '#lib/kernel/assert.ts';
-import { FaultError } from '#lib/kernel/errors.ts';
 import type { ManifestHash } from '#lib/kernel/ids.ts';
-import { compileTemplate } from '#lib/shard/package/chat-template.ts';
-import type { OpenPackage } from '#lib/shard/package/package-folder.ts';
 import type { ModelRegistry, RegisteredModel } from '#server/models/registry.ts';
 import type { ModelDirectory, ModelText, ServedModel } from './directory.ts';
+import { PromptClient } from './prompt-client.ts';
 
-/** Tokenizers in memory at once: one of 128k tokens takes about 100 MB. */
+/** Models whose text is in memory at once: a tokenizer of 128k tokens takes about 100 MB. */
 const TEXTS_KEPT_MAX = 4;
+
+interface Loaded {
+  readonly text: Promise<ModelText>;
+  readonly prompts: PromptClient;
+}
 
 /** The gateway's view of the model packages of this machine. */
 export function directoryOf(registry: ModelRegistry): ModelDirectory {
-  /** In order of last use; promises, so that requests at once load a tokenizer once. */
-  const texts = new Map<ManifestHash, Promise<ModelText>>();
+  /** In order of last use; promises, so that requests at once load a model's text once. */
+  const texts = new Map<ManifestHash, Loaded>();
+  const forget = (hash: ManifestHash) => {
+    texts.get(hash)?.prompts.close();
+    texts.delete(hash);
+  };
   return {
     list: () => registry.list().map(servedModel),
     find: (id) => (registry.has(id) ? servedModel(registry.get(id)) : null),
     text(model) {
-      const loaded = texts.get(model.hash) ?? registry.openPackage(model.id).then(modelText);
+      const loaded = texts.get(model.hash) ?? load(registry, model);
       texts.delete(model.hash);
       texts.set(model.hash, loaded);
       // One that failed is tried again by the next request.
-      loaded.catch(() => texts.delete(model.hash));
-      if (texts.size > TEXTS_KEPT_MAX) texts.delete(must(texts.keys().next().value, 'not empty'));
-      return loaded;
+      loaded.text.catch(() => forget(model.hash));
+      if (texts.size > TEXTS_KEPT_MAX) forget(must(texts.keys().next().value, 'not empty'));
+      return loaded.text;
     },
+    close: () => [...texts.keys()].forEach(forget),
   };
+}
+
+function load(registry: ModelRegistry, { id }: ServedModel): Loaded {
+  const prompts = new PromptClient(registry.get(id).folder);
+  const text = Promise.all([registry.openPackage(id), prompts.open()]).then(([{ tokenizer }]) => ({
+    read: (prompt: Parameters<ModelText['read']>[0]) => prompts.read(prompt),
+    stream: () => tokenizer.stream({ skipSpecial: true }),
+  }));
+  return { text, prompts };
 }
 
 const servedModel = ({ manifest, hash }: RegisteredModel): ServedModel => ({
@@ -38,21 +55,3 @@ const servedModel = ({ manifest, hash }: RegisteredModel): ServedModel => ({
   contextMax: manifest.shape.contextMax,
   eosIds: manifest.tokenizer.eosIds,
 });
-
-function modelText({ manifest, tokenizer }: OpenPackage): ModelText {
-  const { addBos } = manifest.tokenizer;
-  const template = manifest.chatTemplate === null ? null : compileTemplate(manifest.chatTemplate);
-  return {
-    chat(messages) {
-      if (!template) {
-        const message = `${manifest.id} has no chat template: use /v1/completions.`;
-        throw new FaultError('request/unsupported', message, { details: { param: 'model' } });
-      }
-      const { bosText, eosText } = tokenizer;
-      // The template writes the begin token itself where the model wants one.
-      return tokenizer.encode(template({ messages, addGenerationPrompt: true, bosText, eosText }));
-    },
-    encode: (text) => tokenizer.encode(text, { addBos }),
-    stream: () => tokenizer.stream({ skipSpecial: true }),
-  };
-}

@@ -8,7 +8,8 @@ import { toChatMessages } from '../../request/messages.ts';
 import { parseBody } from '../../request/parse.ts';
 import { refuseUnsupported } from '../../request/unsupported.ts';
 import { findModel } from '../models/find.ts';
-import { chatSchema } from './schema.ts';
+import type { ModelText } from '../../models/directory.ts';
+import { chatSchema, type Messages } from './schema.ts';
 
 /** `POST /v1/chat/completions` */
 export async function postChat(parts: GatewayParts, exchange: Exchange): Promise<void> {
@@ -16,15 +17,19 @@ export async function postChat(parts: GatewayParts, exchange: Exchange): Promise
   const body = parseBody(chatSchema, json);
   refuseUnsupported(json as object, 'chat');
   const model = findModel(parts, body.model);
-  const resumed = body.declai?.resume?.prompt_ids;
-  if (!resumed && !body.messages) throw badParam('messages', 'There are no messages.');
   const text = await parts.models.text(model);
+  const promptIds = body.declai?.resume?.prompt_ids ?? (await readMessages(text, body.messages));
   serveCompletion(parts, exchange, {
     dialect: CHAT,
     model,
     text,
     body,
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
-    promptIds: resumed ?? text.chat(toChatMessages(body.messages ?? [])),
+    promptIds,
   });
+}
+
+function readMessages(text: ModelText, messages: Messages): Promise<readonly number[]> {
+  if (!messages) throw badParam('messages', 'There are no messages.');
+  return text.read({ kind: 'chat', messages: toChatMessages(messages) });
 }

@@ -9,3 +9,5 @@ export const chatSchema = z.object({
   /** Left out only where `declai.resume` brings the prompt's ids. */
   messages: z.nullish(messagesSchema),
 });
+
+export type Messages = z.infer<typeof chatSchema>['messages'];

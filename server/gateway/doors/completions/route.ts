@@ -17,7 +17,8 @@ export async function postCompletions(parts: GatewayParts, exchange: Exchange): 
   const model = findModel(parts, body.model);
   const text = await parts.models.text(model);
   const prompt = body.declai?.resume?.prompt_ids ?? onePrompt(body.prompt ?? '');
-  const promptIds = typeof prompt === 'string' ? text.encode(prompt) : prompt;
+  const promptIds =
+    typeof prompt === 'string' ? await text.read({ kind: 'text', text: prompt }) : prompt;
   if (promptIds.length === 0) throw badParam('prompt', 'The prompt is empty.');
   serveCompletion(parts, exchange, {
     dialect: COMPLETIONS,
