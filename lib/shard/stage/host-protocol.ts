@@ -121,7 +121,7 @@ export interface HostJobs {
   /** Frees every engine but these that no session uses. */
   readonly unload: {
     readonly args: { readonly keep: readonly ShardRef[] };
-    readonly result: number;
+    readonly result: null;
   };
   /** The digest of a seeded input on a loaded range (M7). */
   readonly 'known-answer': {

@@ -34,10 +34,10 @@ export function jobHandlers({ host, loader, kernels }: JobDoors): JobHandlers {
       await host.ensureShard({ type: 'load', shard, manifest: hash, range, numerics });
       return null;
     },
-    unload: ({ keep }) =>
-      Promise.resolve(
-        host.unloadIdle(new Set(keep.map(({ hash, range }) => shardKey(hash, range)))),
-      ),
+    unload: ({ keep }) => {
+      host.unloadIdle(new Set(keep.map(({ hash, range }) => shardKey(hash, range))));
+      return Promise.resolve(null);
+    },
     'known-answer': async ({ hash, range, seed, rows }) => {
       const stage = host.engines.get(shardKey(hash, range));
       if (!stage) throw new FaultError('package/not-found', 'that range is not in memory');

@@ -41,6 +41,7 @@ export class StageHost {
   readonly #loading = new Map<string, Promise<Stage>>();
   readonly #inbox: StageInput[] = [];
   #core;
+  #unloading: ReadonlySet<string> | null = null;
   #draining = false;
   #mayRun = true;
   #waitingRun: RunOrder | null = null;
@@ -90,6 +91,7 @@ export class StageHost {
 
   tick(): void {
     this.feed({ type: 'tick' });
+    if (this.#unloading) this.unloadIdle(this.#unloading);
     this.#sendSnapshot();
   }
 
@@ -116,6 +118,7 @@ export class StageHost {
     if (held) return held;
     const running = this.#loading.get(order.shard);
     if (running) return running;
+    this.#unloading = null;
     const load = this.#doors.loadShard(order);
     this.#loading.set(order.shard, load);
     try {
@@ -128,14 +131,18 @@ export class StageHost {
     }
   }
 
-  /** Frees every engine but `keep` that no session uses; answers how many. */
-  unloadIdle(keep: ReadonlySet<string>): number {
-    const idle = this.engines.shards().filter((key) => !keep.has(key) && !this.engines.inUse(key));
+  /**
+   * Frees every engine but `keep` as soon as no session uses it: a run in flight may hold the KV of
+   * a session that has ended. A load that begins meanwhile ends this order.
+   */
+  unloadIdle(keep: ReadonlySet<string>): void {
+    const others = this.engines.shards().filter((shard) => !keep.has(shard));
+    const idle = others.filter((shard) => !this.engines.inUse(shard));
     for (const shard of idle) {
       this.engines.remove(shard);
       this.feed({ type: 'shard-gone', shard });
     }
-    return idle.length;
+    this.#unloading = others.length > idle.length ? keep : null;
   }
 
   dispose(): void {
