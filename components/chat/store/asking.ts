@@ -1,0 +1,81 @@
+import type { Readable } from '#components/ui/cell.ts';
+import { applyRetried } from '../answer/apply.ts';
+import { newAnswer } from '../answer/state.ts';
+import type { Conversations } from './conversations.ts';
+import { titleOf, type AnswerMessage, type ChatSettings, type UserMessage } from './model.ts';
+import type { ThreadBook } from './thread-book.ts';
+import type { ChatWorld } from './world.ts';
+
+/** Everything that starts an answer. What names nothing does nothing. */
+export interface Asking {
+  /** Adds a prompt and starts its answer; makes the conversation where `into` is null. */
+  ask(prompt: { into: string | null; text: string; model: string }): string;
+  /** Replaces a prompt and everything after it. */
+  resend(conversationId: string, messageId: string, text: string): void;
+  /** A new answer in the place of this one and everything after it. */
+  regenerate(conversationId: string, messageId: string): void;
+  /** A failed answer goes on where it stopped. */
+  retry(conversationId: string, messageId: string): void;
+}
+
+export interface AskingParts {
+  readonly book: ThreadBook;
+  readonly conversations: Conversations;
+  readonly settings: Readable<ChatSettings>;
+}
+
+export function createAsking(world: ChatWorld, parts: AskingParts): Asking {
+  const { book, conversations, settings } = parts;
+
+  const answerAt = (conversationId: string, seq: number, model: string): AnswerMessage => ({
+    id: world.newId(),
+    conversationId,
+    seq,
+    role: 'assistant',
+    settings: settings.getSnapshot(),
+    answer: newAnswer(model, world.newSeed(), world.clock()),
+  });
+
+  const begin = (text: string): string => {
+    const id = world.newId();
+    const now = world.clock();
+    const conversation = { id, title: titleOf(text), createdAt: now, updatedAt: now };
+    book.begin(id);
+    conversations.keep(world.db.putConversation(conversation));
+    return id;
+  };
+
+  return {
+    ask({ into, text, model }) {
+      const id = into ?? begin(text);
+      const seq = (book.messages(id).at(-1)?.seq ?? -1) + 1;
+      const prompt: UserMessage = {
+        id: world.newId(),
+        conversationId: id,
+        seq,
+        role: 'user',
+        text,
+      };
+      book.continueWith(id, seq, [prompt, answerAt(id, seq + 1, model)]);
+      return id;
+    },
+    resend(id, messageId, text) {
+      const prompt = book.find(id, messageId);
+      const last = book.messages(id).findLast((message) => message.role === 'assistant');
+      if (prompt?.role !== 'user' || !last) return;
+      const answer = answerAt(id, prompt.seq + 1, last.answer.model);
+      book.continueWith(id, prompt.seq, [{ ...prompt, text }, answer]);
+    },
+    regenerate(id, messageId) {
+      const old = book.find(id, messageId);
+      if (old?.role !== 'assistant') return;
+      book.continueWith(id, old.seq, [answerAt(id, old.seq, old.answer.model)]);
+    },
+    retry(id, messageId) {
+      const old = book.find(id, messageId);
+      if (old?.role !== 'assistant' || old.answer.phase.type !== 'failed') return;
+      const answer = applyRetried(old.answer, world.clock());
+      book.continueWith(id, old.seq, [{ ...old, answer }]);
+    },
+  };
+}
