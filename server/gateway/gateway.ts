@@ -26,7 +26,7 @@ export interface GatewayOptions {
 export interface Gateway {
   /** Handles the request, or returns false where its path belongs to somebody else. */
   handle(req: IncomingMessage, res: ServerResponse): boolean;
-  /** Cancels every answer; their readers get an error, never a clean end (S13). */
+  /** Cancels every answer; their readers get a reset, never a clean end (S13). */
   close(): void;
 }
 
@@ -49,7 +49,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       void answerExchange(parts, { exchange, match, report: options.report });
       return true;
     },
-    close: () => store.close(),
+    close() {
+      store.close();
+      options.models.close();
+    },
   };
 }
 

@@ -19,7 +19,8 @@ interface Entry extends AnswerSource {
   readonly openedAt: InstantMs;
   /** Prompt and possible answer, as admission counts them. */
   readonly tokens: number;
-  readers: number;
+  /** What breaks the connection of each reader. */
+  readonly readers: Set<() => void>;
   expiry: NodeJS.Timeout | null;
 }
 
@@ -60,7 +61,7 @@ export class AnswerStore {
       ...source,
       tokens,
       openedAt: this.#clock.now(),
-      readers: 0,
+      readers: new Set(),
       expiry: null,
     };
     try {
@@ -74,24 +75,20 @@ export class AnswerStore {
     this.#makeRoom();
   }
 
-  /** A reader comes; the returned function says that it has gone (once). */
-  attach(id: string): () => void {
+  /** A reader comes; the returned function says that it has gone. `cut` breaks its connection. */
+  attach(id: string, cut: () => void): () => void {
     const entry = this.#entries.get(id);
     invariant(entry, 'a reader attaches to an answer that was found');
-    if (entry.readers >= this.#config.readersPerAnswerMax) {
+    if (entry.readers.size >= this.#config.readersPerAnswerMax) {
       throw new FaultError('session/queue-full', 'too many readers of one answer', {
         details: { retryAfterSeconds: 1 },
       });
     }
-    entry.readers += 1;
+    entry.readers.add(cut);
     if (entry.expiry) clearTimeout(entry.expiry);
     entry.expiry = null;
-    let attached = true;
     return () => {
-      if (!attached) return;
-      attached = false;
-      entry.readers -= 1;
-      if (entry.readers === 0) this.#unattended(entry);
+      if (entry.readers.delete(cut) && entry.readers.size === 0) this.#unattended(entry);
     };
   }
 
@@ -104,15 +101,20 @@ export class AnswerStore {
     entry.record.cancel();
   }
 
+  /** The gateway ends: readers are reset, so that a page goes on elsewhere (S13). */
   close(): void {
-    for (const id of [...this.#entries.keys()]) this.drop(id);
+    for (const [id, { readers }] of [...this.#entries]) {
+      for (const cut of readers) cut();
+      this.drop(id);
+    }
   }
 
   #whenEnded(entry: Entry): void {
     const settle = () => {
       if (!entry.record.ending) return;
       unwatch();
-      const elapsedMs = this.#clock.now() - entry.openedAt;
+      const worked = entry.record.session !== null;
+      const elapsedMs = worked ? this.#clock.now() - entry.openedAt : null;
       this.#admission = release(this.#admission, entry.tokens, elapsedMs);
     };
     const unwatch = entry.record.watch(settle);
@@ -133,7 +135,7 @@ export class AnswerStore {
 
   #makeRoom(): void {
     const kept = [...this.#entries.values()].filter(
-      ({ record, readers, expiry }) => record.ending && readers === 0 && expiry,
+      ({ record, readers, expiry }) => record.ending && readers.size === 0 && expiry,
     );
     let tokens = kept.reduce((sum, entry) => sum + sizeOf(entry), 0);
     let count = kept.length;

@@ -184,3 +184,14 @@ test('[G13] one that had ended already gets its end without a session', async ()
   expect(past.status).toBe(400);
   expect(await past.json()).toMatchObject({ error: { param: 'declai.resume' } });
 });
+
+test('[G13] a gateway that ends resets its readers and cancels their sessions', async () => {
+  await using server = await startGateway();
+  const response = await server.post('/v1/chat/completions', ASK);
+  server.answers.last.say('abc');
+  const { body, rest } = await readUntil(response, (text) => text.includes('"c"'));
+  server.gateway.close();
+  await expect(rest()).rejects.toThrow();
+  expect(textOf(chunksOf(body))).toBe('abc');
+  expect(server.answers.running).toBe(0);
+});
