@@ -7,15 +7,22 @@ export const NODE = {
   rejoinMaxMs: 30_000,
   /** A shard that could not be fetched or loaded is tried again after this. */
   reloadMs: 5_000,
+  /** The server waits 5 s for a hello: an older challenge is not worth answering. */
+  challengeFreshMs: 3_000,
   /** The leave message has this long to reach the server before the socket is cut. */
   leaveMs: 1_500,
   tickEveryMs: 500,
+  /** A page draws no faster; phases are told at once. */
+  frameMs: 33,
+  /** A closed socket's last message is on its way by then. */
+  flushMs: 200,
   /** `state` messages while bytes come in, and `load` messages while serving. */
   reportEveryMs: 1_000,
   /** Deadlines of the worker's jobs: past them it is terminated and rebuilt (V1). */
   quickJobMs: 15_000,
   measureJobMs: 30_000,
   loadJobMs: 120_000,
+  fetchJobMs: 86_400_000,
   /** A fetch may be long; without one byte for this long it is dead. */
   fetchSilenceMs: 60_000,
   /** Lent by default: a quarter of what the device says it has, within these. */

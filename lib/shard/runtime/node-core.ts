@@ -143,10 +143,9 @@ function onTick(state: NodeState, input: NodeInput, now: InstantMs): NodeStep {
 /** Only a member hears these; finished members stop. */
 function forMember(state: NodeState, input: NodeInput, now: InstantMs): NodeStep {
   if (state.phase !== 'member') return [state, []];
-  const step = stepMember(state, input, now);
-  const [next, outputs] = step;
-  const finished = next.phase === 'member' && next.use === 'finishing' && next.sessions === 0;
-  if (!finished) return step;
+  const [next, outputs] = stepMember(state, input, now);
+  const finished = next.use === 'finishing' && next.sessions === 0;
+  if (!finished) return [next, outputs];
   const [left, more] = onStop(next, now);
   return [left, [...outputs, ...more]];
 }

@@ -1,14 +1,14 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
-import type { Assignment, NodeMessage, ServerMessage } from '#lib/shard/wire/node-messages.ts';
-import type { Measured } from '#lib/shard/stage/host-protocol.ts';
+import type { NewsMessage } from '#lib/shard/mesh/types.ts';
+import type { Assignment, ServerMessage } from '#lib/shard/wire/node-messages.ts';
+import type { FetchPurpose, Measured } from '#lib/shard/stage/host-protocol.ts';
 
 /** The life of a volunteer's node: its states, what it hears, and what it orders. */
 
 export type KnownAnswerAsk = Extract<ServerMessage, { type: 'known-answer' }>;
 export type ModelRef = Assignment['model'];
-export type FetchPurpose = 'shard' | 'take-over';
 
 /** The way of an assigned range into use; `task` fences answers to orders of before. */
 export type ShardState =
@@ -97,7 +97,7 @@ export type NodeOutput =
   | { readonly type: 'measure' }
   /** Connect and sign the hello: `welcome`, `goodbye` or `join-failed`. */
   | { readonly type: 'hello'; readonly measured: Measured }
-  | { readonly type: 'send'; readonly message: NodeMessage }
+  | { readonly type: 'send'; readonly message: NewsMessage }
   | { readonly type: 'worker'; readonly command: 'pause' | 'resume' | 'socket-back' }
   | {
       readonly type: 'fetch';

@@ -1,0 +1,153 @@
+import { createServer, type Server } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ModelId } from '#lib/kernel/ids.ts';
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import { manifestHash, type Manifest } from '#lib/shard/package/manifest.ts';
+import { readManifest } from '#lib/shard/package/server.ts';
+import { createNodeVolunteer, type NodeVolunteerOptions } from '#lib/shard/runtime/server.ts';
+import type { Volunteer, VolunteerPhase } from '#lib/shard/runtime/volunteer-port.ts';
+import { servePackageFile } from '#server/models/http.ts';
+import { ModelRegistry } from '#server/models/registry.ts';
+import { createKnownAnswerChecker } from '#server/orchestrator/known-answer-checker.ts';
+import { createOrchestrator, type Orchestrator } from '#server/orchestrator/orchestrator.ts';
+import { attachHub, type Hub } from '#server/signaling/socket-hub.ts';
+
+const MODELS = fileURLToPath(new URL('../../../public/models', import.meta.url));
+const MODEL = 'smollm2-135m-instruct' as ModelId;
+
+export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+/** The server's real parts but gateway and pages, and real volunteers with worker threads. */
+export class SmallServer {
+  readonly url: string;
+  readonly orchestrator: Orchestrator;
+  readonly hub: Hub;
+  readonly manifest: Manifest;
+  readonly failovers: unknown[];
+  /** Paths of chunks that were asked for. */
+  readonly chunksServed: string[];
+  readonly #http: Server;
+  readonly #root: string;
+  readonly #volunteers: Volunteer[] = [];
+
+  private constructor(made: {
+    url: string;
+    orchestrator: Orchestrator;
+    hub: Hub;
+    manifest: Manifest;
+    failovers: unknown[];
+    chunksServed: string[];
+    http: Server;
+    root: string;
+  }) {
+    this.url = made.url;
+    this.orchestrator = made.orchestrator;
+    this.hub = made.hub;
+    this.manifest = made.manifest;
+    this.failovers = made.failovers;
+    this.chunksServed = made.chunksServed;
+    this.#http = made.http;
+    this.#root = made.root;
+  }
+
+  static async start(minStages: number): Promise<SmallServer> {
+    const root = await mkdtemp(join(tmpdir(), 'declai-node-'));
+    const registry = await ModelRegistry.open([MODELS]);
+    const manifest = await readManifest(join(MODELS, MODEL));
+    const chunksServed: string[] = [];
+    const http = createServer((req, res) => {
+      if (req.url?.startsWith('/models/chunks/')) chunksServed.push(req.url);
+      if (!servePackageFile(registry, req, res)) res.writeHead(404).end();
+    });
+    await new Promise<void>((done) => http.listen(0, '127.0.0.1', done));
+    const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    const model = { id: manifest.id, hash: manifestHash(manifest) };
+    const hub = attachHub(http, { model: () => model });
+    const failovers: unknown[] = [];
+    const orchestrator = createOrchestrator({
+      ...{ hub, manifest, minStages },
+      checker: createKnownAnswerChecker(join(MODELS, MODEL)),
+      log: { write: (entry) => void failovers.push(entry) },
+    });
+    return new SmallServer({
+      ...{ url, orchestrator, hub, manifest, failovers, chunksServed, http, root },
+    });
+  }
+
+  /** A volunteer with a data folder of its own, kept by name. */
+  volunteer(name: string, options: Partial<NodeVolunteerOptions> = {}): Volunteer {
+    const made = createNodeVolunteer({
+      serverUrl: this.url,
+      dataDir: join(this.#root, name),
+      memoryLentBytes: null,
+      relayOnly: false,
+      insecure: false,
+      ...options,
+    });
+    this.#volunteers.push(made);
+    made.start();
+    return made;
+  }
+
+  /** Greedy ids of an answer; `onToken` may break things. */
+  ask(
+    promptIds: readonly number[],
+    maxTokens: number,
+    onToken: (count: number) => void = () => undefined,
+  ): Promise<number[]> {
+    return new Promise((resolve, reject) => {
+      const ids: number[] = [];
+      this.orchestrator.start(
+        {
+          ...{ model: this.manifest.id, promptIds, acceptedIds: [], maxTokens },
+          ...{ sampling: GREEDY, eosIds: this.manifest.tokenizer.eosIds },
+        },
+        (event) => {
+          if (event.type === 'token') {
+            ids.push(event.id);
+            onToken(ids.length);
+            if (event.finish) resolve(ids);
+          } else if (event.type === 'lost') reject(event.fault);
+          else if (event.type === 'cancelled') reject(new Error('cancelled'));
+        },
+      );
+    });
+  }
+
+  async end(): Promise<void> {
+    for (const volunteer of this.#volunteers) volunteer.stop();
+    await sleep(400);
+    this.orchestrator.close();
+    this.hub.close();
+    this.#http.closeAllConnections();
+    this.#http.close();
+    await rm(this.#root, { recursive: true, force: true });
+  }
+}
+
+/** Every phase that a volunteer went through, for a reader of the failure. */
+export async function untilPhase(
+  volunteer: Volunteer,
+  phases: readonly VolunteerPhase[],
+  timeoutMs = 30_000,
+): Promise<void> {
+  const seen: string[] = [];
+  const note = (): void => {
+    const { phase, fault } = volunteer.getSnapshot();
+    seen.push(fault ? `${phase} (${fault.code} ${fault.message})` : phase);
+  };
+  const stop = volunteer.subscribe(note);
+  note();
+  const deadline = performance.now() + timeoutMs;
+  while (!phases.includes(volunteer.getSnapshot().phase)) {
+    if (performance.now() > deadline) {
+      throw new Error(`not ${phases.join(' or ')} but ${[...new Set(seen)].join(' → ')}`);
+    }
+    await sleep(20);
+  }
+  stop();
+}
