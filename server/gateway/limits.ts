@@ -45,18 +45,6 @@ export const GATEWAY = {
   noCoverRetrySeconds: 30,
 } as const;
 
-/** Times of the http server that carries the gateway: what keeps a slow sender from a socket. */
-export const HTTP_SERVER = {
-  /** All headers within this. */
-  headersTimeout: 10_000,
-  /** Headers and body within this; an answer may stream for as long as it likes. */
-  requestTimeout: 30_000,
-  /** How often the two above are looked at. */
-  connectionsCheckingInterval: 2_000,
-  keepAliveTimeout: 5_000,
-  maxHeaderSize: 16_384,
-} as const;
-
 export type GatewayConfig = { readonly [K in keyof typeof GATEWAY]: number };
 
 /** @throws InvariantError where bounds contradict each other. */

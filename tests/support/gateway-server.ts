@@ -1,7 +1,8 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createGateway, type Gateway } from '#server/gateway/gateway.ts';
-import { HTTP_SERVER, type GatewayConfig } from '#server/gateway/limits.ts';
+import type { GatewayConfig } from '#server/gateway/limits.ts';
+import { makeHttpServer } from '#server/listen.ts';
 import { byteModels } from './byte-model.ts';
 import { MemoryAnswers } from './memory-answers.ts';
 
@@ -21,7 +22,7 @@ export async function startGateway(config: Partial<GatewayConfig> = {}): Promise
   const reported: unknown[] = [];
   const report = (error: unknown) => void reported.push(error);
   const gateway = createGateway({ answers, models: byteModels, config, report });
-  const server = createServer(HTTP_SERVER, (req, res) => {
+  const server = makeHttpServer(null, (req, res) => {
     if (!gateway.handle(req, res)) res.writeHead(404).end('not the gateway’s');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
