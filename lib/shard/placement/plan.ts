@@ -152,7 +152,7 @@ function candidates({ model, nodes }: PlanRequest, range: LayerRange): PlanNode[
     missingLayers(range, node.cached) * 1e3 +
     Math.min(stageMs(model, { node, range }), 900);
   return nodes
-    .filter((node) => sameRange(node.range, range) || fits(model, node, range))
+    .filter((node) => fits(model, node, range))
     .map((node) => ({ node, rank: rank(node) }))
     .sort((a, b) => a.rank - b.rank || (a.node.id < b.node.id ? -1 : 1))
     .map(({ node }) => node);

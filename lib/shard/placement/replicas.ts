@@ -18,7 +18,7 @@ export function addReplicas<Node extends CutNode>(
   const ranges = cut.map((stage) => stage.range);
   const free = nodes.filter((node) => !holders.has(node));
   const keeps = (node: Node): LayerRange | null =>
-    ranges.find((range) => sameRange(range, node.range)) ?? null;
+    ranges.find((range) => sameRange(range, node.range) && fits(model, node, range)) ?? null;
   for (const node of free) {
     const range = keeps(node);
     if (range && copies(holders, range) < PLACEMENT.copiesMax) holders.set(node, { node, range });

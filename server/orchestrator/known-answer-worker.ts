@@ -1,0 +1,56 @@
+import { workerData, type MessagePort } from 'node:worker_threads';
+import { MIB } from '#lib/kernel/units.ts';
+import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
+import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import { knownAnswer } from '#lib/webgpu/known-answer.ts';
+import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
+import type { JobPort } from '#lib/webgpu/worker/protocol.ts';
+import { serveJobs } from '#lib/webgpu/worker/serve-jobs.ts';
+import { openPackageFolder, type OpenPackage } from '#lib/shard/package/server.ts';
+
+/** Recomputes known answers in a thread of its own: the server's event loop never waits (M7). */
+
+/** `type`, not `interface`: a job table needs an index signature. */
+export type CheckerJobs = {
+  readonly recompute: { readonly args: RecomputeArgs; readonly result: string };
+};
+
+export interface RecomputeArgs {
+  /** Folder of the model's package. */
+  readonly folder: string;
+  readonly range: LayerRange;
+  readonly numerics: Numerics;
+  readonly seed: number;
+  readonly rows: number;
+}
+
+/** A known answer has at most 64 rows: one page of KV is plenty. */
+const KV_BYTES_MAX = 64 * MIB;
+
+const packages = new Map<string, Promise<OpenPackage>>();
+
+async function open(folder: string): Promise<OpenPackage> {
+  const opened = packages.get(folder) ?? openPackageFolder(folder);
+  packages.set(folder, opened);
+  return opened;
+}
+
+/** Weights are loaded for the answer and freed with its stage. */
+async function recompute({ folder, range, numerics, seed, rows }: RecomputeArgs): Promise<string> {
+  const [module, { manifest, weights }] = await Promise.all([loadKernels(), open(folder)]);
+  const stage = await cpuStageFactory(module)({
+    shape: manifest.shape,
+    range,
+    numerics,
+    kvBytesMax: KV_BYTES_MAX,
+    weights,
+  });
+  try {
+    return (await knownAnswer(stage, seed, rows)).digest;
+  } finally {
+    stage.dispose();
+  }
+}
+
+const { port } = workerData as { readonly port: MessagePort };
+serveJobs(port as unknown as JobPort, { recompute });
