@@ -123,13 +123,19 @@ export class DirectPath {
 
 /** Offers, answers and candidates of simple-peer as ours; what it may say besides is not needed. */
 function toPayload(data: unknown): SignalPayload | null {
-  const signal = data as Partial<SimplePeer.SignalData> & {
+  const signal = data as {
+    readonly type?: string;
     readonly sdp?: string;
     readonly candidate?: RTCIceCandidateInit;
   };
   if (signal.type === 'candidate' && signal.candidate) {
-    const { candidate = '', sdpMid = null, sdpMLineIndex = null } = signal.candidate;
-    return { type: 'candidate', candidate, sdpMid, sdpMLineIndex };
+    const { candidate, sdpMid, sdpMLineIndex } = signal.candidate;
+    return {
+      type: 'candidate',
+      candidate: candidate ?? '',
+      sdpMid: sdpMid ?? null,
+      sdpMLineIndex: sdpMLineIndex ?? null,
+    };
   }
   if ((signal.type === 'offer' || signal.type === 'answer') && signal.sdp !== undefined) {
     return { type: signal.type, sdp: signal.sdp };

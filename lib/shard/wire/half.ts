@@ -11,7 +11,7 @@ const LARGEST_BITS = 0x7bff;
  */
 export function toHalfBits(value: number): number {
   float[0] = value;
-  const bits = words[0] as number;
+  const bits = words[0] ?? 0;
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;

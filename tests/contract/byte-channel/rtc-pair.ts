@@ -11,7 +11,8 @@ export async function rtcPair(): Promise<{
   ];
   a.onicecandidate = ({ candidate }) => void (candidate && b.addIceCandidate(candidate));
   b.onicecandidate = ({ candidate }) => void (candidate && a.addIceCandidate(candidate));
-  const make = (pc: RTCPeerConnection) => pc.createDataChannel('frames', { negotiated: true, id: 1 });
+  const make = (pc: RTCPeerConnection) =>
+    pc.createDataChannel('frames', { negotiated: true, id: 1 });
   const channels = [make(a), make(b)] as const;
   await a.setLocalDescription(await a.createOffer());
   await b.setRemoteDescription(a.localDescription as RTCSessionDescription);

@@ -92,7 +92,7 @@ export function startNode(url: string, options: Partial<MeshOptions> = {}): Test
   const mesh = createMesh({
     url,
     keys,
-    wrtc: wrtc as unknown as NonNullable<MeshOptions['wrtc']>,
+    wrtc,
     profile: () => Promise.resolve(PROFILE),
     progress: () => [],
     relayOnly: false,

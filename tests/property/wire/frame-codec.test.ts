@@ -1,0 +1,134 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SessionId } from '#lib/kernel/ids.ts';
+import type { Frame } from '#lib/shard/wire/frame.ts';
+import {
+  decodeFrame,
+  encodeFrame,
+  FRAME_HEADER_BYTES,
+  frameBytes,
+} from '#lib/shard/wire/frame-codec.ts';
+import { fromHalfBits } from '#lib/shard/wire/half.ts';
+import { WIRE } from '#lib/shard/wire/limits.ts';
+
+const whole = (max: number) => fc.integer({ min: 0, max });
+const address = {
+  session: fc
+    .uint8Array({ minLength: 16, maxLength: 16 })
+    .map((bytes) => Buffer.from(bytes).toString('hex') as SessionId),
+  epoch: whole(2 ** 31),
+  place: whole(WIRE.placesMax - 1),
+};
+const finite = fc.float({ noNaN: true, noDefaultInfinity: true });
+const half = whole(2 ** 16 - 1)
+  .map(fromHalfBits)
+  .filter((value) => Number.isFinite(value));
+
+const rowsOf = (dtype: 'f32' | 'f16', value: fc.Arbitrary<number>) =>
+  fc
+    .record({ rows: fc.integer({ min: 1, max: 5 }), width: fc.integer({ min: 1, max: 9 }) })
+    .chain(({ rows, width }) =>
+      fc.record({
+        type: fc.constant('rows' as const),
+        ...address,
+        seq: whole(2 ** 32 - 1),
+        firstPosition: whole(WIRE.promptIdsMax - 5),
+        rows: fc.constant(rows),
+        width: fc.constant(width),
+        dtype: fc.constant(dtype),
+        data: fc
+          .array(value, { minLength: rows * width, maxLength: rows * width })
+          .map((values) => Float32Array.from(values)),
+      }),
+    );
+
+const frames: fc.Arbitrary<Frame> = fc.oneof(
+  rowsOf('f32', finite),
+  rowsOf('f16', half),
+  fc.record({
+    type: fc.constant('token' as const),
+    ...address,
+    seq: whole(2 ** 32 - 1),
+    position: whole(WIRE.promptIdsMax),
+    id: whole(WIRE.tokenIdMax),
+  }),
+  fc.record({
+    type: fc.constant('chunk-ack' as const),
+    ...address,
+    taken: whole(2 ** 32 - 1),
+  }),
+);
+
+describe('frame codec', () => {
+  it('[S2] every frame comes back as it was, with room left for a header', () => {
+    fc.assert(
+      fc.property(frames, whole(16), (frame, headroom) => {
+        const bytes = encodeFrame(frame, headroom);
+        expect(bytes.length).toBe(headroom + frameBytes(frame));
+        expect(decodeFrame(bytes.subarray(headroom))).toEqual({ ok: true, frame });
+      }),
+    );
+  });
+
+  it('[M4] mutated, cut and foreign bytes never throw, and what passes is within bounds', () => {
+    const mutated = fc
+      .tuple(frames, fc.array(fc.tuple(fc.nat(), whole(255)), { maxLength: 6 }), fc.nat())
+      .map(([frame, changes, cut]) => {
+        const bytes = encodeFrame(frame);
+        for (const [at, value] of changes) bytes[at % bytes.length] = value;
+        return cut % 4 === 0 ? bytes.slice(0, cut % (bytes.length + 1)) : bytes;
+      });
+    fc.assert(
+      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 300 })), (bytes) => {
+        const decoded = decodeFrame(bytes);
+        if (!decoded.ok) return;
+        const { frame } = decoded;
+        expect(frame.place).toBeLessThan(WIRE.placesMax);
+        if (frame.type === 'rows') {
+          expect(frame.data.length).toBe(frame.rows * frame.width);
+          expect(frame.data.every(Number.isFinite)).toBe(true);
+        }
+        expect([...encodeFrame(frame)]).toEqual([...bytes]);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  const good: Frame = {
+    type: 'rows',
+    session: 'ab'.repeat(16) as SessionId,
+    epoch: 1,
+    place: 1,
+    seq: 0,
+    firstPosition: 0,
+    rows: 2,
+    width: 3,
+    dtype: 'f32',
+    data: new Float32Array(6),
+  };
+
+  it('[M4] an infinity or a NaN is refused by name', () => {
+    for (const value of [NaN, Infinity, -Infinity]) {
+      const bytes = encodeFrame({ ...good, data: Float32Array.of(0, 0, value, 0, 0, 0) });
+      expect(decodeFrame(bytes)).toEqual({ ok: false, why: 'not-finite' });
+    }
+    const half = encodeFrame({ ...good, dtype: 'f16' });
+    half.set([0x00, 0x7c], FRAME_HEADER_BYTES);
+    expect(decodeFrame(half)).toEqual({ ok: false, why: 'not-finite' });
+  });
+
+  it.each([
+    ['another version', 0, 9, 'version'],
+    ['another type', 1, 7, 'malformed'],
+    ['another dtype', 2, 5, 'malformed'],
+    ['place 64', 24, 64, 'malformed'],
+    ['a position past the context', 34, 0xff, 'malformed'],
+    ['2 049 rows', 37, 8, 'malformed'],
+    ['one value a row more', 40, 4, 'length'],
+    ['another payload length', 44, 20, 'length'],
+  ])('%s is refused', (_, at, value, why) => {
+    const bytes = encodeFrame(good);
+    bytes[at] = value;
+    expect(decodeFrame(bytes)).toEqual({ ok: false, why });
+  });
+});
