@@ -34,7 +34,7 @@ const Block = memo(function Block({ text }: { text: string }) {
 
 export function Markdown({ text }: { text: string }) {
   return (
-    <div className="prose min-w-0">
+    <div className="prose min-w-0" data-text>
       {splitBlocks(text).map((block, index) => (
         // Pieces only ever grow at the end: their place is their identity.
         <div key={index} className="prose min-w-0">

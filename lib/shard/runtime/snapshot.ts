@@ -44,6 +44,8 @@ export function makeSnapshot(state: NodeState, facts: SnapshotFacts): VolunteerS
     tokensServed: room.tokensServed(),
     tokensPerSecond: view?.tokensPerSecond ?? 0,
     steps: room.steps(),
+    stepMsP50: view?.stepMsP50 ?? 0,
+    frameBytesSent: facts.links.reduce((sum, link) => sum + link.bytesSent, 0),
     peers: facts.links
       .filter((link) => link.state === 'open')
       .map(({ peer, path, rttMs }) => ({ id: peer, path, rttMs })),

@@ -59,6 +59,10 @@ export interface VolunteerSnapshot {
   readonly tokensPerSecond: number;
   /** Engine steps since `start()`; stands still within 1 s of `pause()` (A7). */
   readonly steps: number;
+  /** Milliseconds of an engine step, median of the last ones; 0 before the first. */
+  readonly stepMsP50: number;
+  /** Payload bytes that the open links have sent, as the connections count them. */
+  readonly frameBytesSent: number;
   readonly peers: readonly VolunteerPeer[];
   readonly nodeId: NodeId | null;
   /** True exactly while the processor works for others: the page's light. */
@@ -111,6 +115,8 @@ export const VOLUNTEER_OFF: VolunteerSnapshot = {
   tokensServed: 0,
   tokensPerSecond: 0,
   steps: 0,
+  stepMsP50: 0,
+  frameBytesSent: 0,
   peers: [],
   nodeId: null,
   computing: false,

@@ -1,0 +1,37 @@
+import { parseArgs } from 'node:util';
+import { printable, type BenchResult } from './result.ts';
+
+/** Each benchmark measures its peer or its limit in the same run; loaded only when asked for. */
+const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchResult> }>>> = {
+  batch: () => import('./batch.ts'),
+  decode: () => import('./decode.ts'),
+  ring: () => import('./ring.ts'),
+  load: () => import('./load.ts'),
+};
+
+const HELP = `npm run bench -- NAME [--json]
+
+  batch    one stage, 1 / 4 / 16 sessions at past 128 and 1 000, both numerics
+  decode   one tab alone against wllama in the same browser, one thread each
+  ring     one tab against three tabs, one stream and eight, beside the RTT of the same channel
+  load     click to ready, cold and from the cache, and what fills the time
+
+Exit 1 when a bar is missed. --json prints one object on stdout.
+`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  });
+  const bench = BENCHES[positionals[0] ?? ''];
+  if (values.help === true || !bench) {
+    process.stdout.write(HELP);
+    return values.help === true ? 0 : 2;
+  }
+  const result = await (await bench()).run();
+  process.stdout.write(values.json === true ? `${JSON.stringify(result)}\n` : printable(result));
+  return result.bars.every((bar) => bar.ok) ? 0 : 1;
+}
+
+process.exitCode = await main();

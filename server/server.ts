@@ -1,0 +1,122 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FaultError } from '#lib/kernel/errors.ts';
+import { createGateway } from './gateway/gateway.ts';
+import { directoryOf } from './gateway/models/from-registry.ts';
+import { listen, makeHttpServer } from './listen.ts';
+import { servePackageFile } from './models/http.ts';
+import { ModelRegistry, type RegisteredModel } from './models/registry.ts';
+import type { ServerOptions } from './options.ts';
+import { createKnownAnswerChecker } from './orchestrator/known-answer-checker.ts';
+import { createOrchestrator, type Orchestrator } from './orchestrator/orchestrator.ts';
+import { preparePages } from './pages.ts';
+import { startSeedVolunteer } from './seed-volunteer.ts';
+import { attachHub } from './signaling/socket-hub.ts';
+import { loadTls, ownAddresses, type TlsFiles } from './tls.ts';
+
+const PUBLIC_MODELS = fileURLToPath(new URL('../public/models', import.meta.url));
+/** The first prompt should find the built-in volunteer; a slow one must not hold the pages back. */
+const SEED_READY_MS_MAX = 6_000;
+
+export interface RunningServer {
+  readonly url: string;
+  /** What the operator should know, a line each. */
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** One process: pages, API, signaling and the orchestrator; the built-in volunteer beside it. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const tls = await loadTls(options.tls, options.dataDir);
+  const registry = await ModelRegistry.open([join(options.dataDir, 'models'), PUBLIC_MODELS]);
+  const model = modelOf(registry, options);
+  const pages = await preparePages(options);
+  let handle = (_req: IncomingMessage, res: ServerResponse): void => void res.writeHead(503).end();
+  const http = makeHttpServer(tls, (req, res) => {
+    handle(req, res);
+  });
+
+  const hub = attachHub(http, { model: () => ({ id: model.manifest.id, hash: model.hash }) });
+  const checker = createKnownAnswerChecker(model.folder);
+  const orchestrator = createOrchestrator({
+    hub,
+    manifest: model.manifest,
+    checker,
+    log: { write: (entry) => log(JSON.stringify(entry)) },
+    minStages: options.minStages,
+  });
+  const gateway = createGateway({
+    answers: orchestrator,
+    models: directoryOf(registry),
+    report: (error, requestId) =>
+      log(`${requestId} ${error instanceof Error ? (error.stack ?? '') : String(error)}`),
+  });
+  handle = (req, res) => {
+    if (servePackageFile(registry, req, res) || gateway.handle(req, res)) return;
+    void pages.handler(req, res);
+  };
+
+  const port = await listen(http, options);
+  const scheme = tls ? 'https' : 'http';
+  const seed = options.seedVolunteer
+    ? startSeedVolunteer({
+        url: `${scheme}://${isOpenHost(options.host) ? '127.0.0.1' : options.host}:${port}`,
+        dataDir: options.dataDir,
+        insecure: options.tls.kind !== 'off',
+        log,
+      })
+    : null;
+  if (seed) await untilCovered(orchestrator);
+
+  return {
+    url: `${scheme}://${isOpenHost(options.host) || options.host === '127.0.0.1' ? 'localhost' : options.host}:${port}`,
+    notes: notesFor(options, { tls, port }),
+    async close() {
+      gateway.close();
+      orchestrator.close();
+      hub.close();
+      checker.close();
+      http.closeAllConnections();
+      http.close();
+      await Promise.all([seed?.stop(), pages.close()]);
+    },
+  };
+}
+
+function modelOf(registry: ModelRegistry, options: ServerOptions): RegisteredModel {
+  if (registry.has(options.model)) return registry.get(options.model);
+  const have = registry.list().map(({ manifest }) => manifest.id);
+  throw new FaultError(
+    'server/config',
+    `there is no model ${options.model} here (there is: ${have.join(', ') || 'none'}); ` +
+      'bring one in with: npm run models -- import PATH --id ID',
+  );
+}
+
+async function untilCovered(orchestrator: Orchestrator): Promise<void> {
+  const deadline = performance.now() + SEED_READY_MS_MAX;
+  while (performance.now() < deadline && orchestrator.view().routes.length === 0) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const isOpenHost = (host: string): boolean => host === '0.0.0.0' || host === '::';
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host.startsWith('127.') || host === '::1';
+
+function notesFor(options: ServerOptions, at: { tls: TlsFiles | null; port: number }): string[] {
+  if (isLoopback(options.host)) return [];
+  const addresses = isOpenHost(options.host)
+    ? ownAddresses().filter((address) => !isLoopback(address))
+    : [options.host];
+  if (!at.tls) {
+    return ['Other machines need https to contribute: start with --tls CERT KEY or --tls self.'];
+  }
+  return [
+    ...addresses.map((address) => `other machines: https://${address}:${at.port}`),
+    `certificate SHA-256 ${at.tls.fingerprint}`,
+  ];
+}

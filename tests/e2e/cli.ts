@@ -1,0 +1,77 @@
+import { parseArgs } from 'node:util';
+import { goldenRow } from '#tests/support/golden.ts';
+import {
+  ThreeTabs,
+  WAYS,
+  type FailoverCase,
+  type FailoverResult,
+} from '#tests/support/three-tabs.ts';
+
+const HELP = `npm run e2e -- [--all | --stage N --way close|kill|stop --at N|prefill]
+
+Loses one of three tabs in the middle of an answer and prints, a case a line: equal or not, the
+longest gap between two tokens, the idle share of a core afterwards, click to ready of the new tab.
+--all   3 stages x 3 ways x (prefill and 8 positions) = 81 cases
+`;
+const POSITIONS = ['prefill', 1, 7, 13, 19, 25, 31, 37, 43] as const;
+
+const { values } = parseArgs({
+  options: {
+    all: { type: 'boolean' },
+    stage: { type: 'string' },
+    way: { type: 'string' },
+    at: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+
+function chosen(): FailoverCase[] {
+  const all = [0, 1, 2].flatMap((stage) =>
+    WAYS.flatMap((way) => POSITIONS.map((at) => ({ stage: stage as 0 | 1 | 2, way, at }))),
+  );
+  return all.filter(
+    (one) =>
+      (values.stage === undefined || String(one.stage) === values.stage) &&
+      (values.way === undefined || one.way === values.way) &&
+      (values.at === undefined || String(one.at) === values.at),
+  );
+}
+
+function row(result: FailoverResult): string {
+  const ok = result.equal && result.error === null ? 'equal' : `DIFFERENT ${result.error ?? ''}`;
+  return (
+    `| ${result.stage} | ${result.way} | ${result.at} | ${ok} | ${Math.round(result.gapMs)} | ` +
+    `${(100 * result.idleShare).toFixed(1)} | ${Math.round(result.backMs)} |`
+  );
+}
+
+async function main(): Promise<number> {
+  if (values.help === true || (values.all !== true && values.stage === undefined)) {
+    process.stdout.write(HELP);
+    return values.help === true ? 0 : 2;
+  }
+  const short = goldenRow('sky');
+  const long = goldenRow('long1000');
+  const cluster = await ThreeTabs.start();
+  let bad = 0;
+  process.stdout.write(
+    '| stage | way | at | ids | gap ms | idle % | back ms |\n|---|---|---|---|---|---|---|\n',
+  );
+  try {
+    for (const failover of chosen()) {
+      const prompt =
+        failover.at === 'prefill'
+          ? { ids: long.promptIds, expected: long.greedyIds.slice(0, 16) }
+          : { ids: short.promptIds, expected: short.greedyIds.slice(0, 48) };
+      const result = await cluster.run(failover, prompt);
+      if (!result.equal || (failover.at !== 'prefill' && result.gapMs > 4_000)) bad += 1;
+      process.stdout.write(`${row(result)}\n`);
+    }
+  } finally {
+    await cluster.end();
+  }
+  process.stdout.write(bad === 0 ? 'all equal\n' : `${bad} cases missed a bar\n`);
+  return bad === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,207 @@
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ask } from '#tests/support/answer.ts';
+import { launchBrowser, snapshotOf } from '#tests/support/browser.ts';
+import { ChatPage } from '#tests/support/chat.ts';
+import { goldenRow } from '#tests/support/golden.ts';
+import { TestServer } from '#tests/support/server.ts';
+import { isWhole } from '#tests/support/three-tabs.ts';
+
+const QUESTION = 'Tell me a long story about a lighthouse.';
+
+/** One profile, as one person has it: several tabs share its identity and its cache. */
+describe('A7 three tabs of one profile', () => {
+  let server: TestServer;
+  let browser: Browser;
+  let profile: BrowserContext;
+  const tabs: Page[] = [];
+
+  beforeAll(async () => {
+    server = await TestServer.start(['--no-seed-volunteer', '--stages', '3']);
+    browser = await launchBrowser();
+    profile = await browser.newContext();
+  }, 90_000);
+  afterAll(async () => {
+    await browser.close();
+    await server.stop();
+  });
+
+  test('nothing computes, connects or downloads before the click', async () => {
+    const page = await profile.newPage();
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    page.on('websocket', (socket) => asked.push(socket.url()));
+    await page.goto(`${server.url}/volunteer`);
+    await page.getByRole('button', { name: 'Contribute' }).waitFor();
+    await page.waitForTimeout(1_000);
+    expect(
+      asked.filter((path) => /models|kernels|socket|node/.test(path) && !path.startsWith('/_next')),
+    ).toEqual([]);
+    expect((await snapshotOf(page)).phase).toBe('off');
+    tabs.push(page);
+  });
+
+  test('no cover: the chat says which layers are missing and where to help', async () => {
+    const chat = new ChatPage(await profile.newPage());
+    await chat.open(server.url);
+    await chat.send('Hello');
+    const alert = chat.page.locator('[data-failure="refuse.no_cover"]');
+    await alert.waitFor();
+    expect(await alert.textContent()).toMatch(/0.*29/);
+    expect(await alert.getByRole('link').getAttribute('href')).toContain('/volunteer');
+    await chat.page.close();
+  });
+
+  test('each tab says what it does, from the click to ready', async () => {
+    for (let i = tabs.length; i < 3; i += 1) {
+      const page = await profile.newPage();
+      await page.goto(`${server.url}/volunteer`);
+      tabs.push(page);
+    }
+    const seen = new Set<string>();
+    for (const page of tabs) await page.getByRole('button', { name: 'Contribute' }).click();
+    const deadline = performance.now() + 60_000;
+    while (performance.now() < deadline) {
+      const phases = await Promise.all(tabs.map(async (page) => (await snapshotOf(page)).phase));
+      phases.forEach((phase) => seen.add(phase));
+      if (phases.every((phase) => phase === 'ready')) break;
+    }
+    expect([...seen]).toEqual(expect.arrayContaining(['measuring', 'loading', 'ready']));
+    await server.until('a route of three tabs', (status) =>
+      status.routes.some((route) => isWhole(route.places)),
+    );
+    const snapshots = await Promise.all(tabs.map(snapshotOf));
+    expect(new Set(snapshots.map((snapshot) => snapshot.nodeId)).size).toBe(3);
+    for (const snapshot of snapshots) {
+      expect(snapshot.device).not.toBe('');
+      expect(snapshot.measured?.layerMs[0]).toBeGreaterThan(0);
+      expect(snapshot.bytesLoaded).toBe(snapshot.bytesTotal);
+      expect(snapshot.peers.some((peer) => peer.path === 'direct' && peer.rttMs !== null)).toBe(
+        true,
+      );
+    }
+  }, 90_000);
+
+  test('chat streams, says who served it, and Stop keeps the text', async () => {
+    const chat = new ChatPage(await profile.newPage());
+    await chat.open(server.url);
+    await chat.send('What is the capital of France?');
+    expect(await chat.ended()).toContain('Paris');
+    expect(await chat.page.locator('[data-facts]').last().textContent()).toMatch(/token/);
+
+    await chat.send(QUESTION);
+    await chat.longerThan(40);
+    await chat.page.getByRole('button', { name: 'Stop' }).click();
+    const kept = await chat.ended();
+    expect(kept.length).toBeGreaterThanOrEqual(40);
+    await server.until('the session to be gone', (status) => status.sessions === 0, 2_000);
+    await chat.page.close();
+  }, 60_000);
+
+  test('Pause in mid-answer: the answer goes on elsewhere, the steps stand still', async () => {
+    const row = goldenRow('sky');
+    const status = await server.status();
+    const last = status.routes.find((route) => isWhole(route.places))?.places[2]?.node;
+    const snapshots = await Promise.all(tabs.map(snapshotOf));
+    const page = tabs[snapshots.findIndex((snapshot) => snapshot.nodeId === last)];
+    if (!page) throw new Error('no tab holds the last stage');
+    let paused: Promise<void> | null = null;
+    const seen = await ask(server.url, {
+      promptIds: row.promptIds,
+      maxTokens: 64,
+      onToken: (count) => {
+        if (count === 12) paused = page.getByRole('button', { name: 'Pause' }).click();
+      },
+    });
+    await paused;
+    expect(seen.ids).toEqual(row.greedyIds.slice(0, 64));
+    await page.waitForTimeout(1_000);
+    const before = (await snapshotOf(page)).steps;
+    await page.waitForTimeout(1_000);
+    expect(await snapshotOf(page)).toMatchObject({
+      phase: 'paused',
+      steps: before,
+      computing: false,
+    });
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await server.until('three tabs again', (now) =>
+      now.routes.some((route) => isWhole(route.places)),
+    );
+  }, 60_000);
+
+  test('Stop ends a tab: it is off, and the status forgets it', async () => {
+    const page = tabs[0];
+    if (!page) throw new Error('no tab');
+    const node = (await snapshotOf(page)).nodeId;
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await expect.poll(async () => (await snapshotOf(page)).phase).toBe('off');
+    await server.until('the node to be gone', (status) => !serves(status.nodes, node), 5_000);
+  });
+});
+
+const serves = (nodes: readonly { id: string; state: string }[], id: string | null): boolean =>
+  nodes.some((node) => node.id === id && node.state !== 'lost' && node.state !== 'leaving');
+
+describe('A7 a reader reloads and a node is lost', () => {
+  let server: TestServer;
+  let browser: Browser;
+  beforeAll(async () => {
+    server = await TestServer.start();
+    browser = await launchBrowser();
+    await server.until('the built-in volunteer', (status) => status.routes.length > 0);
+  }, 90_000);
+  afterAll(async () => {
+    await browser.close();
+    await server.stop();
+  });
+
+  test('an answer survives a reload at five positions, with equal text', async () => {
+    const page = await (await browser.newContext()).newPage();
+    const chat = new ChatPage(page);
+    await chat.open(server.url);
+    await greedy(page);
+    await chat.send(QUESTION);
+    const expected = await chat.ended();
+    expect(expected.length).toBeGreaterThan(200);
+    for (const share of [0.05, 0.2, 0.4, 0.6, 0.85]) {
+      await chat.open(server.url);
+      await chat.send(QUESTION);
+      await chat.longerThan(Math.max(1, Math.floor(share * expected.length)));
+      await page.reload();
+      await chat.until(
+        'the answer after the reload',
+        async () => (await chat.answerPhase()) !== '',
+      );
+      expect(await chat.ended()).toBe(expected);
+    }
+    await page.close();
+  }, 120_000);
+
+  test('a failover is marked under the answer', async () => {
+    const context = await browser.newContext();
+    const volunteer = await context.newPage();
+    await volunteer.goto(`${server.url}/volunteer`);
+    await volunteer.getByRole('button', { name: 'Contribute' }).click();
+    await expect
+      .poll(async () => (await snapshotOf(volunteer)).phase, { timeout: 30_000 })
+      .toMatch(/ready|spare/);
+    const chat = new ChatPage(await context.newPage());
+    await chat.open(server.url);
+    await chat.send(QUESTION);
+    await chat.longerThan(30);
+    const status = await server.status();
+    const busy = status.nodes.find((node) => node.sessions > 0);
+    if (busy?.kind === 'tab') await volunteer.close({ runBeforeUnload: false });
+    else process.kill(server.volunteerPid(), 'SIGKILL');
+    await chat.ended();
+    expect(await chat.page.locator('[data-mark="moved"]').count()).toBeGreaterThan(0);
+  }, 90_000);
+});
+
+/** Temperature 0 by the settings, so that two answers can be compared. */
+async function greedy(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByLabel(/Temperature/).fill('0');
+  await page.getByLabel(/(Longest|Max)/).fill('120');
+  await page.keyboard.press('Escape');
+}

@@ -1,0 +1,156 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
+import { findChromium } from '../../scripts/setup/chromium.mjs';
+
+const ARGS = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-gpu',
+  '--disable-features=SpareRendererForSitePerProcess,Translate,MediaRouter',
+  '--renderer-process-limit=1',
+];
+
+export async function launchBrowser(extraArgs: readonly string[] = []): Promise<Browser> {
+  const executablePath = findChromium();
+  if (!executablePath) throw new Error('no Chromium: see npm test');
+  return chromium.launch({ executablePath, headless: true, args: [...ARGS, ...extraArgs] });
+}
+
+/** A browser with a profile on disk: its caches survive a restart. */
+export async function launchProfile(userDataDir: string): Promise<BrowserContext> {
+  const executablePath = findChromium();
+  if (!executablePath) throw new Error('no Chromium: see npm test');
+  return chromium.launchPersistentContext(userDataDir, {
+    executablePath,
+    headless: true,
+    args: ARGS,
+  });
+}
+
+/** What a volunteer's page shows of its node. */
+export async function snapshotOf(page: Page): Promise<VolunteerSnapshot> {
+  const text = await page.locator('[data-snapshot]').getAttribute('data-snapshot');
+  return JSON.parse(text ?? '{}') as VolunteerSnapshot;
+}
+
+/** One volunteer: a browser process of its own with one tab on /volunteer. */
+export class VolunteerTab {
+  page: Page;
+  readonly #context: BrowserContext;
+  readonly #profile: string;
+  #renderer: number | null = null;
+
+  private constructor(made: { page: Page; context: BrowserContext; profile: string }) {
+    this.page = made.page;
+    this.#context = made.context;
+    this.#profile = made.profile;
+  }
+
+  static async open(url: string, query = ''): Promise<VolunteerTab> {
+    const tab = await VolunteerTab.openBlank();
+    await tab.load(url, query);
+    return tab;
+  }
+
+  /** A browser with one empty tab: what memory is measured against. */
+  static async openBlank(): Promise<VolunteerTab> {
+    const profile = await mkdtemp(join(tmpdir(), 'declai-profile-'));
+    const context = await launchProfile(profile);
+    const page = context.pages()[0] ?? (await context.newPage());
+    return new VolunteerTab({ page, context, profile });
+  }
+
+  async load(url: string, query = ''): Promise<void> {
+    await this.page.goto(`${url}/volunteer${query}`);
+    this.#renderer = null;
+  }
+
+  async contribute(): Promise<void> {
+    await this.page.getByRole('button', { name: 'Contribute' }).click();
+  }
+
+  /** What the page knows of its node, as it stands in the page (`data-snapshot`). */
+  async snapshot(): Promise<VolunteerSnapshot> {
+    return snapshotOf(this.page);
+  }
+
+  async phase(): Promise<string> {
+    return (await this.snapshot()).phase;
+  }
+
+  async untilPhase(phases: readonly string[], timeoutMs = 30_000): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!phases.includes(await this.phase())) {
+      if (performance.now() > deadline) {
+        throw new Error(`the tab is ${await this.phase()}, not ${phases.join(' or ')}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** A new tab in the same profile, after the old one was closed or crashed. */
+  async reopen(url: string): Promise<void> {
+    const old = this.page;
+    this.page = await this.#context.newPage();
+    await old.close().catch(() => undefined);
+    await this.load(url);
+  }
+
+  async nodeId(): Promise<string> {
+    return (await this.snapshot()).nodeId ?? '';
+  }
+
+  /** Process id of the tab's renderer: the busiest renderer of this browser. */
+  async rendererPid(): Promise<number> {
+    if (this.#renderer !== null) return this.#renderer;
+    const browser = this.#context.browser();
+    if (!browser) throw new Error('the browser is gone');
+    const session = await browser.newBrowserCDPSession();
+    const info = (await session.send('SystemInfo.getProcessInfo')) as {
+      processInfo: { type: string; id: number; cpuTime: number }[];
+    };
+    await session.detach();
+    const renderers = info.processInfo.filter((process) => process.type === 'renderer');
+    renderers.sort((a, b) => b.cpuTime - a.cpuTime);
+    const busiest = renderers[0];
+    if (!busiest) throw new Error('no renderer');
+    this.#renderer = busiest.id;
+    return busiest.id;
+  }
+
+  /** Closes the page as a person closes a tab. */
+  async closePage(): Promise<void> {
+    await this.page.close({ runBeforeUnload: false });
+  }
+
+  async signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    process.kill(await this.rendererPid(), name);
+  }
+
+  async end(): Promise<void> {
+    if (this.#renderer !== null) {
+      try {
+        process.kill(this.#renderer, 'SIGCONT');
+      } catch {
+        // The renderer is gone already: nothing to wake.
+      }
+    }
+    await this.#context.close().catch(() => undefined);
+    await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Processor time of a process so far, milliseconds (Linux: utime + stime of /proc/PID/stat). */
+export function cpuMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}
