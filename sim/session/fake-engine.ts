@@ -22,33 +22,33 @@ export const embed = (id: number): number => mix(0x1d, id);
 export const chain = (layer: number, before: number, hidden: number): number =>
   mix(mix(before, hidden), layer);
 export const layerOut = (layer: number, link: number): number => mix(link, layer + 1000);
-export const sampleId = (hidden: number, seed: number, index: number): number =>
-  mix(mix(hidden, seed), index) % 1000;
+/** `salt`: 0, or another for each epoch, as on GPUs, where a failover may change later ids (S9). */
+export const sampleId = (
+  hidden: number,
+  draw: { seed: number; index: number; salt: number },
+): number => mix(mix(mix(hidden, draw.seed), draw.index), draw.salt) % 1000;
 
-/** The answer an undisturbed whole model gives. */
-export function wholeAnswer(
-  model: { readonly layers: number; readonly seed: number },
-  promptIds: readonly number[],
-  stop: (ids: readonly number[]) => boolean,
-): number[] {
-  const links = new Array<number>(model.layers).fill(0);
-  const forward = (id: number): number => {
+export const saltOf = (session: SessionId, epoch: number): number =>
+  mix(parseInt(session.slice(-8), 16), epoch) | 1;
+
+/** The whole model in one place: what every route must equal. */
+export class WholeModel {
+  private readonly links: number[];
+
+  constructor(layers: number) {
+    this.links = new Array<number>(layers).fill(0);
+  }
+
+  /** Appends one id; returns the hidden row that its successor is sampled from. */
+  forward(id: number): number {
     let hidden = embed(id);
-    for (let layer = 0; layer < model.layers; layer += 1) {
-      links[layer] = chain(layer, links[layer] ?? 0, hidden);
-      hidden = layerOut(layer, links[layer] ?? 0);
+    for (const [layer, before] of this.links.entries()) {
+      const link = chain(layer, before, hidden);
+      this.links[layer] = link;
+      hidden = layerOut(layer, link);
     }
     return hidden;
-  };
-  let hidden = 0;
-  for (const id of promptIds) hidden = forward(id);
-  const ids: number[] = [];
-  do {
-    const id = sampleId(hidden, model.seed, ids.length);
-    ids.push(id);
-    hidden = forward(id);
-  } while (!stop(ids));
-  return ids;
+  }
 }
 
 interface Kv {
@@ -56,15 +56,22 @@ interface Kv {
   readonly links: number[][];
 }
 
+interface EngineOptions {
+  readonly pagePositions: number;
+  readonly pagesMax: number;
+  /** Ids depend on the epoch they were sampled in. */
+  readonly salted: boolean;
+}
+
 /** One shard's engine at a node; holds the contract of `RunSegment` and `kv` to the letter. */
 export class FakeEngine {
   readonly range: LayerRange;
   readonly kvs = new Map<string, Kv>();
-  private readonly limits: { pagePositions: number; pagesMax: number };
+  private readonly options: EngineOptions;
 
-  constructor(range: LayerRange, limits: { pagePositions: number; pagesMax: number }) {
+  constructor(range: LayerRange, options: EngineOptions) {
     this.range = range;
-    this.limits = limits;
+    this.options = options;
   }
 
   order(op: Extract<StageOutput, { type: 'kv' }>): void {
@@ -86,8 +93,8 @@ export class FakeEngine {
     const results = segments.map((segment) => this.segment(segment));
     let pages = 0;
     for (const kv of this.kvs.values())
-      pages += Math.ceil(kv.links.length / this.limits.pagePositions);
-    if (pages > this.limits.pagesMax) throw new SimFailure('budget', `${pages} pages are in use`);
+      pages += Math.ceil(kv.links.length / this.options.pagePositions);
+    if (pages > this.options.pagesMax) throw new SimFailure('budget', `${pages} pages are in use`);
     return results;
   }
 
@@ -111,7 +118,9 @@ export class FakeEngine {
     const { want } = segment;
     if (want.kind !== 'sample')
       return { hidden: want.kind === 'hidden' ? hidden : null, sampledId: null };
-    return { hidden: null, sampledId: sampleId(out, want.params.seed, want.index) };
+    const salt = this.options.salted ? saltOf(segment.session, segment.epoch) : 0;
+    const draw = { seed: want.params.seed, index: want.index, salt };
+    return { hidden: null, sampledId: sampleId(out, draw) };
   }
 
   private row(kv: Kv, input: number): number {

@@ -33,6 +33,8 @@ export class SimNode {
   /** All threads stand still (SIGSTOP), or the worker alone (a hung GPU). */
   frozen = false;
   hung = false;
+  /** When it last was, or will be, at work again. */
+  stuckUntil = 0;
   private mainBacklog: (() => void)[] = [];
   private workerBacklog: (() => void)[] = [];
   private lastProgress: readonly Progress[] = [];
@@ -76,6 +78,7 @@ export class SimNode {
 
   stop(kind: 'frozen' | 'hung', ms: number): void {
     this[kind] = true;
+    this.stuckUntil = Math.max(this.stuckUntil, this.world.timeline.now + ms);
     const { life } = this;
     this.world.log(`${short(this.id)} ${kind} for ${ms.toFixed(0)}`);
     this.world.timeline.in(ms, () => {
@@ -119,8 +122,8 @@ export class SimNode {
     const now = instantMs(world.timeline.now);
     const [core, outputs] = stepStage(this.core, input, now);
     this.core = core;
+    world.monitor.afterInput(this, input);
     this.lastProgress = viewStage(core).progress;
-    this.checkKept();
     const { life } = this;
     const ordered = world.scenario.framesFirst ? framesFirst(outputs) : outputs;
     for (const output of ordered) if (this.life === life) this.perform(output);
@@ -130,8 +133,10 @@ export class SimNode {
     const { world } = this;
     switch (output.type) {
       case 'owner':
+        world.monitor.onWord(this, output.message);
         return world.office.fromNode(this, output.message);
       case 'frame':
+        world.monitor.onFrameSent(this, output.frame);
         return world.ambushes.around(`frame:${output.frame.type}`, this, () => {
           world.network.send(this.id, output.to, output.frame);
         });
@@ -157,17 +162,18 @@ export class SimNode {
       if (!engine || this.engines.get(output.shard) !== engine) {
         return this.feed({ type: 'run-failed', run: output.run, why: 'engine' });
       }
+      for (const segment of output.segments) world.monitor.onSegment(this, engine, segment);
       this.feed({ type: 'run-done', run: output.run, results: engine.run(output.segments) });
     });
   }
 
   private load(what: { shard: string; range: LayerRange }, ms: number): void {
     const { world, life } = this;
-    const { pagesMax } = world.scenario;
+    const { pagesMax, salted } = world.scenario;
     const limits = { pagePositions: PAGE_POSITIONS, pagesMax, rowsMax: 12 };
     world.timeline.in(ms * (0.5 + world.random.unit()), () => {
       if (this.life !== life) return;
-      this.engines.set(what.shard, new FakeEngine(what.range, limits));
+      this.engines.set(what.shard, new FakeEngine(what.range, { ...limits, salted }));
       this.feed({ type: 'shard-ready', shard: what.shard, ...limits });
     });
   }
@@ -198,13 +204,6 @@ export class SimNode {
     const backlog = this.workerBacklog;
     this.workerBacklog = [];
     for (const act of backlog) act();
-  }
-
-  private checkKept(): void {
-    const { keptBytesMax } = this.world.scenario;
-    if (viewStage(this.core).keptBytes > keptBytesMax) {
-      throw new SimFailure('budget', `${short(this.id)} keeps too many bytes`);
-    }
   }
 
   private freshCore(): StageCore {

@@ -33,10 +33,7 @@ export class Office {
   readonly readers: Reader[] = [];
   readonly sockets: Sockets;
   /** Living incarnations, with when they were last heard (V1). */
-  private readonly alive = new Map<
-    NodeId,
-    { node: SimNode; incarnation: number; heardAt: number }
-  >();
+  readonly alive = new Map<NodeId, { node: SimNode; incarnation: number; heardAt: number }>();
   private readonly world: World;
   private opened = 0;
   private incarnations = 0;
@@ -195,7 +192,10 @@ export class Office {
         return;
       }
       case 'accept':
-        return desk.reader.accept(output);
+        return desk.reader.accept(output, {
+          session: desk.id,
+          epoch: desk.owner?.route?.epoch ?? 0,
+        });
       case 'need-route':
         return this.answerRoute(desk, output);
       case 'declare': {
@@ -210,6 +210,7 @@ export class Office {
       }
       case 'route-changed':
         world.count(`epoch: ${output.cause}`);
+        world.monitor.onEpoch(desk.id, output.epoch, () => desk.owner);
         return world.log(`${desk.reader.name} epoch ${output.epoch}: ${output.cause}`);
       case 'done':
         return desk.reader.done(output.outcome);

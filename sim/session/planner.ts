@@ -28,8 +28,12 @@ export function planRoute(
   ask: { readonly keep: readonly PlannedPlace[]; readonly relay: readonly Pair[] },
 ): RoutePlan | null {
   if (alive.length === 0) return null;
-  const places = [...ask.keep];
-  for (const range of gapsOf(world, ask.keep)) {
+  // Now and then a living holder is left out: it is released, and may come back later.
+  const keep = ask.keep.filter(
+    () => world.scenario.patienceMs !== null || !world.random.chance(0.08),
+  );
+  const places = [...keep];
+  for (const range of gapsOf(world, keep)) {
     const holders = alive.filter(({ node }) => sameRange(node.range, range));
     const pool = holders.length > 0 && world.random.chance(0.7) ? holders : alive;
     const { node, incarnation } = world.random.pick(pool);

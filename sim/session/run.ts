@@ -31,6 +31,7 @@ export function runSession(
   let failure: SimFailure | null = null;
   try {
     play(world);
+    if (world.scenario.patienceMs !== null && !scenario) checkDelays(world, seed);
   } catch (error) {
     if (error instanceof SimFailure) failure = error;
     else if (error instanceof InvariantError) failure = new SimFailure('invariant', error.message);
@@ -57,6 +58,20 @@ function play(world: World): void {
   if (!answered()) throw new SimFailure('hang', 'an answer neither came nor failed');
   timeline.run(timeline.now + SETTLE_MS);
   checkNothingLeft(world);
+}
+
+/** Against the same world undisturbed: an answer may be late by what its one trouble explains. */
+function checkDelays(world: World, seed: number): void {
+  const calm = { ...world.scenario, disturbances: [], ambushes: [] };
+  const twin = new World(seed, { keepLines: false, scenario: calm });
+  play(twin);
+  for (const [at, reader] of world.office.readers.entries()) {
+    const calmMs = twin.office.readers[at]?.endedAt ?? Infinity;
+    const limitMs = 2 * calmMs + (world.scenario.patienceMs ?? Infinity);
+    if (reader.endedAt <= limitMs) continue;
+    const times = `${reader.endedAt.toFixed(0)} ms, undisturbed ${calmMs.toFixed(0)} ms`;
+    throw new SimFailure('slow', `${reader.name} ended after ${times}`);
+  }
 }
 
 /** After `end` nodes hold nothing of a session: no KV, no kept rows, no frame (S10). */

@@ -12,6 +12,8 @@ interface Socket {
   readonly delayMs: number;
   upAt: number;
   downAt: number;
+  /** When it last lost something. */
+  droppedAt: number;
 }
 
 interface Listener {
@@ -40,7 +42,17 @@ export class Sockets {
       delayMs: old?.delayMs ?? 0.5 + this.world.random.unit() * this.world.random.pick([1, 20, 80]),
       upAt: 0,
       downAt: 0,
+      droppedAt: this.world.timeline.now,
     });
+  }
+
+  droppedAt(node: SimNode): number {
+    return this.byNode.get(node.id)?.droppedAt ?? 0;
+  }
+
+  /** Equal at two instants: nothing was lost in between. */
+  generationOf(node: SimNode): number {
+    return this.byNode.get(node.id)?.generation ?? 0;
   }
 
   say(node: SimNode, message: StageMessage): void {
@@ -76,6 +88,7 @@ export class Sockets {
     if (!socket?.open) return false;
     socket.open = false;
     socket.generation += 1;
+    socket.droppedAt = this.world.timeline.now;
     const { incarnation, life } = node;
     this.world.timeline.in(GRACE_MS, () => {
       if (!socket.open && this.byNode.get(node.id) === socket)

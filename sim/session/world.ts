@@ -3,6 +3,7 @@ import type { NodeId } from '#lib/kernel/ids.ts';
 import { Timeline } from '#sim/timeline.ts';
 import { Trace } from '#sim/trace.ts';
 import { Ambushes } from './ambush.ts';
+import { Monitor } from './monitor.ts';
 import { Network } from './network.ts';
 import { SimNode } from './node.ts';
 import { Office } from './office.ts';
@@ -17,6 +18,7 @@ export class World {
   readonly network: Network;
   readonly office: Office;
   readonly ambushes: Ambushes;
+  readonly monitor: Monitor;
   readonly nodes = new Map<NodeId, SimNode>();
   /** How often what really happened, by name. */
   readonly counts = new Map<string, number>();
@@ -29,6 +31,7 @@ export class World {
     this.trace = new Trace(options.keepLines);
     this.scenario = options.scenario ?? drawScenario(random.fork());
     this.random = random.fork();
+    this.monitor = new Monitor(this);
     this.network = new Network(this);
     this.office = new Office(this);
     this.ambushes = new Ambushes(this);

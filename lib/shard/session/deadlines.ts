@@ -3,12 +3,11 @@ import { unreachable } from '#lib/kernel/assert.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
 import type { RoutePlan } from './types.ts';
 import { SESSION } from './limits.ts';
-import { update, updateRoute, type OwnerState, type Phase, type Turn } from './state.ts';
+import { update, type OwnerState, type Phase, type Turn } from './state.ts';
 
 /** A token was accepted or a reported KV length grew: all patience starts anew (V1, S13). */
 export function progressed(turn: Turn): void {
-  update(turn, { barren: 0, late: 0, broken: null, progressAt: turn.now });
-  updateRoute(turn, { fruitful: true });
+  update(turn, { overdue: 0, late: 0, broken: null, progressAt: turn.now });
   setDeadline(turn);
 }
 
@@ -17,13 +16,17 @@ export function setDeadline(turn: Turn): void {
   update(turn, { workDeadline: later(turn.now, patienceMs(turn.state)) });
 }
 
-/** max(2 s, 4 × predicted), twice as long with each epoch in a row that brought nothing (V1). */
+/**
+ * max(2 s, 4 × predicted), twice as long with each epoch in a row that ended overdue (V1). Epochs
+ * that a fault or a lost node ended early do not count: they say nothing about slowness, and a
+ * burst of them would make the owner deaf until the answer is lost.
+ */
 function patienceMs(state: OwnerState): number {
   if (!state.route) return TIMES.lostAnswerMs;
   const predictedMs = predict(state.phase, state.route.plan);
   const onceMs = Math.max(TIMES.deadlineMinMs, SESSION.deadlineFactor * predictedMs);
   const loadMs = state.route.reports.includes(null) ? state.route.plan.loadMs : 0;
-  return Math.min(TIMES.lostAnswerMs, (onceMs + loadMs) * 2 ** state.barren);
+  return Math.min(TIMES.lostAnswerMs, (onceMs + loadMs) * 2 ** state.overdue);
 }
 
 function predict(phase: Phase, plan: RoutePlan): number {

@@ -20,13 +20,11 @@ import {
 /** Makes the next epoch on `plan`: releases who is left out, prepares who is in (S2, S5). */
 export function beginEpoch(turn: Turn, plan: RoutePlan, cause: string): void {
   invariant(turn.state.phase.kind !== 'done', 'once ending, no epoch is made (S10)');
-  const before = turn.state.route;
   const holdersBefore = holders(turn.state);
   const route = makeRoute(turn.state, plan);
   const everyone = new Map(turn.state.everyone);
   for (const place of route.places) everyone.set(place.node, place.incarnation);
-  const barren = before && !before.fruitful ? turn.state.barren + 1 : turn.state.barren;
-  update(turn, { route, everyone, barren, phase: { kind: 'preparing' } });
+  update(turn, { route, everyone, phase: { kind: 'preparing' } });
   releaseOthers(turn, route, holdersBefore);
   const atIndex = turn.state.acceptedIds.length;
   turn.out.push({ type: 'route-changed', epoch: route.epoch, plan, atIndex, cause });
@@ -66,6 +64,7 @@ export function onRoute(turn: Turn, plan: RoutePlan | null): void {
   const { phase, route } = turn.state;
   if (phase.kind !== 'routing' || !phase.asked) return;
   const full = phase.noRoom;
+  if (plan?.places.some((place) => isLost(turn.state, place))) return askRoute(turn, full);
   if (plan === null || (full && plan.places.some((place) => place.node === full.node))) {
     update(turn, { phase: { ...phase, asked: false } });
     return;
@@ -79,9 +78,14 @@ export function onNodesChanged(turn: Turn): void {
   if (phase.kind === 'routing' && !phase.asked) askRoute(turn, phase.noRoom);
 }
 
+const isLost = (state: OwnerState, { node, incarnation }: Sender): boolean =>
+  incarnation <= (state.lost.get(node) ?? -1);
+
 /** Declared dead, fenced or left: only this removes a holder (V2, V3). */
 export function onNodeLost(turn: Turn, lost: Sender): void {
   const { state } = turn;
+  if (isLost(state, lost)) return;
+  update(turn, { lost: new Map(state.lost).set(lost.node, lost.incarnation) });
   if (!lives(state, lost)) return;
   const held = state.route?.places.some((place) => place.node === lost.node) ?? false;
   const everyone = new Map(state.everyone);
@@ -113,7 +117,6 @@ function makeRoute(state: OwnerState, plan: RoutePlan): Route {
     places: plan.places.map((place) => ({ ...place, since: sinceOf(state, plan, place) ?? epoch })),
     resumeAt: promptIds.length + state.acceptedIds.length - 1,
     proven: false,
-    fruitful: false,
     prepared: new Set(),
     reports: plan.places.map(() => null),
     progress: new Map(),

@@ -35,7 +35,7 @@ function onOverdue(turn: Turn): void {
   const route = must(state.route, 'only a route is overdue');
   const silent = route.places.find((place) => !route.prepared.has(place.node));
   if (silent) return declare(turn, silent, 'no-prepared');
-  update(turn, { late: state.late + 1 });
+  update(turn, { late: state.late + 1, overdue: state.overdue + 1 });
   const culprit = state.late === 0 ? null : findCulprit(state);
   if (culprit === null) return doubt(turn, 'deadline');
   update(turn, { late: 0 });

@@ -23,8 +23,6 @@ export interface Route {
   readonly resumeAt: number;
   /** A token was accepted in this epoch: every order of it has arrived (S4). */
   readonly proven: boolean;
-  /** This epoch brought a token or growth of a KV length (V1). */
-  readonly fruitful: boolean;
   /** Nodes that answered `prepare`, from a thread that does not compute (V1). */
   readonly prepared: ReadonlySet<NodeId>;
   readonly reports: readonly (Report | null)[];
@@ -55,8 +53,10 @@ export interface OwnerState {
   readonly route: Route | null;
   /** Nodes of every epoch that still live, by their incarnation: all are told the end (S10). */
   readonly everyone: ReadonlyMap<NodeId, number>;
-  /** Epochs in a row that brought neither a token nor growth: doubles the deadline (V1). */
-  readonly barren: number;
+  /** Incarnations declared dead or gone: a plan made before we knew is not taken (V3). */
+  readonly lost: ReadonlyMap<NodeId, number>;
+  /** Epochs in a row that ended overdue: each doubles the next deadline (V1). */
+  readonly overdue: number;
   /** Deadlines in a row that passed without progress: the second one looks for the culprit (V1). */
   readonly late: number;
   /** The node whose engine or load failed last, with no progress since: twice declares it. */

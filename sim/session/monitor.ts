@@ -1,0 +1,146 @@
+import type { SessionId } from '#lib/kernel/ids.ts';
+import { RING, TIMES } from '#lib/shard/wire/limits.ts';
+import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { Frame } from '#lib/shard/wire/frame.ts';
+import { viewStage } from '#lib/shard/stage/core/core.ts';
+import type { OwnerState } from '#lib/shard/session/owner.ts';
+import type { RunSegment, StageInput } from '#lib/shard/stage/types.ts';
+import type { FakeEngine } from './fake-engine.ts';
+import { SimFailure } from './failure.ts';
+import type { SimNode } from './node.ts';
+import { short, type World } from './world.ts';
+
+/** What the owner's orders have told a node of a session: the monitor's own book. */
+interface Told {
+  readonly epoch: number;
+  readonly resumeAt: number;
+  readonly promptLength: number;
+  accepted: number;
+  /** Fill frames sent less acks taken, by place. */
+  readonly inFlight: Map<number, { sent: number; acked: number }>;
+}
+
+/** A released node may need so long to hear of it. */
+const RELEASE_MS = 1500;
+
+/** Watches nodes from outside and holds the rules that a right answer alone does not show. */
+export class Monitor {
+  private readonly told = new Map<string, Told>();
+  private readonly ended = new Map<SimNode, Set<SessionId>>();
+  /** One past the last position computed, by session, epoch and first layer. */
+  private readonly computed = new Map<string, number>();
+  private readonly world: World;
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  afterInput(node: SimNode, input: StageInput): void {
+    if (input.type === 'message') this.onOrder(node, input.message);
+    if (input.type === 'frame' && input.frame.type === 'chunk-ack') this.onAck(node, input.frame);
+    const { keptBytes } = viewStage(node.core);
+    if (keptBytes > this.world.scenario.keptBytesMax) {
+      throw new SimFailure('budget', `${short(node.id)} keeps ${keptBytes} bytes`);
+    }
+    const ended = this.ended.get(node);
+    if (node.core.held.some(({ frame }) => ended?.has(frame.session))) {
+      throw new SimFailure('leftover', `${short(node.id)} holds a frame of an ended session`);
+    }
+  }
+
+  private onOrder(
+    node: SimNode,
+    message: Extract<StageInput, { type: 'message' }>['message'],
+  ): void {
+    const key = keyOf(node, message.session);
+    const told = this.told.get(key);
+    if (message.type === 'prepare' && message.epoch > (told?.epoch ?? 0)) {
+      const { epoch, resumeAt, promptLength } = message;
+      const accepted = resumeAt - promptLength + 1;
+      this.told.set(key, { epoch, resumeAt, promptLength, accepted, inFlight: new Map() });
+    }
+    if (message.type === 'ack' && told?.epoch === message.epoch) {
+      told.accepted = Math.max(told.accepted, message.accepted);
+    }
+    if (message.type === 'end') {
+      const ended = this.ended.get(node) ?? new Set<SessionId>();
+      this.ended.set(node, ended.add(message.session));
+    }
+  }
+
+  /** Once an epoch each position, each index; never ahead of the owner by more than 16 (S5, S7). */
+  onSegment(node: SimNode, engine: FakeEngine, segment: RunSegment): void {
+    const { session, epoch, firstPosition, rows, want } = segment;
+    const key = `${session}/${epoch}/${engine.range.first}`;
+    const next = this.computed.get(key) ?? 0;
+    if (firstPosition < next) {
+      throw new SimFailure(
+        'twice',
+        `${short(node.id)} computes ${firstPosition} again in ${epoch}`,
+      );
+    }
+    this.computed.set(key, firstPosition + rows);
+    const told = this.told.get(keyOf(node, session));
+    if (want.kind !== 'sample' || told?.epoch !== epoch) return;
+    if (firstPosition < told.resumeAt) {
+      throw new SimFailure('twice', `${short(node.id)} samples #${want.index}, accepted already`);
+    }
+    if (want.index - told.accepted >= RING.unackedTokensMax) {
+      throw new SimFailure('budget', `${short(node.id)} runs ahead to #${want.index}`);
+    }
+  }
+
+  onFrameSent(node: SimNode, frame: Frame): void {
+    const told = this.told.get(keyOf(node, frame.session));
+    if (frame.type !== 'rows' || told?.epoch !== frame.epoch) return;
+    if (frame.firstPosition >= told.resumeAt) return;
+    const hop = told.inFlight.get(frame.place - 1) ?? { sent: 0, acked: 0 };
+    hop.sent += 1;
+    told.inFlight.set(frame.place - 1, hop);
+    if (hop.sent - hop.acked > RING.unackedChunksMax) {
+      throw new SimFailure(
+        'budget',
+        `${short(node.id)} has ${hop.sent - hop.acked} chunks on the way`,
+      );
+    }
+  }
+
+  private onAck(node: SimNode, frame: Extract<Frame, { type: 'chunk-ack' }>): void {
+    const told = this.told.get(keyOf(node, frame.session));
+    const hop = told?.epoch === frame.epoch ? told.inFlight.get(frame.place) : undefined;
+    if (hop) hop.acked = Math.max(hop.acked, frame.taken);
+  }
+
+  /** A node that could hear its owner all the time has no reason to call a session expired. */
+  onWord(node: SimNode, message: StageMessage): void {
+    if (message.type !== 'fault' || message.why !== 'expired') return;
+    const { office, timeline } = this.world;
+    const owner = office.desks.get(message.session)?.owner;
+    const quietFrom = timeline.now - TIMES.stageExpiryMs - TIMES.keepAliveEveryMs;
+    const couldHear = office.sockets.droppedAt(node) < quietFrom && node.stuckUntil < quietFrom;
+    const isHeld = owner?.route?.epoch === message.epoch && owner.phase.kind !== 'done';
+    if (isHeld && couldHear)
+      throw new SimFailure('lost', `${short(node.id)} lets a held session expire`);
+  }
+
+  /** Whom a new route leaves out frees the session soon, not when it expires (S5). */
+  onEpoch(session: SessionId, epoch: number, ownerNow: () => OwnerState | null): void {
+    const { office, timeline } = this.world;
+    const before = [...office.alive.values()].map(({ node }) => {
+      return { node, life: node.life, generation: office.sockets.generationOf(node) };
+    });
+    const began = timeline.now;
+    timeline.in(RELEASE_MS, () => {
+      const owner = ownerNow();
+      if (owner?.route?.epoch !== epoch || owner.phase.kind === 'done') return;
+      for (const { node, life, generation } of before) {
+        const isIn = owner.route.places.some((place) => place.node === node.id);
+        const heard = node.life === life && office.sockets.generationOf(node) === generation;
+        if (isIn || !heard || node.stuckUntil > began || !node.core.sessions.has(session)) continue;
+        throw new SimFailure('leftover', `${short(node.id)} was left out and holds on`);
+      }
+    });
+  }
+}
+
+const keyOf = (node: SimNode, session: SessionId): string => `${node.id}/${node.life}/${session}`;
