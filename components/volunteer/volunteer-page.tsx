@@ -6,6 +6,7 @@ import { HowItWorks } from './how-it-works.tsx';
 import { InsecureNotice } from './insecure-notice.tsx';
 import { LayerStrip } from './layer-strip.tsx';
 import { LoadProgress } from './load-progress.tsx';
+import { NetworkNeed } from './network-need.tsx';
 import { NodeFacts } from './node-facts.tsx';
 import { PeerTable } from './peer-table.tsx';
 import { PreferencesForm } from './preferences-form.tsx';
@@ -39,12 +40,13 @@ export function VolunteerPage() {
             <StateLine state={state} computing={snapshot.computing} />
             <LoadProgress snapshot={snapshot} />
             {!off && <LayerStrip snapshot={snapshot} />}
+            {off && <NetworkNeed />}
             <Controls snapshot={snapshot} />
             {!off && <NodeFacts snapshot={snapshot} />}
             {!off && <PeerTable peers={snapshot.peers} />}
           </section>
         )}
-        <PreferencesForm locked={!off} />
+        {security.type === 'secure' && <PreferencesForm locked={!off} />}
         {off && <HowItWorks />}
       </div>
     </main>

@@ -31,7 +31,7 @@ export function FailureCard({ failure, onRetry }: { failure: Failure; onRetry: (
           <Icon name="again" className="size-4" />
           Retry
         </Button>
-        {seconds > 0 && (
+        {cure === 'wait' && seconds > 0 && (
           <span aria-hidden="true" className="text-sm text-soft tabular-nums">
             best in {seconds} s
           </span>

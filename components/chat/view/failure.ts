@@ -5,8 +5,8 @@ import { reasonText } from '#lib/kernel/reasons.ts';
 export interface FailureText {
   readonly title: string;
   readonly sentence: string;
-  /** Where the cure lies: asking again, lending a tab, or changing the question. */
-  readonly cure: 'retry' | 'contribute' | 'shorten' | 'model';
+  /** Where the cure lies: asking again (now or later), lending a tab, or changing the question. */
+  readonly cure: 'retry' | 'wait' | 'contribute' | 'shorten' | 'model';
 }
 
 /** One row a code; what is not in the table is told by the gateway's own sentence. */
@@ -14,7 +14,7 @@ const TEXTS: Readonly<Record<string, FailureText>> = {
   'refuse.queue': {
     title: 'The helpers are busy',
     sentence: reasonText('refuse.queue'),
-    cure: 'retry',
+    cure: 'wait',
   },
   'refuse.no_cover': {
     title: 'A part of the model is missing',

@@ -8,6 +8,7 @@ import {
   type VolunteerSnapshot,
 } from '#lib/shard/runtime/volunteer-port.ts';
 import { describeState, lightOf, needsReload } from '#components/volunteer/describe.ts';
+import { describeNeed } from '#components/volunteer/need.ts';
 import { openPreferences } from '#components/volunteer/preferences.ts';
 import { securityOf } from '#components/volunteer/secure.ts';
 import { layerCells } from '#components/volunteer/strip.ts';
@@ -78,6 +79,18 @@ describe('the strip of layers', () => {
     expect(whole).toEqual(['held', 'held', 'held']);
     const none = layerCells({ layersTotal: 2, range: null, takeOver: null, loaded: 1 });
     expect(none).toEqual(['elsewhere', 'elsewhere']);
+  });
+});
+
+describe('what a tab would be good for', () => {
+  it('names the layers that nobody holds, else how many hold the model', () => {
+    const model = { id: 'm', layers: 30, uncovered: [{ first: 20, last: 29 }] };
+    expect(describeNeed({ models: [model], nodes: [] })).toMatch(/Nobody holds layers 20–29 of m/);
+    const nodes = [{ id: 'a', kind: 'tab', state: 'ready' } as const];
+    expect(describeNeed({ models: [{ ...model, uncovered: [] }], nodes })).toMatch(
+      /^m is held by 1 node\./,
+    );
+    expect(describeNeed({ models: [], nodes })).toMatch(/no model/);
   });
 });
 
