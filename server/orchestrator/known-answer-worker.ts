@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { workerData, type MessagePort } from 'node:worker_threads';
 import { MIB } from '#lib/kernel/units.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
@@ -6,7 +7,10 @@ import { knownAnswer } from '#lib/webgpu/known-answer.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { JobPort } from '#lib/webgpu/worker/protocol.ts';
 import { serveJobs } from '#lib/webgpu/worker/serve-jobs.ts';
-import { openPackageFolder, type OpenPackage } from '#lib/shard/package/server.ts';
+import { neverFetch } from '#lib/shard/package/fetch-chunks.ts';
+import { CHUNKS_FOLDER } from '#lib/shard/package/import/importer.ts';
+import { fsChunkStore, readManifest } from '#lib/shard/package/server.ts';
+import { storedWeights } from '#lib/shard/package/stored-weights.ts';
 
 /** Recomputes known answers in a thread of its own: the server's event loop never waits (M7). */
 
@@ -27,23 +31,16 @@ export interface RecomputeArgs {
 /** A known answer has at most 64 rows: one page of KV is plenty. */
 const KV_BYTES_MAX = 64 * MIB;
 
-const packages = new Map<string, Promise<OpenPackage>>();
-
-async function open(folder: string): Promise<OpenPackage> {
-  const opened = packages.get(folder) ?? openPackageFolder(folder);
-  packages.set(folder, opened);
-  return opened;
-}
-
-/** Weights are loaded for the answer and freed with its stage. */
+/** Weights are read, checked by hash, and freed with the stage. */
 async function recompute({ folder, range, numerics, seed, rows }: RecomputeArgs): Promise<string> {
-  const [module, { manifest, weights }] = await Promise.all([loadKernels(), open(folder)]);
+  const [module, manifest] = await Promise.all([loadKernels(), readManifest(folder)]);
+  const store = fsChunkStore(join(folder, CHUNKS_FOLDER));
   const stage = await cpuStageFactory(module)({
     shape: manifest.shape,
     range,
     numerics,
     kvBytesMax: KV_BYTES_MAX,
-    weights,
+    weights: storedWeights(manifest, { store, fetchChunk: neverFetch }),
   });
   try {
     return (await knownAnswer(stage, seed, rows)).digest;
