@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest';
+import {
+  TENSOR_TYPES,
+  type ModelShape,
+  type StoredTensor,
+  type TensorName,
+  type TensorType,
+} from '#lib/webgpu/model.ts';
+import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
+import { cpuFactory, firstDifference, loadStage, runRing } from '#tests/support/engine.ts';
+import { rawBlocks } from './expected.ts';
+
+const stored = rawBlocks().filter(({ type }) => TENSOR_TYPES.includes(type as TensorType));
+
+/** One layer whose matrices are all zero: hidden states are the embedding's rows, untouched. */
+const SHAPE: ModelShape = {
+  kind: 'llama',
+  layers: 2,
+  hidden: 1536,
+  heads: 1,
+  kvHeads: 1,
+  headDim: 4,
+  mlp: 4,
+  vocab: 2,
+  contextMax: 8,
+  rmsEps: 1e-5,
+  ropeTheta: 10_000,
+  ropeScaling: null,
+  tiedEmbeddings: true,
+};
+
+it('reads the raw blocks of every block format and of F16', () => {
+  expect(stored.map(({ type }) => type).sort()).toEqual(['F16', 'Q4_0', 'Q4_1', 'Q8_0']);
+});
+
+it.each(stored)('[K8] $type rows come out of the kernels bit for bit', async (block) => {
+  expect([block.rows, block.columns]).toEqual([SHAPE.vocab, SHAPE.hidden]);
+  const zeros = syntheticWeights(SHAPE, () => 'F32');
+  const embedding: StoredTensor = {
+    type: block.type as TensorType,
+    rows: block.rows,
+    cols: block.columns,
+    bytes: Buffer.from(block.rawBase64, 'base64'),
+  };
+  const weights = {
+    async part(key: Parameters<typeof zeros.part>[0]) {
+      const part = new Map<TensorName, StoredTensor>(await zeros.part(key));
+      for (const tensor of part.values()) tensor.bytes.fill(0);
+      return key === 'embedding' ? part.set('embedding', embedding) : part;
+    },
+  };
+  const range = { first: 0, last: 0 };
+  const model = { shape: SHAPE, weights };
+  const stage = await loadStage(await cpuFactory(), model, { numerics: 'exact', range });
+  const hidden = await runRing([stage], [stage.openKv()], Int32Array.of(0, 1));
+  const expected = floatsOf(block.float32Base64);
+  // The residual stream adds 0, which makes +0 of −0.
+  const positive = expected.map((value) => value + 0);
+  expect(firstDifference(hidden, positive)).toBe(-1);
+});
+
+const floatsOf = (base64: string): Float32Array =>
+  new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);

@@ -1,0 +1,70 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
+import { measureSpeed } from '#lib/webgpu/capability/measure.ts';
+import { knownAnswer, selfCheck } from '#lib/webgpu/known-answer.ts';
+import type { ModelShape } from '#lib/webgpu/model.ts';
+import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
+
+const SHAPE: ModelShape = {
+  kind: 'llama',
+  layers: 3,
+  hidden: 64,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 16,
+  mlp: 96,
+  vocab: 128,
+  contextMax: 64,
+  rmsEps: 1e-5,
+  ropeTheta: 10_000,
+  ropeScaling: null,
+  tiedEmbeddings: true,
+};
+
+let module: WebAssembly.Module;
+beforeAll(async () => {
+  module = await loadKernels();
+});
+
+describe('known answers', () => {
+  const load = (first: number, last: number, type: 'Q4_1' | 'Q4_0') =>
+    cpuStageFactory(module)({
+      shape: SHAPE,
+      range: { first, last },
+      numerics: 'int16',
+      kvBytesMax: 2 ** 22,
+      weights: syntheticWeights(SHAPE, () => type),
+    });
+
+  it('[M7] the self-check passes on this machine', async () => {
+    await selfCheck(module);
+  });
+
+  it('[M7] equal for equal weights, other for other weights, ranges, seeds and rows', async () => {
+    const middle = await load(1, 1, 'Q4_1');
+    const digests = await Promise.all([
+      knownAnswer(middle, 5, 20),
+      knownAnswer(middle, 6, 20),
+      knownAnswer(middle, 5, 1),
+      knownAnswer(await load(1, 1, 'Q4_0'), 5, 20),
+      knownAnswer(await load(2, 2, 'Q4_1'), 5, 20),
+    ]);
+    expect(new Set(digests.map(({ digest }) => digest)).size).toBe(digests.length);
+    const again = await knownAnswer(await load(1, 1, 'Q4_1'), 5, 20);
+    expect(again).toEqual(digests[0]);
+  });
+
+  it('[M7] leaves no KV behind', async () => {
+    const stage = await load(0, 2, 'Q4_1');
+    await knownAnswer(stage, 1, 40);
+    expect(stage.pagesFree()).toBe(stage.pagesMax);
+  });
+});
+
+it('[P1] measures layers and head at 1, 8 and 64 rows before any download', async () => {
+  const { layerMs, headMs } = await measureSpeed(module, SHAPE);
+  expect(layerMs.every((ms) => ms > 0)).toBe(true);
+  expect(headMs.every((ms) => ms >= 0)).toBe(true);
+  expect(layerMs[2]).toBeGreaterThan(layerMs[0]);
+});
