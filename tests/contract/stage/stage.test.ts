@@ -1,9 +1,195 @@
-import { cpuFactory } from '#tests/support/engine.ts';
-import { stageContract, type StageImplementation } from './suite.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
+import { NUMERICS, type ModelShape, type Numerics } from '#lib/webgpu/model.ts';
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import { argmax } from '#lib/webgpu/sampling/sample.ts';
+import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
+import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
+import {
+  cpuFactory,
+  everyRow,
+  firstDifference,
+  loadRing,
+  loadStage,
+  runRing,
+  segmentFor,
+  type Model,
+} from '#tests/support/engine.ts';
+
+interface StageImplementation {
+  readonly name: string;
+  readonly factory: () => Promise<StageFactory>;
+  /** `bits`: a row is the same to the bit in any batch; `tolerance`: within 1e-4 of the largest. */
+  readonly class: 'bits' | 'tolerance';
+}
 
 /** Another implementation only has to be listed here. */
 const IMPLEMENTATIONS: readonly StageImplementation[] = [
   { name: 'cpu', factory: cpuFactory, class: 'bits' },
 ];
+
+const SHAPE: ModelShape = {
+  kind: 'llama',
+  layers: 4,
+  hidden: 64,
+  heads: 6,
+  kvHeads: 2,
+  headDim: 16,
+  mlp: 96,
+  vocab: 203,
+  contextMax: 256,
+  rmsEps: 1e-5,
+  ropeTheta: 10_000,
+  ropeScaling: null,
+  tiedEmbeddings: true,
+};
+const MODEL: Model = {
+  shape: SHAPE,
+  weights: syntheticWeights(SHAPE, (name) => (name.startsWith('attn') ? 'Q4_1' : 'Q8_0')),
+};
+
+const idsOf = (count: number, seed = 1): Int32Array =>
+  Int32Array.from({ length: count }, (_, i) => (i * 37 + seed * 11 + 5) % SHAPE.vocab);
+
+/** Everything a caller may rely on; an implementation only has to be listed. */
+function stageContract(implementation: StageImplementation): void {
+  describe.each(NUMERICS)(`${implementation.name}, %s`, (numerics) => {
+    let factory: StageFactory;
+    let stage: Stage;
+    beforeAll(async () => {
+      factory = await implementation.factory();
+      stage = await loadStage(factory, MODEL, { numerics });
+    });
+    const run = (kv: number, ids: Int32Array) => runRing([stage], [kv], ids);
+    const same = (actual: Float32Array, expected: Float32Array) =>
+      expectEqual(implementation, actual, expected);
+
+    it.each([1, 7, 64])('[W1] chunks of %i rows give what one chunk gives', async (chunk) => {
+      const ids = idsOf(150);
+      const whole = await run(stage.openKv(), ids);
+      const kv = stage.openKv();
+      for (let at = 0; at < ids.length; at += chunk) {
+        const part = await run(kv, ids.subarray(at, at + chunk));
+        same(part, whole.subarray(at * SHAPE.vocab, at * SHAPE.vocab + part.length));
+      }
+    });
+
+    it('[W1] sessions in one ragged batch get what they get alone', async () => {
+      const lengths = [1, 3, 40, 2, 90, 1, 17, 5];
+      const alone: Float32Array[] = [];
+      for (const [i, length] of lengths.entries()) {
+        alone.push(await run(stage.openKv(), idsOf(length, i)));
+      }
+      const segments = lengths.map((length, i) =>
+        segmentFor(stage, stage.openKv(), { input: idsOf(length, i), want: everyRow(stage) }),
+      );
+      const results = await stage.step(segments);
+      results.forEach((result, i) => same(must(result.logits, 'logits'), must(alone[i], 'alone')));
+    });
+
+    it('[S3] truncated and done again, a session gives the same', async () => {
+      const kv = stage.openKv();
+      const first = await run(kv, idsOf(100));
+      await run(kv, idsOf(20, 9));
+      stage.truncateKv(kv, 33);
+      expect(stage.kvLength(kv)).toBe(33);
+      const again = await run(kv, idsOf(100).subarray(33));
+      same(again, first.subarray(33 * SHAPE.vocab));
+    });
+
+    it.each([[[0, 1]], [[0, 2]], [[0, 3]], [[0, 1, 2, 3]]])(
+      '[W2] cut into stages that begin at %j, the model gives what it gives whole',
+      async (firsts) => {
+        const ring = await loadRing(factory, MODEL, { numerics, firsts });
+        const kvs = ring.map((part) => part.openKv());
+        const kv = stage.openKv();
+        for (const ids of [idsOf(70), idsOf(1, 3), idsOf(1, 4)]) {
+          same(await runRing(ring, kvs, ids), await run(kv, ids));
+        }
+      },
+    );
+
+    it('[S8] a sampled id is that of the last row’s logits', async () => {
+      const logits = await run(stage.openKv(), idsOf(50));
+      const want = { kind: 'sample', params: GREEDY, index: 0 } as const;
+      const segment = segmentFor(stage, stage.openKv(), { input: idsOf(50), want });
+      const [result] = await stage.step([segment]);
+      expect(result).toEqual({
+        hidden: null,
+        logits: null,
+        sampledId: argmax(logits.subarray(-SHAPE.vocab)),
+      });
+    });
+
+    memoryContract(() => factory, numerics);
+  });
+}
+
+function memoryContract(factory: () => StageFactory, numerics: Numerics): void {
+  it('[W3] short of pages, a step changes nothing and goes through once pages are back', async () => {
+    const probe = await loadStage(factory(), MODEL, { numerics, kvBytesMax: 2 ** 24 });
+    const pageBytes = Math.floor(2 ** 24 / probe.pagesMax);
+    const stage = await loadStage(factory(), MODEL, { numerics, kvBytesMax: 3 * pageBytes });
+    expect(stage.pagesMax).toBe(3);
+    const [a, b] = [stage.openKv(), stage.openKv()];
+    await runRing([stage], [a], idsOf(2 * stage.pagePositions));
+    const segments = [a, b].map((kv) =>
+      segmentFor(stage, kv, { input: idsOf(2), want: { kind: 'none' } }),
+    );
+    await expect(stage.step(segments)).rejects.toMatchObject({ code: 'engine/no-pages' });
+    expect([stage.pagesFree(), stage.kvLength(a), stage.kvLength(b)]).toEqual([
+      1,
+      2 * stage.pagePositions,
+      0,
+    ]);
+    stage.truncateKv(a, stage.pagePositions);
+    expect(stage.pagesFree()).toBe(2);
+    const after = await runRing([stage], [b], idsOf(2 * stage.pagePositions));
+    const alone = await runRing([probe], [probe.openKv()], idsOf(2 * stage.pagePositions));
+    expect(firstDifference(after, alone)).toBe(-1);
+    stage.closeKv(b);
+    expect(stage.pagesFree()).toBe(2);
+  });
+
+  it('[W4] refuses ids outside the vocabulary and positions past the context, unchanged', async () => {
+    const stage = await loadStage(factory(), MODEL, { numerics });
+    const kv = stage.openKv();
+    const step = (input: Int32Array) =>
+      stage.step([segmentFor(stage, kv, { input, want: { kind: 'none' } })]);
+    for (const id of [-1, SHAPE.vocab]) {
+      await expect(step(Int32Array.of(id))).rejects.toMatchObject({ code: 'request/invalid' });
+    }
+    await expect(step(idsOf(SHAPE.contextMax + 1))).rejects.toMatchObject({
+      code: 'session/context-length',
+    });
+    expect(stage.kvLength(kv)).toBe(0);
+    await step(idsOf(SHAPE.contextMax));
+    expect(stage.kvLength(kv)).toBe(SHAPE.contextMax);
+  });
+
+  it('[W5] a disposed stage is lost', async () => {
+    const stage = await loadStage(factory(), MODEL, { numerics });
+    stage.dispose();
+    const kv = stage.openKv();
+    const segment = segmentFor(stage, kv, { input: idsOf(1), want: { kind: 'none' } });
+    await expect(stage.step([segment])).rejects.toMatchObject({ code: 'engine/lost' });
+  });
+}
+
+function expectEqual(
+  implementation: StageImplementation,
+  actual: Float32Array,
+  expected: Float32Array,
+): void {
+  expect(actual.length).toBe(expected.length);
+  if (implementation.class === 'bits') {
+    expect(firstDifference(actual, expected)).toBe(-1);
+    return;
+  }
+  const most = expected.reduce((top, value) => Math.max(top, Math.abs(value)), 0);
+  actual.forEach((value, i) => {
+    expect(Math.abs(value - (expected[i] ?? NaN))).toBeLessThanOrEqual(1e-4 * most);
+  });
+}
 
 for (const implementation of IMPLEMENTATIONS) stageContract(implementation);
