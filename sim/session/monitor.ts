@@ -26,7 +26,7 @@ const RELEASE_MS = 1500;
 /** Watches nodes from outside and holds the rules that a right answer alone does not show. */
 export class Monitor {
   private readonly told = new Map<string, Told>();
-  private readonly ended = new Map<SimNode, Set<SessionId>>();
+  private readonly ended = new Set<string>();
   /** One past the last position computed, by session, epoch and first layer. */
   private readonly computed = new Map<string, number>();
   private readonly world: World;
@@ -42,8 +42,7 @@ export class Monitor {
     if (keptBytes > this.world.scenario.keptBytesMax) {
       throw new SimFailure('budget', `${short(node.id)} keeps ${keptBytes} bytes`);
     }
-    const ended = this.ended.get(node);
-    if (node.core.held.some(({ frame }) => ended?.has(frame.session))) {
+    if (node.core.held.some(({ frame }) => this.ended.has(keyOf(node, frame.session)))) {
       throw new SimFailure('leftover', `${short(node.id)} holds a frame of an ended session`);
     }
   }
@@ -62,10 +61,7 @@ export class Monitor {
     if (message.type === 'ack' && told?.epoch === message.epoch) {
       told.accepted = Math.max(told.accepted, message.accepted);
     }
-    if (message.type === 'end') {
-      const ended = this.ended.get(node) ?? new Set<SessionId>();
-      this.ended.set(node, ended.add(message.session));
-    }
+    if (message.type === 'end') this.ended.add(key);
   }
 
   /** Once an epoch each position, each index; never ahead of the owner by more than 16 (S5, S7). */

@@ -53,7 +53,7 @@ export class SimNode {
     this.state = 'up';
     this.frozen = false;
     this.hung = false;
-    this.slowness = world.random.pick([1, 1, 1, 3]);
+    this.slowness = world.random.pick([1, 1, 1, world.scenario.evenNodes ? 1 : 3]);
     this.core = this.freshCore();
     this.engines.clear();
     this.mainBacklog = [];

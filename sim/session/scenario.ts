@@ -11,6 +11,8 @@ export interface Scenario {
   readonly hopMs: number;
   readonly skew: number;
   readonly rowMs: number;
+  /** All nodes and sockets are equally fast. */
+  readonly evenNodes: boolean;
   readonly loadMs: number;
   readonly pagesMax: number;
   readonly keptBytesMax: number;
@@ -118,6 +120,7 @@ export function drawScenario(random: Random): Scenario {
     pagesMax: isTightOnPages ? 18 + random.below(5) : 1000,
     keptBytesMax: KEPT_BLOCK_BYTES * (isTightOnKept ? 6 + random.below(10) : 10_000),
     frameTrouble: random.chance(0.5) ? 0 : random.pick([0.002, 0.01, 0.04]),
+    evenNodes: false,
     salted: random.chance(0.5),
     patienceMs: null,
     framesFirst: random.chance(0.5),
@@ -154,13 +157,17 @@ function focused(random: Random, scenario: Scenario, spanMs: number): Scenario {
   return {
     ...scenario,
     nodes: scenario.stages + 1,
-    skew: Math.min(scenario.skew, 10),
+    skew: 1,
+    rowMs: Math.min(scenario.rowMs, 1),
+    evenNodes: true,
     loadMs: 30,
     pagesMax: 1000,
     keptBytesMax: KEPT_BLOCK_BYTES * 10_000,
     frameTrouble: 0,
     patienceMs: isQuick ? 1400 : 9000,
-    sessions: scenario.sessions.map((session) => ({ ...session, cancelAtMs: null })),
+    sessions: scenario.sessions
+      .slice(0, 2)
+      .map((session) => ({ ...session, cancelAtMs: null, eosIds: [] })),
     disturbances: isAmbush ? [] : [{ atMs: random.unit() * spanMs, kind, size }],
     ambushes: isAmbush ? [ambush] : [],
   };

@@ -39,7 +39,11 @@ export class Sockets {
     this.byNode.set(node.id, {
       generation: (old?.generation ?? 0) + 1,
       open: true,
-      delayMs: old?.delayMs ?? 0.5 + this.world.random.unit() * this.world.random.pick([1, 20, 80]),
+      delayMs:
+        old?.delayMs ??
+        0.5 +
+          this.world.random.unit() *
+            this.world.random.pick(this.world.scenario.evenNodes ? [1] : [1, 20, 80]),
       upAt: 0,
       downAt: 0,
       droppedAt: this.world.timeline.now,

@@ -12,6 +12,9 @@ export type Culprit =
 export function findCulprit(state: OwnerState): Culprit | null {
   const { route, phase } = state;
   if (!route) return null;
+  // Who says nothing of itself while the others have: its worker hangs, or its load does.
+  const silent = route.reports.indexOf(null);
+  if (silent >= 0) return blameNode(route, silent);
   for (let at = 0; at < route.places.length; at += 1) {
     const culprit = phase.kind === 'decoding' ? decoding(route, at) : filling(route, at);
     if (culprit) return culprit;

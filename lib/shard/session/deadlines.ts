@@ -5,9 +5,15 @@ import type { RoutePlan } from './types.ts';
 import { SESSION } from './limits.ts';
 import { update, type OwnerState, type Phase, type Turn } from './state.ts';
 
-/** A token was accepted or a reported KV length grew: all patience starts anew (V1, S13). */
-export function progressed(turn: Turn): void {
-  update(turn, { overdue: 0, late: 0, broken: null, progressAt: turn.now });
+/**
+ * A token was accepted or a reported KV length grew: patience starts anew (V1, S13). Who holds
+ * things up stays in question (`late`) until the ring is seen to go round: a link dead in one
+ * direction lets the hand-over's one token, or two un-acked chunks, pass in every epoch, and would
+ * never be suspected.
+ */
+export function progressed(turn: Turn, { isRound }: { readonly isRound: boolean }): void {
+  update(turn, { overdue: 0, broken: null, progressAt: turn.now });
+  if (isRound) update(turn, { late: 0 });
   setDeadline(turn);
 }
 

@@ -119,6 +119,7 @@ function makeRoute(state: OwnerState, plan: RoutePlan): Route {
     proven: false,
     prepared: new Set(),
     reports: plan.places.map(() => null),
+    firstLengths: plan.places.map(() => null),
     progress: new Map(),
   };
 }

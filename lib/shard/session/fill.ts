@@ -1,4 +1,5 @@
 import { must } from '#lib/kernel/assert.ts';
+import { RING } from '#lib/shard/wire/limits.ts';
 import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { progressed, setDeadline } from './deadlines.ts';
 import {
@@ -8,6 +9,7 @@ import {
   update,
   updateRoute,
   type Report,
+  type Route,
   type Sender,
   type Turn,
 } from './state.ts';
@@ -39,16 +41,25 @@ export function onReport(
   if (phase.kind !== 'preparing' && phase.kind !== 'filling') return;
   if (!route || !speaksFor(turn.state, from, message)) return;
   const { place, kvLength, keptFrom } = message;
+  const { firstLengths } = route;
   if (kvLength > route.resumeAt) return;
   const before = route.reports[place];
   const reports = route.reports.map((report, i) => (i === place ? { kvLength, keptFrom } : report));
-  updateRoute(turn, { reports });
-  if (before && kvLength > before.kvLength) progressed(turn);
+  updateRoute(turn, {
+    reports,
+    firstLengths: firstLengths.with(place, firstLengths[place] ?? kvLength),
+  });
+  if (before && kvLength > before.kvLength) {
+    progressed(turn, { isRound: kvLength - (firstLengths[place] ?? kvLength) > ackedRows(route) });
+  }
   const complete = reports.filter((report) => report !== null);
   if (complete.length < reports.length) return;
   if (complete.every((report) => report.kvLength === route.resumeAt)) handOver(turn);
   else if (phase.kind === 'preparing') orderFill(turn, planFill(complete, route.resumeAt));
 }
+
+/** More rows than a place can get or compute in an epoch whose acks are lost (S12). */
+const ackedRows = (route: Route): number => 2 * RING.unackedChunksMax * route.plan.chunkRows;
 
 /** Tells every holder where each place starts; once an epoch. */
 export function orderFill(turn: Turn, starts: readonly number[]): void {

@@ -26,6 +26,8 @@ export interface Route {
   /** Nodes that answered `prepare`, from a thread that does not compute (V1). */
   readonly prepared: ReadonlySet<NodeId>;
   readonly reports: readonly (Report | null)[];
+  /** KV length of each place's first report in this epoch: what has grown since. */
+  readonly firstLengths: readonly (number | null)[];
   /** By place, as the pongs of this epoch told (V1). */
   readonly progress: ReadonlyMap<Place, Progress>;
 }

@@ -28,8 +28,8 @@ function accept(turn: Turn, id: number): void {
   const index = turn.state.acceptedIds.length;
   const acceptedIds = [...turn.state.acceptedIds, id];
   update(turn, { acceptedIds });
+  progressed(turn, { isRound: turn.state.route?.proven ?? false });
   updateRoute(turn, { proven: true });
-  progressed(turn);
   const finishedBy = finishOf(turn.state.request, acceptedIds);
   turn.out.push({ type: 'accept', index, id, finish: finishedBy });
   if (finishedBy) finish(turn, { kind: 'finished' });

@@ -62,6 +62,8 @@ function onFill(turn: Turn, seat: Seat, message: Fill): void {
     cutKv(turn, seat, start);
     flow.takenTo = seat.place === 0 ? resumeAt : start;
   }
+  // Nothing to send below L. The order may come late then: the token's row may have gone already.
+  if (next >= resumeAt) return;
   if (next < seat.kvLength && next < seat.kept.from) return fault(turn, seat, 'position-gap');
   flow.sendFrom = next;
   pump(turn, seat);
