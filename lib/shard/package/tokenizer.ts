@@ -1,9 +1,11 @@
-import { Tokenizer as BpeTokenizer } from '@huggingface/tokenizers';
+import { BPE, Tokenizer as BpeTokenizer } from '@huggingface/tokenizers';
 import * as z from 'zod/mini';
 import { concatBytes, utf8 } from '#lib/kernel/bytes.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { PACKAGE } from './limits.ts';
 import { tokenBytes } from './byte-level.ts';
 import type { Manifest } from './manifest.ts';
+import { mergeWord, readMerges } from './merge.ts';
 
 export interface Tokenizer {
   readonly vocab: number;
@@ -30,14 +32,19 @@ export interface TokenStream {
   flush(): string;
 }
 
+const tokenId = z.number().check(z.int(), z.gte(0), z.lt(PACKAGE.vocabMax));
 const addedToken = z.looseObject({
-  id: z.number().check(z.int(), z.gte(0)),
+  id: tokenId,
   content: z.string().check(z.minLength(1), z.maxLength(1024)),
   special: z.optional(z.boolean()),
 });
 const fileSchema = z.object({
   tokenizer: z.looseObject({
-    model: z.looseObject({ type: z.literal('BPE'), vocab: z.record(z.string(), z.number()) }),
+    model: z.looseObject({
+      type: z.literal('BPE'),
+      vocab: z.record(z.string(), tokenId),
+      merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
+    }),
     decoder: z.looseObject({ type: z.literal('ByteLevel') }),
     added_tokens: z.array(addedToken),
   }),
@@ -109,9 +116,15 @@ function parseFile(bytes: Uint8Array): TokenizerFile {
   throw malformed(`tokenizer ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
 }
 
-function createBpe(file: TokenizerFile): BpeTokenizer {
+/** The library splits text into words and finds special tokens; joining tokens is ours. */
+function createBpe({ tokenizer, config }: TokenizerFile): BpeTokenizer {
+  const { vocab, merges } = tokenizer.model;
+  const table = readMerges(vocab, merges);
   try {
-    return new BpeTokenizer(file.tokenizer, file.config);
+    const created = new BpeTokenizer(tokenizer, config);
+    if (!(created.model instanceof BPE)) throw new TypeError('not BPE');
+    created.model.bpe = (word) => mergeWord(table, word);
+    return created;
   } catch (cause) {
     throw malformed('the tokenizer cannot be built', cause);
   }

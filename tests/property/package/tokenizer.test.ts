@@ -54,10 +54,10 @@ describe('tokenizer', () => {
     expect(tokenizer.decode([-1, 2 ** 31, 0.5, Number.NaN])).toBe('');
   });
 
-  it('[K7] takes long text without a space in bounded time', () => {
+  it('[K7] takes a hostile prompt of 400 000 spaces without holding its process', () => {
     const started = performance.now();
-    expect(tokenizer.encode('a'.repeat(200_000)).length).toBeGreaterThan(1000);
-    expect(tokenizer.encode('7'.repeat(200_000))).toHaveLength(200_000);
-    expect(performance.now() - started).toBeLessThan(10_000);
+    const ids = tokenizer.encode(' '.repeat(400_000));
+    expect(performance.now() - started).toBeLessThan(6_000);
+    expect(tokenizer.decode(ids)).toBe(' '.repeat(400_000));
   });
 });
