@@ -19,8 +19,8 @@ export function toHalfBits(value: number): number {
   if (magnitude < 0x38800000) {
     // Subnormal half: adding 0.5 leaves the value, rounded to even at 2⁻²⁴, in the low bits.
     words[0] = magnitude;
-    float[0] = (float[0] as number) + 0.5;
-    return sign | ((words[0] as number) - 0x3f000000);
+    float[0] = float[0] + 0.5;
+    return sign | (words[0] - 0x3f000000);
   }
   const odd = (magnitude >>> 13) & 1;
   return sign | ((magnitude - 0x38000000 + 0xfff + odd) >>> 13);

@@ -86,7 +86,7 @@ export interface TestNode {
 }
 
 export function startNode(url: string, options: Partial<MeshOptions> = {}): TestNode {
-  const keys = newNodeKeys(keyPairFromSeed<IdentityId>(newSeed()));
+  const keys = options.keys ?? newNodeKeys(keyPairFromSeed<IdentityId>(newSeed()));
   const events: MeshEvent[] = [];
   const channels = new Map<NodeId, FrameChannel>();
   const mesh = createMesh({

@@ -126,7 +126,7 @@ describe('frame codec', () => {
     ['2 049 rows', 37, 8, 'malformed'],
     ['one value a row more', 40, 4, 'length'],
     ['another payload length', 44, 20, 'length'],
-  ])('%s is refused', (_, at, value, why) => {
+  ] as const)('%s is refused', (...[, at, value, why]) => {
     const bytes = encodeFrame(good);
     bytes[at] = value;
     expect(decodeFrame(bytes)).toEqual({ ok: false, why });

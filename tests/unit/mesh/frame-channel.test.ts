@@ -39,6 +39,7 @@ function heldChannel() {
   let buffered = 0;
   let drain: () => void = () => undefined;
   const sent: Uint8Array<ArrayBuffer>[] = [];
+  const close = vi.fn();
   const channel: ByteChannel = {
     send: (bytes) => {
       sent.push(bytes);
@@ -48,10 +49,11 @@ function heldChannel() {
     onDrain: (listener) => (drain = listener),
     onBytes: () => undefined,
     onClose: () => undefined,
-    close: vi.fn(),
+    close,
   };
   return {
     channel,
+    close,
     sent,
     buffered: () => buffered,
     drain: () => {
@@ -67,7 +69,7 @@ describe('FrameChannel', () => {
     const got: Frame[] = [];
     new FrameChannel(b).onFrame((frame) => got.push(frame));
     const sender = new FrameChannel(a);
-    const frames: Frame[] = [rows(1, 0), rows(512, 1), token(2), rows(3, 3)];
+    const frames: Frame[] = [rows(1, 0), rows(40, 1), token(2), rows(3, 3)];
     for (const frame of frames) sender.send(frame);
     await vi.waitFor(() => expect(got.length).toBe(4));
     const bySeq = (all: Frame[]) =>
@@ -119,7 +121,7 @@ describe('FrameChannel', () => {
     for (let i = 0; i < 2 + MESH.queuedBytesMax / (512 * 576 * 4); i += 1)
       sender.send(rows(512, i));
     expect(ended).toHaveBeenCalledExactlyOnceWith('overflow');
-    expect(held.channel.close).toHaveBeenCalled();
+    expect(held.close).toHaveBeenCalled();
   });
 
   it.each([
@@ -159,7 +161,7 @@ describe('Reassembly', () => {
     const frame = fc
       .tuple(fc.constantFrom(0, 1, 2), fc.integer({ min: 1, max: 300 * KIB }), fc.nat(255))
       .map(([lane, length, fill]) => ({
-        lane: lane as 0 | 1 | 2,
+        lane: lane,
         bytes: new Uint8Array(length).fill(fill),
       }));
     fc.assert(

@@ -51,7 +51,11 @@ class Stage {
     return this.run((registry) => openSocket(registry, opened, this.now));
   }
 
-  hello(socket: string, keys: NodeKeys, resume: number | null = null, nonce = nonceOf(socket)) {
+  hello(
+    socket: string,
+    keys: NodeKeys,
+    { resume = null, nonce = nonceOf(socket) }: { resume?: number | null; nonce?: string } = {},
+  ) {
     const hello = makeHello(keys, { origin: ORIGIN, nonce }, { profile, resume });
     return this.run((registry) => takeHello(registry, { socket, hello }, this.now));
   }
@@ -90,7 +94,7 @@ describe('[M2] hello', () => {
     const stage = new Stage();
     stage.join('a', ann);
     stage.open('b');
-    expect(brief(stage.hello('b', bob, null, nonceOf('a')))).toEqual([
+    expect(brief(stage.hello('b', bob, { nonce: nonceOf('a') }))).toEqual([
       'b: goodbye mesh/bad-signature',
       'close b',
     ]);
@@ -121,7 +125,7 @@ describe('[V3] incarnations', () => {
     stage.introduce(ann.node.id, bob.node.id, 'l'.repeat(32));
     expect(brief(stage.run((r) => closeSocket(r, 'a', stage.now)))).toEqual(['event disconnected']);
     stage.open('c');
-    expect(brief(stage.hello('c', ann, 101))).toEqual(['c: welcome', 'event back']);
+    expect(brief(stage.hello('c', ann, { resume: 101 }))).toEqual(['c: welcome', 'event back']);
     expect(stage.said[0]).toMatchObject({ message: { incarnation: 101, resumed: true } });
     expect(peerOn(stage.registry, 'l'.repeat(32), ann.node.id)).toBe(bob.node.id);
   });
@@ -130,7 +134,11 @@ describe('[V3] incarnations', () => {
     const stage = new Stage();
     stage.join('a', ann);
     stage.open('b');
-    expect(brief(stage.hello('b', ann, 101))).toEqual(['close a', 'b: welcome', 'event back']);
+    expect(brief(stage.hello('b', ann, { resume: 101 }))).toEqual([
+      'close a',
+      'b: welcome',
+      'event back',
+    ]);
     expect(stage.run((r) => closeSocket(r, 'a', stage.now))).toEqual([]);
   });
 
@@ -162,7 +170,7 @@ describe('[V3] incarnations', () => {
     expect(fenced(100)).toEqual([]);
     expect(brief(fenced(101))).toEqual(['b: part', 'a: goodbye mesh/closed', 'close a']);
     stage.open('c');
-    stage.hello('c', ann, 101);
+    stage.hello('c', ann, { resume: 101 });
     expect(stage.said[0]).toMatchObject({ message: { incarnation: 103, resumed: false } });
   });
 

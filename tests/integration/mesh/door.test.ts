@@ -1,0 +1,153 @@
+import { request } from 'node:http';
+import { io, type Socket } from 'socket.io-client';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { IdentityId } from '#lib/kernel/ids.ts';
+import { makeHello, type Hello } from '#lib/shard/mesh/hello.ts';
+import { keyPairFromSeed, newNodeKeys, newSeed } from '#lib/shard/mesh/identity.ts';
+import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
+import type { Challenge } from '#lib/shard/mesh/types.ts';
+import { WIRE } from '#lib/shard/wire/limits.ts';
+import { PROFILE, startCluster, startNode, type Cluster } from './cluster.ts';
+
+/** What a stranger with a plain socket can do at the server's door. */
+describe('signaling’s door', () => {
+  let cluster: Cluster;
+  const sockets: Socket[] = [];
+  beforeEach(async () => {
+    cluster = await startCluster();
+  });
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.disconnect();
+    await cluster.close();
+  });
+
+  interface Stranger {
+    readonly socket: Socket;
+    readonly challenge: Challenge;
+    readonly said: { readonly type: string; readonly code?: string }[];
+    readonly closed: () => boolean;
+    readonly say: (message: unknown) => void;
+  }
+
+  async function stranger(): Promise<Stranger> {
+    const socket = io(cluster.url, {
+      path: SIGNALING_PATH,
+      transports: ['websocket'],
+      reconnection: false,
+      forceNew: true,
+    });
+    sockets.push(socket);
+    const said: Stranger['said'] = [];
+    let closed = false;
+    socket.on('disconnect', () => (closed = true));
+    socket.on('message', (text: string) => said.push(JSON.parse(text) as { type: string }));
+    await vi.waitFor(() => expect(said).toHaveLength(1));
+    return {
+      socket,
+      challenge: said[0] as unknown as Challenge,
+      said,
+      closed: () => closed,
+      say: (message) => socket.emit('message', JSON.stringify(message)),
+    };
+  }
+
+  const refused = (who: Stranger, code: string, timeout = 1_000) =>
+    vi.waitFor(
+      () => {
+        expect(who.said.at(-1)).toMatchObject({ type: 'goodbye', code });
+        expect(who.closed()).toBe(true);
+      },
+      { timeout },
+    );
+
+  const keys = newNodeKeys(keyPairFromSeed<IdentityId>(newSeed()));
+  const helloTo = (challenge: Challenge): Hello =>
+    makeHello(keys, challenge, { profile: PROFILE, resume: null });
+
+  it('[M2] a hello that was heard elsewhere is refused, and so is one said twice', async () => {
+    const [first, second] = [await stranger(), await stranger()];
+    first.say(helloTo(first.challenge));
+    await vi.waitFor(() => expect(first.said.map(({ type }) => type)).toContain('welcome'));
+    second.say(helloTo(first.challenge));
+    await refused(second, 'mesh/bad-signature');
+    first.say(helloTo(first.challenge));
+    await vi.waitFor(() => expect(first.closed()).toBe(true));
+  });
+
+  it('[M2] another protocol version hears that it must reload, whatever else it says', async () => {
+    const old = await stranger();
+    old.say({ type: 'hello', protocol: WIRE.protocolVersion + 1, shape: 'unknown' });
+    await refused(old, 'wire/version');
+  });
+
+  it('[M2] a server that names another origin than the one dialled gets no hello', async () => {
+    const node = startNode(cluster.url.replace('127.0.0.1', 'localhost'));
+    await vi.waitFor(() => expect(node.saw('online')).toBeDefined());
+    node.mesh.stop();
+    const { port } = new URL(cluster.url);
+    const status = await new Promise<number>((resolve, reject) => {
+      const upgrade = request({
+        port,
+        host: '127.0.0.1',
+        path: `${SIGNALING_PATH}/?EIO=4&transport=websocket`,
+        headers: {
+          host: 'evil.example',
+          connection: 'Upgrade',
+          upgrade: 'websocket',
+          'sec-websocket-version': '13',
+          'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+        },
+      });
+      upgrade.on('response', (response) => resolve(response.statusCode ?? 0));
+      upgrade.on('upgrade', () => reject(new Error('was let in')));
+      upgrade.on('error', reject);
+      upgrade.end();
+    });
+    expect(status).toBe(400);
+  });
+
+  it('[M5] a silent socket is closed after 5 s', async () => {
+    const silent = await stranger();
+    const since = performance.now();
+    await refused(silent, 'kernel/timeout', 7_000);
+    expect(performance.now() - since).toBeGreaterThan(4_500);
+  });
+
+  it.each([
+    ['not JSON', '{', 'wire/malformed'],
+    ['an unknown type', '{"type":"root"}', 'wire/malformed'],
+    ['orders before hello', '{"type":"resume"}', 'mesh/refused'],
+    ['more than a message', `"${'x'.repeat(WIRE.messageBytesMax)}"`, 'wire/too-large'],
+  ])('%s: closed with the reason', async (_, text, code) => {
+    const who = await stranger();
+    who.socket.emit('message', text);
+    await refused(who, code);
+  });
+
+  it('[M5] more messages than the rate: closed with the reason', async () => {
+    const who = await stranger();
+    who.say(helloTo(who.challenge));
+    for (let i = 0; i < 4_000; i += 1) who.say({ type: 'resume' });
+    await vi.waitFor(() => expect(who.closed()).toBe(true), { timeout: 5_000 });
+    expect(who.said).toContainEqual(
+      expect.objectContaining({ type: 'goodbye', code: 'mesh/limit' }),
+    );
+  });
+
+  it('[M3] signals and relayed bytes reach nobody who was not introduced', async () => {
+    const victim = startNode(cluster.url);
+    await vi.waitFor(() => expect(victim.saw('online')).toBeDefined());
+    const who = await stranger();
+    who.say(helloTo(who.challenge));
+    await vi.waitFor(() => expect(who.said.map(({ type }) => type)).toContain('welcome'));
+    cluster.hub.setRelayRule(() => true);
+    const link = '1'.repeat(32);
+    who.say({ type: 'signal', to: victim.id, link, payload: '{"type":"relay"}', signature: null });
+    who.socket.emit('relay', link, Uint8Array.of(0, 1, 2, 3));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(cluster.hub.relayedBytes()).toBe(0);
+    expect(who.closed()).toBe(false);
+    expect(victim.events.map((event) => event.type)).toEqual(['online']);
+    victim.mesh.stop();
+  });
+});
