@@ -167,7 +167,9 @@ describe('stored weights', () => {
     await fetchInto(store);
     const weights = storedWeights(manifest, { store, fetchChunk: fromOrigin, retry: FAST });
     const before = (await weights.part('layer/0')).get('attn-q');
-    await store.write(firstChunk('layer/0'), new Uint8Array(10), manifest.id);
+    const rotten = (await store.read(firstChunk('layer/0'))) ?? new Uint8Array(0);
+    rotten[1000] = (rotten[1000] ?? 0) ^ 1;
+    await store.write(firstChunk('layer/0'), rotten, manifest.id);
     await store.delete(firstChunk('layer/1'));
     asked = [];
     const after = (await weights.part('layer/0')).get('attn-q');

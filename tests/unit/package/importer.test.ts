@@ -97,6 +97,7 @@ describe('importer', () => {
     await expect(run({ ...other, ...stopAt('write', 0.5) })).rejects.toThrow();
     await mkdir(join(root, 'tiny/chunks'), { recursive: true });
     await writeFile(join(root, 'tiny/chunks/.tmp-1-dead'), 'half a chunk');
+    await writeFile(join(root, 'tiny/.tmp-1-dead'), 'half a manifest');
     await run();
     await run({ root: join(root, 'clean') });
     expect(await snapshot(join(root, 'tiny'))).toEqual(await snapshot(join(root, 'clean/tiny')));

@@ -71,7 +71,6 @@ async function importLocked(
 ): Promise<ImportResult> {
   const folder = join(options.root, options.id);
   draftManifest(source, { sha256: '0'.repeat(64), ...options });
-  await removeTempFiles(join(folder, CHUNKS_FOLDER), 0);
   await removeTempFiles(folder, 0);
   const sha256 = await source.sha256(progressOf('hash', source.bytes, options), options.signal);
   const before = await existingManifest(folder);
