@@ -173,12 +173,12 @@ function onLoad(
   node: NodeRecord,
   message: Extract<NodeMessage, { type: 'load' }>,
 ): void {
-  const { sessions, tokensServed, stepMsP50, steps } = message;
+  const { tokensServed, stepMsP50, stepRows, steps } = message;
   const range = node.range;
   let { slowdown } = node;
-  if (range && sessions > 0 && steps > node.served.steps) {
+  if (range && stepRows > 0 && steps > node.served.steps) {
     const speed = { ...speedOf(turn.state, node), slowdown: 1 };
-    const predicted = stepMs(turn.state.config.model.shape, speed, { range, rows: sessions });
+    const predicted = stepMs(turn.state.config.model.shape, speed, { range, rows: stepRows });
     slowdown += (Math.max(1, stepMsP50 / predicted) - slowdown) / 10;
   }
   changeNode(turn, node, { slowdown, served: { tokens: tokensServed, steps } });

@@ -38,8 +38,9 @@ export class ServerNews {
 
   tellLoad(worker: HostSnapshot, now: number): void {
     if (now - this.#loadAt < NODE.reportEveryMs) return;
-    const { sessions, tokensServed, stepMsP50, steps, pagesFree } = worker;
-    const message = { type: 'load', sessions, tokensServed, stepMsP50, steps, pagesFree } as const;
+    const { sessions, tokensServed, stepMsP50, stepRows, steps, pagesFree } = worker;
+    const figures = { sessions, tokensServed, stepMsP50, stepRows, steps, pagesFree };
+    const message = { type: 'load', ...figures } as const;
     const text = JSON.stringify(message);
     if (text === this.#loadText || !this.#send(message)) return;
     this.#loadText = text;

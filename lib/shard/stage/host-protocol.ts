@@ -64,7 +64,9 @@ export interface HostSnapshot {
   readonly steps: number;
   readonly tokensServed: number;
   readonly tokensPerSecond: number;
+  /** Median of the last decode steps and their rows; 0 where nothing can be compared. */
   readonly stepMsP50: number;
+  readonly stepRows: number;
   readonly pagesFree: number;
   readonly memoryBytes: number;
   readonly computing: boolean;

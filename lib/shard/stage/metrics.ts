@@ -2,20 +2,33 @@ import type { InstantMs } from '#lib/kernel/units.ts';
 import type { RunSegment } from './types.ts';
 import { STAGE_HOST } from './limits.ts';
 
+interface RecordedRun {
+  readonly shard: string;
+  readonly segments: readonly RunSegment[];
+}
+
+interface DecodeSample {
+  readonly shard: string;
+  readonly rows: number;
+  readonly ms: number;
+}
+
 /** Counts of a worker's work since it began. */
 export class StageMetrics {
   steps = 0;
   tokensServed = 0;
   #lastRunEnd = -Infinity;
-  readonly #stepMs: number[] = [];
+  readonly #decode: DecodeSample[] = [];
   readonly #buckets = new Map<number, number>();
 
-  /** A run over `segments` took `ms` and ended at `now`. */
-  record(segments: readonly RunSegment[], ms: number, now: InstantMs): void {
+  /** A run of one shard over `segments` took `ms` and ended at `now`. */
+  record({ shard, segments }: RecordedRun, ms: number, now: InstantMs): void {
     this.steps += 1;
     this.#lastRunEnd = now;
-    this.#stepMs.push(ms);
-    if (this.#stepMs.length > STAGE_HOST.stepSamplesMax) this.#stepMs.shift();
+    if (segments.every(({ rows }) => rows === 1)) {
+      this.#decode.push({ shard, rows: segments.length, ms });
+      if (this.#decode.length > STAGE_HOST.stepSamplesMax) this.#decode.shift();
+    }
     const tokens = segments.filter(servesToken).length;
     this.tokensServed += tokens;
     const second = Math.floor(now / 1000);
@@ -44,10 +57,25 @@ export class StageMetrics {
     return seconds === 0 ? (this.#buckets.get(second) ?? 0) : sum / seconds;
   }
 
-  stepMsP50(): number {
-    const sorted = this.#stepMs.toSorted((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  /**
+   * Median milliseconds and rows of the last decode steps, to hold against a prediction (P3). Both
+   * 0 where there is nothing to compare: no steps yet, or steps of several shards.
+   */
+  decodeStep(): { readonly ms: number; readonly rows: number } {
+    const [first] = this.#decode;
+    if (!first || this.#decode.some(({ shard }) => shard !== first.shard)) {
+      return { ms: 0, rows: 0 };
+    }
+    return {
+      ms: middle(this.#decode.map((sample) => sample.ms)),
+      rows: middle(this.#decode.map((sample) => sample.rows)),
+    };
   }
+}
+
+function middle(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
 /** One token is served by a step that samples it or passes its one row on. */

@@ -154,13 +154,15 @@ export class StageHost {
   snapshot(): HostSnapshot {
     const now = this.#doors.now();
     const view = viewStage(this.#core);
+    const decodeStep = this.#metrics.decodeStep();
     return {
       sessions: view.sessions,
       progress: view.progress,
       steps: this.#metrics.steps,
       tokensServed: this.#metrics.tokensServed,
       tokensPerSecond: this.#metrics.tokensPerSecond(now),
-      stepMsP50: this.#metrics.stepMsP50(),
+      stepMsP50: decodeStep.ms,
+      stepRows: decodeStep.rows,
       pagesFree: this.engines.pagesFree(),
       memoryBytes: this.engines.memoryBytes(),
       computing: this.#metrics.computing(now),
@@ -232,7 +234,7 @@ export class StageHost {
     try {
       const results = await this.engines.run(order);
       const now = this.#doors.now();
-      this.#metrics.record(order.segments, now - startedAt, now);
+      this.#metrics.record(order, now - startedAt, now);
       this.feed({ type: 'run-done', run: order.run, results });
     } catch (error) {
       const noRoom = isFault(error, 'engine/no-pages');

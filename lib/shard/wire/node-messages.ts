@@ -190,12 +190,13 @@ export const nodeMessageSchema = z.discriminatedUnion('type', [
   /** V2: Pause, Stop and pagehide. `finish`: no new sessions, running ones may end. */
   z.strictObject({ type: z.literal('leave'), how: z.enum(['stop', 'pause', 'finish']) }),
   z.strictObject({ type: z.literal('resume') }),
-  /** Live step times, milliseconds a step by rows, for placement (P3). */
+  /** Live decode steps, median milliseconds at `stepRows` rows, for placement (P3); 0: unknown. */
   z.strictObject({
     type: z.literal('load'),
     sessions: whole(WIRE.sessionsPerNodeMax),
     tokensServed: bytes,
     stepMsP50: ms,
+    stepRows: whole(WIRE.rowsPerFrameMax),
     steps: bytes,
     pagesFree: bytes,
   }),

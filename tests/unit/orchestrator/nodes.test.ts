@@ -272,6 +272,7 @@ describe('who holds what, as nodes come and go', () => {
         sessions: 1,
         tokensServed: second,
         stepMsP50: 30,
+        stepRows: 1,
         steps: second + 1,
         pagesFree: 0,
       });

@@ -87,8 +87,8 @@ describe('links of a host', () => {
 });
 
 describe('figures of a host', () => {
-  const token = [{ want: { kind: 'hidden' }, rows: 1 }] as never;
-  const chunk = [{ want: { kind: 'hidden' }, rows: 8 }] as never;
+  const token = { shard: 'a', segments: [{ want: { kind: 'hidden' }, rows: 1 }] } as never;
+  const chunk = { shard: 'a', segments: [{ want: { kind: 'hidden' }, rows: 8 }] } as never;
 
   it('counts a token a decode row, none for a prefill chunk, and the rate by whole seconds', () => {
     const metrics = new StageMetrics();
@@ -96,7 +96,7 @@ describe('figures of a host', () => {
     for (let ms = 1000; ms < 3000; ms += 100) metrics.record(token, 5, instantMs(ms));
     expect([metrics.steps, metrics.tokensServed]).toEqual([21, 20]);
     expect(metrics.tokensPerSecond(instantMs(3001))).toBe(10);
-    expect(metrics.stepMsP50()).toBe(5);
+    expect(metrics.decodeStep()).toEqual({ ms: 5, rows: 1 });
     expect(metrics.computing(instantMs(3001))).toBe(true);
     expect(metrics.computing(instantMs(4000))).toBe(false);
     expect(metrics.tokensPerSecond(instantMs(4000))).toBe(0);
