@@ -98,7 +98,8 @@ export function drawScenario(random: Random): Scenario {
   const stages = 1 + random.below(Math.min(layers, 4));
   const nodes = Math.max(2, stages + random.below(4) - 1);
   const isTightOnPages = random.chance(0.2);
-  const isTightOnKept = random.chance(0.25);
+  const isTightOnKept = random.chance(0.35);
+  const chunkRows = random.pick([2, 3, 5, 8]);
   const hopMs = random.pick([0.5, 2, 8, 20]);
   const rowMs = random.pick([0.2, 1, 4, 15]);
   const sessions = Array.from({ length: 1 + random.below(isTightOnPages ? 7 : 4) }, () =>
@@ -112,13 +113,13 @@ export function drawScenario(random: Random): Scenario {
     nodes,
     stages,
     sessions,
-    chunkRows: random.pick([2, 3, 5, 8]),
+    chunkRows,
     hopMs,
     skew: random.pick([1, 10, 100, 1000]),
     rowMs,
     loadMs: random.pick([30, 200, 900]),
     pagesMax: isTightOnPages ? 18 + random.below(5) : 1000,
-    keptBytesMax: KEPT_BLOCK_BYTES * (isTightOnKept ? 6 + random.below(10) : 10_000),
+    keptBytesMax: KEPT_BLOCK_BYTES * (isTightOnKept ? chunkRows + 3 + random.below(5) : 10_000),
     frameTrouble: random.chance(0.5) ? 0 : random.pick([0.002, 0.01, 0.04]),
     evenNodes: false,
     salted: random.chance(0.5),
@@ -133,7 +134,8 @@ export function drawScenario(random: Random): Scenario {
       on: random.pick(AMBUSH_ON),
       nth: random.below(random.pick([3, 30])),
       after: random.chance(0.5),
-      kind: random.pick(DISTURBANCES),
+      // What a message meets on its way is most often the end of its socket.
+      kind: random.chance(0.3) ? 'socket-drop' : random.pick(DISTURBANCES),
       size: random.unit() * random.pick([0.1, 1]),
     })),
   };
