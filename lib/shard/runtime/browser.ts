@@ -17,7 +17,7 @@ import type { CreateVolunteer } from './volunteer-port.ts';
 export const createVolunteer: CreateVolunteer = (options) =>
   new NodeRuntime(tabPlatform(options.keepAwake), {
     ...options,
-    relayOnly: new URLSearchParams(location.search).has('relay-only'),
+    relayOnly: options.relayOnly,
   });
 
 const tabPlatform = (keepAwake: boolean): NodePlatform => ({

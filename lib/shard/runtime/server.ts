@@ -27,7 +27,8 @@ export interface NodeVolunteerOptions {
 export const createNodeVolunteer = (options: NodeVolunteerOptions): Volunteer =>
   new NodeRuntime(processPlatform(options), { ...options, keepAwake: false });
 
-const processPlatform = ({ dataDir, insecure }: NodeVolunteerOptions): NodePlatform => ({
+/** The doors of a process, apart from the runtime that goes through them. */
+export const processPlatform = ({ dataDir, insecure }: NodeVolunteerOptions): NodePlatform => ({
   kind: 'node',
   device: deviceName(),
   memoryLentBytes: Math.min(Math.max(totalmem() / 4, NODE.memoryLentMin), NODE.memoryLentMax),

@@ -76,6 +76,8 @@ export interface VolunteerOptions {
   readonly memoryLentBytes: number | null;
   /** Hold a wake lock while the page is visible. */
   readonly keepAwake: boolean;
+  /** Hide this machine's addresses from other nodes: every link goes through the server (M6). */
+  readonly relayOnly: boolean;
 }
 
 /** All methods are idempotent and never throw: what goes wrong is `fault` in the snapshot. */

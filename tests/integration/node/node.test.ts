@@ -1,23 +1,129 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenRow } from '#tests/support/golden.ts';
-import { SmallServer, untilPhase } from './small-server.ts';
+import { SmallServer, sleep, untilPhase, type TestVolunteer } from './small-server.ts';
 
-const row = goldenRow('capital');
+const row = goldenRow('sky');
+const TOKENS = 48;
+/** On a machine whose every core has other work. */
+const SLOW = { timeout: 90_000 };
+const expected = row.greedyIds.slice(0, TOKENS);
 
 describe('one volunteer process', () => {
+  it('[N3] joins, loads, is checked, and answers with the golden ids', SLOW, async () => {
+    const server = await SmallServer.start(1);
+    try {
+      const volunteer = server.volunteer('a');
+      await untilPhase(volunteer, ['ready']);
+      const { range, bytesLoaded, bytesTotal } = volunteer.snapshot();
+      expect([range, bytesLoaded]).toEqual([{ first: 0, last: 29 }, bytesTotal]);
+      const short = goldenRow('capital');
+      const ids = await server.ask(short.promptIds, short.greedyIds.length);
+      expect(ids).toEqual(short.greedyIds);
+    } finally {
+      await server.end();
+    }
+  });
+});
+
+describe('three volunteer processes in a ring', SLOW, () => {
   let server: SmallServer;
+  const nodes: TestVolunteer[] = [];
   beforeAll(async () => {
-    server = await SmallServer.start(1);
+    server = await SmallServer.start(3);
+    for (const name of ['a', 'b', 'c']) nodes.push(server.volunteer(name));
+    await server.whole(3);
   });
   afterAll(() => server.end());
 
-  it('[N3] joins, loads, is checked, and answers with the golden ids', async () => {
-    const volunteer = server.volunteer('a');
-    await untilPhase(volunteer, ['ready']);
-    const ids = await server.ask(row.promptIds, row.greedyIds.length);
-    expect(ids).toEqual(row.greedyIds);
-      JSON.stringify(volunteer.getSnapshot()),
-      JSON.stringify(server.orchestrator.view()),
+  const holderOf = (place: number): TestVolunteer => {
+    const id = server.orchestrator.view().routes[0]?.places[place]?.node;
+    const holder = nodes.find((node) => node.snapshot().nodeId === id);
+    if (!holder) throw new Error(`nobody here holds place ${place}`);
+    return holder;
+  };
+
+  /** An answer in whose middle `lose` happens; its longest gap, printed. */
+  async function interrupted(how: string, lose: () => void): Promise<void> {
+    let lastAt = performance.now();
+    let gapMs = 0;
+    const ids = await server.ask(row.promptIds, TOKENS, (count) => {
+      if (count > 1) gapMs = Math.max(gapMs, performance.now() - lastAt);
+      lastAt = performance.now();
+      if (count === 10) lose();
+    });
+    expect(ids).toEqual(expected);
+    process.stderr.write(`${how}: longest gap ${gapMs.toFixed(0)} ms\n`);
+  }
+
+  it('[S1] gives the golden ids over data channels, nothing through the server', async () => {
+    const ids = await server.ask(row.promptIds, TOKENS);
+    expect(ids).toEqual(expected);
+    expect(server.hub.relayedBytes()).toBe(0);
+    await sleep(300);
+    for (const node of nodes) {
+      const { tokensServed, steps, peers, sessions } = node.snapshot();
+      expect(tokensServed).toBeGreaterThanOrEqual(TOKENS - 1);
+      expect(steps).toBeGreaterThanOrEqual(TOKENS);
+      expect(sessions).toBe(0);
+      expect(peers.map(({ path }) => path)).toEqual(['direct', 'direct']);
+    }
+  });
+
+  it('[N8] each prepare is answered before the worker reports', () => {
+    const said = server.heard.flatMap((event) =>
+      event.type === 'message' && event.message.type === 'session'
+        ? [{ node: event.node, message: event.message.message }]
+        : [],
     );
+    for (const id of nodes.map((node) => node.snapshot().nodeId)) {
+      const own = said.filter(({ node }) => node === id).map(({ message }) => message.type);
+      expect(own[0]).toBe('prepared');
+      expect(own).toContain('report');
+    }
+  });
+
+  it('[V2] pause in mid-answer: it goes on elsewhere, and nothing computes here', async () => {
+    const victim = holderOf(1);
+    await interrupted('pause', () => victim.node.pause());
+    expect(victim.snapshot().phase).toBe('paused');
+    const { steps } = victim.snapshot();
+    await sleep(1000);
+    expect(victim.snapshot().steps).toBe(steps);
+    victim.node.resume();
+    await server.whole(3);
+  });
+
+  it('[N9] a worker that dies in mid-answer is rebuilt, and its node comes back', async () => {
+    const victim = holderOf(2);
+    await interrupted('worker killed', () => victim.killWorker());
+    await server.whole(3);
+    expect(victim.snapshot().fault).toBe(null);
+    expect(victim.snapshot().tokensServed).toBeGreaterThan(TOKENS);
+  });
+
+  it('[N2] a node that comes back has its measurement and its shard from storage', async () => {
+    const victim = holderOf(0);
+    const name = ['a', 'b', 'c'][nodes.indexOf(victim)] ?? '';
+    await interrupted('stop', () => victim.node.stop());
+    await untilPhase(victim, ['off']);
+    const startedAt = performance.now();
+    const back = server.volunteer(name);
+    await untilPhase(back, ['ready', 'serving', 'spare']);
+    process.stderr.write(`back after ${(performance.now() - startedAt).toFixed(0)} ms\n`);
+    expect(back.snapshot().bytesFromNetwork).toBe(0);
+  });
+});
+
+describe('two relay-only volunteers', SLOW, () => {
+  it('[M6] answer through the server alone', async () => {
+    const server = await SmallServer.start(2);
+    try {
+      for (const name of ['a', 'b']) server.volunteer(name, { relayOnly: true });
+      await server.whole(2);
+      expect(await server.ask(row.promptIds, 16)).toEqual(expected.slice(0, 16));
+      expect(server.hub.relayedBytes()).toBeGreaterThan((row.promptIds.length + 16) * 2304);
+    } finally {
+      await server.end();
+    }
   });
 });

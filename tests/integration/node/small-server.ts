@@ -8,12 +8,19 @@ import type { ModelId } from '#lib/kernel/ids.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { manifestHash, type Manifest } from '#lib/shard/package/manifest.ts';
 import { readManifest } from '#lib/shard/package/server.ts';
-import { createNodeVolunteer, type NodeVolunteerOptions } from '#lib/shard/runtime/server.ts';
-import type { Volunteer, VolunteerPhase } from '#lib/shard/runtime/volunteer-port.ts';
+import { NodeRuntime } from '#lib/shard/runtime/node-runtime.ts';
+import { processPlatform, type NodeVolunteerOptions } from '#lib/shard/runtime/server.ts';
+import type { WorkerHandle } from '#lib/shard/runtime/platform.ts';
+import type {
+  Volunteer,
+  VolunteerPhase,
+  VolunteerSnapshot,
+} from '#lib/shard/runtime/volunteer-port.ts';
 import { servePackageFile } from '#server/models/http.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
 import { createKnownAnswerChecker } from '#server/orchestrator/known-answer-checker.ts';
 import { createOrchestrator, type Orchestrator } from '#server/orchestrator/orchestrator.ts';
+import type { HubEvent, NodeHub } from '#server/signaling/hub.ts';
 import { attachHub, type Hub } from '#server/signaling/socket-hub.ts';
 
 const MODELS = fileURLToPath(new URL('../../../public/models', import.meta.url));
@@ -30,6 +37,8 @@ export class SmallServer {
   readonly failovers: unknown[];
   /** Paths of chunks that were asked for. */
   readonly chunksServed: string[];
+  /** Everything the nodes said, pongs left out. */
+  readonly heard: HubEvent[];
   readonly #http: Server;
   readonly #root: string;
   readonly #volunteers: Volunteer[] = [];
@@ -41,6 +50,7 @@ export class SmallServer {
     manifest: Manifest;
     failovers: unknown[];
     chunksServed: string[];
+    heard: HubEvent[];
     http: Server;
     root: string;
   }) {
@@ -50,6 +60,7 @@ export class SmallServer {
     this.manifest = made.manifest;
     this.failovers = made.failovers;
     this.chunksServed = made.chunksServed;
+    this.heard = made.heard;
     this.#http = made.http;
     this.#root = made.root;
   }
@@ -68,29 +79,50 @@ export class SmallServer {
     const model = { id: manifest.id, hash: manifestHash(manifest) };
     const hub = attachHub(http, { model: () => model });
     const failovers: unknown[] = [];
+    const heard: HubEvent[] = [];
+    const tapped: NodeHub = {
+      ...{ send: hub.send.bind(hub), introduce: hub.introduce.bind(hub), part: hub.part.bind(hub) },
+      ...{ fence: hub.fence.bind(hub), relayedBytes: hub.relayedBytes.bind(hub) },
+      setRelayRule: hub.setRelayRule.bind(hub),
+      onEvent: (listener) =>
+        hub.onEvent((event) => {
+          if (event.type !== 'pong') heard.push(event);
+          listener(event);
+        }),
+    };
     const orchestrator = createOrchestrator({
-      ...{ hub, manifest, minStages },
+      ...{ hub: tapped, manifest, minStages },
       checker: createKnownAnswerChecker(join(MODELS, MODEL)),
       log: { write: (entry) => void failovers.push(entry) },
     });
     return new SmallServer({
-      ...{ url, orchestrator, hub, manifest, failovers, chunksServed, http, root },
+      ...{ url, orchestrator, hub, manifest, failovers, chunksServed, heard, http, root },
     });
   }
 
   /** A volunteer with a data folder of its own, kept by name. */
-  volunteer(name: string, options: Partial<NodeVolunteerOptions> = {}): Volunteer {
-    const made = createNodeVolunteer({
-      serverUrl: this.url,
-      dataDir: join(this.#root, name),
-      memoryLentBytes: null,
-      relayOnly: false,
-      insecure: false,
-      ...options,
-    });
-    this.#volunteers.push(made);
-    made.start();
+  volunteer(name: string, change: Partial<NodeVolunteerOptions> = {}): TestVolunteer {
+    const options = {
+      ...{ serverUrl: this.url, dataDir: join(this.#root, name), memoryLentBytes: null },
+      ...{ relayOnly: false, insecure: false, keepAwake: false },
+      ...change,
+    };
+    const made = new TestVolunteer(options);
+    this.#volunteers.push(made.node);
+    made.node.start();
     return made;
+  }
+
+  /** Until a route of so many nodes can be made. */
+  async whole(stages: number): Promise<void> {
+    const deadline = performance.now() + 60_000;
+    for (;;) {
+      const view = this.orchestrator.view();
+      const places = view.routes[0]?.places ?? [];
+      if (new Set(places.map((place) => place.node)).size === stages) return;
+      if (performance.now() > deadline) throw new Error(JSON.stringify(view, null, 1));
+      await sleep(50);
+    }
   }
 
   /** Greedy ids of an answer; `onToken` may break things. */
@@ -129,9 +161,32 @@ export class SmallServer {
   }
 }
 
+type Options = ConstructorParameters<typeof NodeRuntime>[1] & NodeVolunteerOptions;
+
+/** The product's volunteer, whose worker a test may kill. */
+export class TestVolunteer {
+  readonly node: NodeRuntime;
+  #worker: WorkerHandle | null = null;
+
+  constructor(options: Options) {
+    const platform = processPlatform(options);
+    const startWorker = (): WorkerHandle => (this.#worker = platform.startWorker());
+    this.node = new NodeRuntime({ ...platform, startWorker }, options);
+  }
+
+  snapshot(): VolunteerSnapshot {
+    return this.node.getSnapshot();
+  }
+
+  /** As if the platform had killed the thread: nobody told the runtime. */
+  killWorker(): void {
+    this.#worker?.terminate();
+  }
+}
+
 /** Every phase that a volunteer went through, for a reader of the failure. */
 export async function untilPhase(
-  volunteer: Volunteer,
+  { node: volunteer }: TestVolunteer,
   phases: readonly VolunteerPhase[],
   timeoutMs = 30_000,
 ): Promise<void> {

@@ -137,7 +137,7 @@ describe('a node on its way in', () => {
 });
 
 describe('a node at work', () => {
-  it('[P1] fetches what it takes over only while idle, and goes on after a session', () => {
+  it('[N7] fetches what it takes over only while idle, and goes on after a session', () => {
     const node = ready();
     const first = node.taken();
     expect(first.at(-1)).toMatchObject({ type: 'fetch', purpose: 'take-over', range: takeOver });
@@ -154,7 +154,7 @@ describe('a node at work', () => {
     expect(node.taken()).toEqual([{ type: 'send', message: { type: 'cached', range: takeOver } }]);
   });
 
-  it('[V2] pause is told before anything else, stops fetches, and resume goes on', () => {
+  it('[N10] pause is told before anything else, stops fetches, and resume goes on', () => {
     const node = ready();
     node.taken();
     node.feed({ type: 'pause' }, { type: 'pause' });
@@ -185,7 +185,7 @@ describe('a node at work', () => {
     expect(node.taken().at(-1)).toMatchObject({ type: 'fetch', purpose: 'shard' });
   });
 
-  it('[V2] finish ends with the last session, stop at once', () => {
+  it('[N10] finish ends with the last session, stop at once', () => {
     const node = ready().feed({ type: 'sessions', count: 2 }, { type: 'finish' });
     expect([node.word(), node.reason()]).toEqual(['serving', 'idle.finishing']);
     node.taken();
@@ -208,7 +208,7 @@ describe('a node at work', () => {
 });
 
 describe('a node that is lost', () => {
-  it('[V3] fenced: comes back by a new hello, with no worker of before, later each time', () => {
+  it('[N9] fenced: comes back by a new hello, with no worker of before, later each time', () => {
     const node = ready();
     node.taken();
     node.feed({ type: 'goodbye', fault: fault('mesh/closed') });
@@ -233,7 +233,7 @@ describe('a node that is lost', () => {
     expect(node.feed({ type: 'start' }).word()).toBe('joining');
   });
 
-  it('[V1] a dead worker ends the incarnation', () => {
+  it('[N9] a dead worker ends the incarnation', () => {
     const node = ready();
     node.taken();
     node.feed({ type: 'worker-lost', fault: fault('engine/lost') });
