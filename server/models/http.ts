@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { HEX_64, MODEL_ID, type ChunkHash } from '#lib/kernel/ids.ts';
+import type { ChunkHash } from '#lib/kernel/ids.ts';
 import { parseRange } from './range.ts';
 import type { ModelRegistry } from './registry.ts';
 
@@ -73,7 +73,7 @@ function isUnchanged({ req, res }: Exchange, etag: string, cache: string): boole
 
 function sendManifest(registry: ModelRegistry, exchange: Exchange & { readonly id: string }): void {
   const { id, req, res } = exchange;
-  if (!MODEL_ID.test(id) || !registry.has(id)) {
+  if (!registry.has(id)) {
     notFound(res);
     return;
   }
@@ -91,7 +91,8 @@ async function sendChunk(
   exchange: Exchange & { readonly chunk: string },
 ): Promise<void> {
   const { chunk, req, res } = exchange;
-  const path = HEX_64.test(chunk) ? registry.chunkPath(chunk as ChunkHash) : undefined;
+  // The registry's table holds hashes alone: no other name leads to a file.
+  const path = registry.chunkPath(chunk as ChunkHash);
   const size = path && (await stat(path).catch(() => null))?.size;
   if (path === undefined || !size) {
     notFound(res);
