@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createGateway, type Gateway } from '#server/gateway/gateway.ts';
 import type { GatewayConfig } from '#server/gateway/limits.ts';
+import type { ModelDirectory } from '#server/gateway/models/directory.ts';
 import { makeHttpServer } from '#server/listen.ts';
 import { byteModels } from './byte-model.ts';
 import { MemoryAnswers } from './memory-answers.ts';
@@ -17,11 +18,14 @@ export interface TestGateway extends AsyncDisposable {
 }
 
 /** A gateway over the twin, on a port of its own; ends with `await using`. */
-export async function startGateway(config: Partial<GatewayConfig> = {}): Promise<TestGateway> {
+export async function startGateway(
+  config: Partial<GatewayConfig> = {},
+  models: ModelDirectory = byteModels,
+): Promise<TestGateway> {
   const answers = new MemoryAnswers();
   const reported: unknown[] = [];
   const report = (error: unknown) => void reported.push(error);
-  const gateway = createGateway({ answers, models: byteModels, config, report });
+  const gateway = createGateway({ answers, models, config, report });
   const server = makeHttpServer(null, (req, res) => {
     if (!gateway.handle(req, res)) res.writeHead(404).end('not the gateway’s');
   });

@@ -124,10 +124,6 @@ export class AnswerStore {
   #unattended(entry: Entry): void {
     const { id, resumableMs } = entry.facts;
     if (this.#entries.get(id) !== entry) return;
-    if (resumableMs === 0) {
-      this.drop(id);
-      return;
-    }
     entry.expiry = setTimeout(() => this.drop(id), resumableMs);
     entry.expiry.unref();
     this.#makeRoom();
