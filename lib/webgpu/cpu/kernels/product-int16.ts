@@ -46,9 +46,9 @@ function pairOf(type: i32, step: i32, raw: v128, p: usize): v128 {
   return v128.and(i16x8.shr_u(raw, step * 4), i16x8.splat(15));
 }
 
-/** One input row against one group of output rows, or two neighbouring ones. */
+/** One input row of nibble weights against one group of output rows, or two neighbouring ones. */
 @inline
-function oneRow(type: i32, two: bool, w: usize, cols: usize, out: usize): void {
+function oneRowNibbles(type: i32, two: bool, w: usize, cols: usize, out: usize): void {
   const r = range();
   const second = packedGroupBytes(type, <i32>cols);
   const blocks = cols / BLOCK;
@@ -56,141 +56,139 @@ function oneRow(type: i32, two: bool, w: usize, cols: usize, out: usize): void {
   let y0 = f32x4.splat(0);
   let y1 = f32x4.splat(0);
   for (let block: usize = 0; block < blocks; block++) {
+    // Nibbles stay where they are in their 16 bits: sums of q, 16·q and 256·q, shifted back once.
     let a0 = i32x4.splat(0);
-    let a1 = i32x4.splat(0);
+    let b0 = a0, c0 = a0, a1 = a0, b1 = a0, c1 = a0;
     let p = w + headerBytes(type);
     for (let i = 0; i < 4; i++) {
-      const w0 = type == Q8_0 ? a0 : v128.load(p);
-      const w1 = type == Q8_0 || !two ? a0 : v128.load(p + second);
+      const w0 = v128.load(p);
+      const w1 = two ? v128.load(p + second) : w0;
       let xs = v128.load32_splat(x);
-      a0 = dotAdd(a0, pairOf(type, 0, w0, p), xs);
-      if (two) a1 = dotAdd(a1, pairOf(type, 0, w1, p + second), xs);
+      a0 = dotAdd(a0, v128.and(w0, i16x8.splat(0x000f)), xs);
+      if (two) a1 = dotAdd(a1, v128.and(w1, i16x8.splat(0x000f)), xs);
       xs = v128.load32_splat(x, 4);
-      a0 = dotAdd(a0, pairOf(type, 1, w0, p), xs);
-      if (two) a1 = dotAdd(a1, pairOf(type, 1, w1, p + second), xs);
+      b0 = dotAdd(b0, v128.and(w0, i16x8.splat(0x00f0)), xs);
+      if (two) b1 = dotAdd(b1, v128.and(w1, i16x8.splat(0x00f0)), xs);
       xs = v128.load32_splat(x, 8);
-      a0 = dotAdd(a0, pairOf(type, 2, w0, p), xs);
-      if (two) a1 = dotAdd(a1, pairOf(type, 2, w1, p + second), xs);
+      c0 = dotAdd(c0, v128.and(w0, i16x8.splat(0x0f00)), xs);
+      if (two) c1 = dotAdd(c1, v128.and(w1, i16x8.splat(0x0f00)), xs);
       xs = v128.load32_splat(x, 12);
-      a0 = dotAdd(a0, pairOf(type, 3, w0, p), xs);
-      if (two) a1 = dotAdd(a1, pairOf(type, 3, w1, p + second), xs);
-      p += type == Q8_0 ? 32 : 16;
+      a0 = dotAdd(a0, i16x8.shr_u(w0, 12), xs);
+      if (two) a1 = dotAdd(a1, i16x8.shr_u(w1, 12), xs);
+      p += 16;
       x += 16;
     }
     const s = v128.load32_splat(r.scales + block * 4);
     const sum = v128.load32_splat(r.sums + block * 4);
+    a0 = i32x4.add(a0, i32x4.add(i32x4.shr_s(b0, 4), i32x4.shr_s(c0, 8)));
     y0 = f32x4.add(y0, scaled(type, w, a0, s, sum));
-    if (two) y1 = f32x4.add(y1, scaled(type, w + second, a1, s, sum));
+    if (two) {
+      a1 = i32x4.add(a1, i32x4.add(i32x4.shr_s(b1, 4), i32x4.shr_s(c1, 8)));
+      y1 = f32x4.add(y1, scaled(type, w + second, a1, s, sum));
+    }
     w += packedBlockBytes(type);
   }
   v128.store(out, y0);
   if (two) v128.store(out, y1, 16);
 }
 
-/** out = (first ? 0 : out) + the block's value; `at` numbers the input row's block. */
+/** One input row of byte weights against one group of output rows, or two neighbouring ones. */
 @inline
-function addScaled(type: i32, w: usize, isum: v128, at: usize, out: usize, first: bool): void {
+function oneRowBytes(two: bool, w: usize, cols: usize, out: usize): void {
   const r = range();
-  const s = v128.load32_splat(r.scales + at * 4);
-  const sum = v128.load32_splat(r.sums + at * 4);
-  const prior = first ? f32x4.splat(0) : v128.load(out);
-  v128.store(out, f32x4.add(prior, scaled(type, w, isum, s, sum)));
+  const second = packedGroupBytes(Q8_0, <i32>cols);
+  const blocks = cols / BLOCK;
+  let x = r.input16;
+  let y0 = f32x4.splat(0);
+  let y1 = f32x4.splat(0);
+  for (let block: usize = 0; block < blocks; block++) {
+    let a0 = i32x4.splat(0);
+    let a1 = a0;
+    let p = w + headerBytes(Q8_0);
+    for (let i = 0; i < 8; i++) {
+      let xs = v128.load32_splat(x);
+      a0 = dotAdd(a0, v128.load8x8_s(p), xs);
+      if (two) a1 = dotAdd(a1, v128.load8x8_s(p + second), xs);
+      xs = v128.load32_splat(x, 4);
+      a0 = dotAdd(a0, v128.load8x8_s(p, 8), xs);
+      if (two) a1 = dotAdd(a1, v128.load8x8_s(p + second, 8), xs);
+      p += 16;
+      x += 8;
+    }
+    const s = v128.load32_splat(r.scales + block * 4);
+    const sum = v128.load32_splat(r.sums + block * 4);
+    y0 = f32x4.add(y0, scaled(Q8_0, w, a0, s, sum));
+    if (two) y1 = f32x4.add(y1, scaled(Q8_0, w + second, a1, s, sum));
+    w += packedBlockBytes(Q8_0);
+  }
+  v128.store(out, y0);
+  if (two) v128.store(out, y1, 16);
 }
 
-/** Four input rows from row `row` on against one group of output rows, or two. */
 @inline
-function fourRows(type: i32, two: bool, w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+function oneRow(type: i32, two: bool, w: usize, cols: usize, out: usize): void {
+  if (type == Q8_0) oneRowBytes(two, w, cols, out);
+  else oneRowNibbles(type, two, w, cols, out);
+}
+
+/** Four input rows from row `row` on against one group of output rows. */
+@inline
+function fourRows(type: i32, w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
   const r = range();
-  const second = packedGroupBytes(type, <i32>cols);
-  const blocks: usize = cols / BLOCK;
-  let at = row * blocks;
+  const blocks = cols / BLOCK;
+  const row4 = blocks * 4;
+  let s0 = r.scales + row * row4;
+  let m0 = r.sums + row * row4;
   let x0 = r.input16 + row * cols * 2;
   let x1 = x0 + cols * 2;
   let x2 = x1 + cols * 2;
   let x3 = x2 + cols * 2;
+  let y0 = f32x4.splat(0);
+  let y1 = y0, y2 = y0, y3 = y0;
   for (let block: usize = 0; block < blocks; block++) {
     let a0 = i32x4.splat(0);
-    let a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+    let a1 = a0, a2 = a0, a3 = a0;
     let p = w + headerBytes(type);
     for (let i = 0; i < 4; i++) {
-      const w0 = type == Q8_0 ? a0 : v128.load(p);
-      const w1 = type == Q8_0 || !two ? a0 : v128.load(p + second);
-      let n0 = w0, n1 = w1, xs = w0;
-      n0 = pairOf(type, 0, w0, p);
-      if (two) n1 = pairOf(type, 0, w1, p + second);
-      xs = v128.load32_splat(x0);
-      a0 = dotAdd(a0, n0, xs);
-      if (two) b0 = dotAdd(b0, n1, xs);
-      xs = v128.load32_splat(x1);
-      a1 = dotAdd(a1, n0, xs);
-      if (two) b1 = dotAdd(b1, n1, xs);
-      xs = v128.load32_splat(x2);
-      a2 = dotAdd(a2, n0, xs);
-      if (two) b2 = dotAdd(b2, n1, xs);
-      xs = v128.load32_splat(x3);
-      a3 = dotAdd(a3, n0, xs);
-      if (two) b3 = dotAdd(b3, n1, xs);
-      n0 = pairOf(type, 1, w0, p);
-      if (two) n1 = pairOf(type, 1, w1, p + second);
-      xs = v128.load32_splat(x0, 4);
-      a0 = dotAdd(a0, n0, xs);
-      if (two) b0 = dotAdd(b0, n1, xs);
-      xs = v128.load32_splat(x1, 4);
-      a1 = dotAdd(a1, n0, xs);
-      if (two) b1 = dotAdd(b1, n1, xs);
-      xs = v128.load32_splat(x2, 4);
-      a2 = dotAdd(a2, n0, xs);
-      if (two) b2 = dotAdd(b2, n1, xs);
-      xs = v128.load32_splat(x3, 4);
-      a3 = dotAdd(a3, n0, xs);
-      if (two) b3 = dotAdd(b3, n1, xs);
-      n0 = pairOf(type, 2, w0, p);
-      if (two) n1 = pairOf(type, 2, w1, p + second);
-      xs = v128.load32_splat(x0, 8);
-      a0 = dotAdd(a0, n0, xs);
-      if (two) b0 = dotAdd(b0, n1, xs);
-      xs = v128.load32_splat(x1, 8);
-      a1 = dotAdd(a1, n0, xs);
-      if (two) b1 = dotAdd(b1, n1, xs);
-      xs = v128.load32_splat(x2, 8);
-      a2 = dotAdd(a2, n0, xs);
-      if (two) b2 = dotAdd(b2, n1, xs);
-      xs = v128.load32_splat(x3, 8);
-      a3 = dotAdd(a3, n0, xs);
-      if (two) b3 = dotAdd(b3, n1, xs);
-      n0 = pairOf(type, 3, w0, p);
-      if (two) n1 = pairOf(type, 3, w1, p + second);
-      xs = v128.load32_splat(x0, 12);
-      a0 = dotAdd(a0, n0, xs);
-      if (two) b0 = dotAdd(b0, n1, xs);
-      xs = v128.load32_splat(x1, 12);
-      a1 = dotAdd(a1, n0, xs);
-      if (two) b1 = dotAdd(b1, n1, xs);
-      xs = v128.load32_splat(x2, 12);
-      a2 = dotAdd(a2, n0, xs);
-      if (two) b2 = dotAdd(b2, n1, xs);
-      xs = v128.load32_splat(x3, 12);
-      a3 = dotAdd(a3, n0, xs);
-      if (two) b3 = dotAdd(b3, n1, xs);
+      const raw = type == Q8_0 ? a0 : v128.load(p);
+      let n = pairOf(type, 0, raw, p);
+      a0 = dotAdd(a0, n, v128.load32_splat(x0));
+      a1 = dotAdd(a1, n, v128.load32_splat(x1));
+      a2 = dotAdd(a2, n, v128.load32_splat(x2));
+      a3 = dotAdd(a3, n, v128.load32_splat(x3));
+      n = pairOf(type, 1, raw, p);
+      a0 = dotAdd(a0, n, v128.load32_splat(x0, 4));
+      a1 = dotAdd(a1, n, v128.load32_splat(x1, 4));
+      a2 = dotAdd(a2, n, v128.load32_splat(x2, 4));
+      a3 = dotAdd(a3, n, v128.load32_splat(x3, 4));
+      n = pairOf(type, 2, raw, p);
+      a0 = dotAdd(a0, n, v128.load32_splat(x0, 8));
+      a1 = dotAdd(a1, n, v128.load32_splat(x1, 8));
+      a2 = dotAdd(a2, n, v128.load32_splat(x2, 8));
+      a3 = dotAdd(a3, n, v128.load32_splat(x3, 8));
+      n = pairOf(type, 3, raw, p);
+      a0 = dotAdd(a0, n, v128.load32_splat(x0, 12));
+      a1 = dotAdd(a1, n, v128.load32_splat(x1, 12));
+      a2 = dotAdd(a2, n, v128.load32_splat(x2, 12));
+      a3 = dotAdd(a3, n, v128.load32_splat(x3, 12));
       p += type == Q8_0 ? 32 : 16;
       x0 += 16;
       x1 += 16;
       x2 += 16;
       x3 += 16;
     }
-    addScaled(type, w, a0, at, out, block == 0);
-    addScaled(type, w, a1, at + blocks, out + stride, block == 0);
-    addScaled(type, w, a2, at + 2 * blocks, out + 2 * stride, block == 0);
-    addScaled(type, w, a3, at + 3 * blocks, out + 3 * stride, block == 0);
-    if (two) {
-      addScaled(type, w + second, b0, at, out + 16, block == 0);
-      addScaled(type, w + second, b1, at + blocks, out + 16 + stride, block == 0);
-      addScaled(type, w + second, b2, at + 2 * blocks, out + 16 + 2 * stride, block == 0);
-      addScaled(type, w + second, b3, at + 3 * blocks, out + 16 + 3 * stride, block == 0);
-    }
-    at++;
+    y0 = f32x4.add(y0, scaled(type, w, a0, v128.load32_splat(s0), v128.load32_splat(m0)));
+    y1 = f32x4.add(y1, scaled(type, w, a1, v128.load32_splat(s0 + row4), v128.load32_splat(m0 + row4)));
+    y2 = f32x4.add(y2, scaled(type, w, a2, v128.load32_splat(s0 + 2 * row4), v128.load32_splat(m0 + 2 * row4)));
+    y3 = f32x4.add(y3, scaled(type, w, a3, v128.load32_splat(s0 + 3 * row4), v128.load32_splat(m0 + 3 * row4)));
+    s0 += 4;
+    m0 += 4;
     w += packedBlockBytes(type);
   }
+  v128.store(out, y0);
+  v128.store(out + stride, y1);
+  v128.store(out + 2 * stride, y2);
+  v128.store(out + 3 * stride, y3);
 }
 
 /** Output rows in pairs of groups, an odd last group alone. */
@@ -208,8 +206,8 @@ function allRows(type: i32, t: Tensor, rows: i32, out: usize): void {
     } else {
       for (let row: usize = 0; row < <usize>rows; row += 4) {
         const to = out + row * width * 4;
-        if (two) fourRows(type, true, w, cols, row, to, width * 4);
-        else fourRows(type, false, w, cols, row, to, width * 4);
+        fourRows(type, w, cols, row, to, width * 4);
+        if (two) fourRows(type, w + groupBytes, cols, row, to + 16, width * 4);
       }
     }
     w += 2 * groupBytes;
