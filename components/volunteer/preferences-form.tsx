@@ -19,6 +19,13 @@ export function PreferencesForm({ locked }: { locked: boolean }) {
       <Tick checked={allowed.keepAwake} onChange={(keepAwake) => preferences.change({ keepAwake })}>
         Keep the screen on while contributing
       </Tick>
+      <Tick
+        checked={allowed.relayOnly}
+        disabled={locked}
+        onChange={(relayOnly) => preferences.change({ relayOnly })}
+      >
+        Hide this machine’s address from other volunteers (slower: all goes through the server)
+      </Tick>
       <label className="flex min-h-11 flex-wrap items-center gap-x-3 gap-y-1">
         <span>Memory to lend</span>
         <select
@@ -45,16 +52,18 @@ export function PreferencesForm({ locked }: { locked: boolean }) {
 
 interface TickProps {
   readonly checked: boolean;
+  readonly disabled?: boolean;
   readonly onChange: (checked: boolean) => void;
   readonly children: ReactNode;
 }
 
-function Tick({ checked, onChange, children }: TickProps) {
+function Tick({ checked, disabled = false, onChange, children }: TickProps) {
   return (
     <label className="flex min-h-11 items-center gap-3">
       <input
         type="checkbox"
         checked={checked}
+        disabled={disabled}
         onChange={(event) => onChange(event.target.checked)}
         className="size-5 shrink-0 accent-accent"
       />

@@ -9,6 +9,8 @@ export interface Preferences {
   /** Null: what suits the device. */
   readonly memoryLentBytes: number | null;
   readonly keepAwake: boolean;
+  /** Links go through the server, so that other volunteers do not see this machine's address. */
+  readonly relayOnly: boolean;
 }
 
 /** Nothing is allowed that was not ticked. */
@@ -16,6 +18,7 @@ export const DEFAULT_PREFERENCES: Preferences = {
   startAfterReload: false,
   memoryLentBytes: null,
   keepAwake: false,
+  relayOnly: false,
 };
 
 export const MEMORY_CHOICES = [

@@ -102,6 +102,6 @@ export function createVolunteerClient(world: VolunteerWorld): VolunteerClient {
 }
 
 function optionsOf(world: VolunteerWorld): VolunteerOptions {
-  const { memoryLentBytes, keepAwake } = world.preferences.getSnapshot();
-  return { serverUrl: world.serverUrl(), memoryLentBytes, keepAwake };
+  const { memoryLentBytes, keepAwake, relayOnly } = world.preferences.getSnapshot();
+  return { serverUrl: world.serverUrl(), memoryLentBytes, keepAwake, relayOnly };
 }

@@ -109,7 +109,7 @@ describe('A1 two tabs and the built-in volunteer', () => {
 describe('A4 relay: no direct path', () => {
   let cluster: ThreeTabs;
   beforeAll(async () => {
-    cluster = await ThreeTabs.start('?relayOnly=1');
+    cluster = await ThreeTabs.start({ relayOnly: true });
   }, 120_000);
   afterAll(async () => {
     await cluster.end();

@@ -54,9 +54,9 @@ export class VolunteerTab {
     this.#profile = made.profile;
   }
 
-  static async open(url: string, query = ''): Promise<VolunteerTab> {
+  static async open(url: string): Promise<VolunteerTab> {
     const tab = await VolunteerTab.openBlank();
-    await tab.load(url, query);
+    await tab.load(url);
     return tab;
   }
 
@@ -68,8 +68,8 @@ export class VolunteerTab {
     return new VolunteerTab({ page, context, profile });
   }
 
-  async load(url: string, query = ''): Promise<void> {
-    await this.page.goto(`${url}/volunteer${query}`);
+  async load(url: string): Promise<void> {
+    await this.page.goto(`${url}/volunteer`);
     this.#renderer = null;
   }
 

@@ -36,12 +36,13 @@ export class ThreeTabs {
     this.tabs = tabs;
   }
 
-  static async start(query = ''): Promise<ThreeTabs> {
+  static async start({ relayOnly } = { relayOnly: false }): Promise<ThreeTabs> {
     const server = await TestServer.start(['--no-seed-volunteer', '--stages', '3']);
     const tabs: VolunteerTab[] = [];
     const cluster = new ThreeTabs(server, tabs);
     try {
-      for (let i = 0; i < 3; i += 1) tabs.push(await VolunteerTab.open(server.url, query));
+      for (let i = 0; i < 3; i += 1) tabs.push(await VolunteerTab.open(server.url));
+      if (relayOnly) for (const tab of tabs) await tab.page.getByLabel(/Hide this machine/).check();
       for (const tab of tabs) await tab.contribute();
       await cluster.whole();
       return cluster;

@@ -10,15 +10,9 @@ import type { NodePlatform, WorkerHandle } from './platform.ts';
 import { holdPresence } from './presence.ts';
 import type { CreateVolunteer } from './volunteer-port.ts';
 
-/**
- * The node of a tab. `?relay-only` in the page's address hides its IP addresses (M6).
- * Nothing is opened, connected or computed before `start()`.
- */
+/** The node of a tab. Nothing is opened, connected or computed before `start()`. */
 export const createVolunteer: CreateVolunteer = (options) =>
-  new NodeRuntime(tabPlatform(options.keepAwake), {
-    ...options,
-    relayOnly: options.relayOnly,
-  });
+  new NodeRuntime(tabPlatform(options.keepAwake), options);
 
 const tabPlatform = (keepAwake: boolean): NodePlatform => ({
   kind: 'tab',
