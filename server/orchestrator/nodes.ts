@@ -167,16 +167,15 @@ function onResume(turn: Turn, node: NodeRecord): void {
   turn.wake = true;
 }
 
-/** Live steps against predicted ones, smoothed over about ten reports (P3). */
+/** Live decode steps against predicted ones, smoothed over about ten reports (P3). */
 function onLoad(
   turn: Turn,
   node: NodeRecord,
-  message: Extract<NodeMessage, { type: 'load' }>,
+  { tokensServed, stepMsP50, stepRows, steps }: Extract<NodeMessage, { type: 'load' }>,
 ): void {
-  const { tokensServed, stepMsP50, stepRows, steps } = message;
   const range = node.range;
   let { slowdown } = node;
-  if (range && stepRows > 0 && steps > node.served.steps) {
+  if (range && stepRows > 0 && stepMsP50 > 0 && steps > node.served.steps) {
     const speed = { ...speedOf(turn.state, node), slowdown: 1 };
     const predicted = stepMs(turn.state.config.model.shape, speed, { range, rows: stepRows });
     slowdown += (Math.max(1, stepMsP50 / predicted) - slowdown) / 10;

@@ -40,9 +40,10 @@ export function tickPlanning(turn: Turn): void {
   considerSpeed(turn);
 }
 
+/** Only while somebody would gain: idle nodes are left in peace, whatever their last steps took. */
 function considerSpeed(turn: Turn): void {
   const { state } = turn;
-  const next = fasterCut(state);
+  const next = state.sessions.size > 0 ? fasterCut(state) : null;
   const { state: replanState, go } = stepReplan(state.replan, next?.gain ?? 0, turn.now);
   if (replanState !== state.replan) update(turn, { replan: replanState });
   if (go && next) applyPlan(turn, next.plan, 'speed');

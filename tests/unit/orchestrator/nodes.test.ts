@@ -259,27 +259,47 @@ describe('who holds what, as nodes come and go', () => {
     expect(driver.view().nodes.find((node) => node.id === nodeId(0))?.state).toBe('spare');
   });
 
-  it('[P3] a node that slows down for long loses layers, once', () => {
-    const driver = new OrchestratorDriver({ minStages: 2 });
-    driver.join(0);
-    driver.join(1, {}, { device: 'another machine' });
-    const stages = () => driver.log.filter((entry) => entry.event === 'plan').length;
-    expect(stages()).toBe(1);
-    for (let second = 0; second < 30; second += 1) {
-      driver.pass(1_000);
-      driver.say(0, {
-        type: 'load',
-        sessions: 1,
-        tokensServed: second,
-        stepMsP50: 30,
-        stepRows: 1,
-        steps: second + 1,
-        pagesFree: 0,
-      });
+  describe('a node that slows down for long', () => {
+    const plans = (driver: OrchestratorDriver) =>
+      driver.log.flatMap((entry) => (entry.event === 'plan' ? [entry.why] : []));
+
+    function slowSteps(driver: OrchestratorDriver): void {
+      for (let second = 0; second < 30; second += 1) {
+        driver.pass(1_000);
+        driver.say(0, {
+          type: 'load',
+          sessions: 1,
+          tokensServed: second,
+          stepMsP50: 30,
+          stepRows: 1,
+          steps: second + 1,
+          pagesFree: 0,
+        });
+      }
     }
-    expect(stages()).toBe(2);
-    const plan = driver.log.findLast((entry) => entry.event === 'plan');
-    expect(plan).toMatchObject({ why: 'speed' });
+
+    const two = () => {
+      const driver = new OrchestratorDriver({ minStages: 2 });
+      driver.join(0);
+      driver.join(1, {}, { device: 'another machine' });
+      driver.pass(500);
+      return driver;
+    };
+
+    it('[P3] loses layers, once, and the running session keeps its route', () => {
+      const driver = two();
+      const session = driver.start(1, { maxTokens: 2_000 });
+      slowSteps(driver);
+      expect(plans(driver)).toEqual(['nodes', 'speed']);
+      const routes = driver.events.get(session)?.filter((event) => event.type === 'route');
+      expect(routes).toHaveLength(1);
+    });
+
+    it('[P3] keeps them while nobody would gain', () => {
+      const driver = two();
+      slowSteps(driver);
+      expect(plans(driver)).toEqual(['nodes']);
+    });
   });
 });
 
