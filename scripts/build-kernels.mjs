@@ -10,7 +10,7 @@ const SOURCES = join(ROOT, 'lib/webgpu/cpu/kernels');
 const OUT = join(ROOT, 'public/kernels');
 // prettier-ignore
 const OPTIONS = [
-  '--runtime', 'stub', '--bindings', 'none', '--noAssert', '-O3', '--converge',
+  '--runtime', 'stub', '--bindings', 'none', '--noAssert', '-O3',
   '--enable', 'simd', '--enable', 'bulk-memory',
   '--initialMemory', '1', '--maximumMemory', '65536',
 ];

@@ -6,15 +6,6 @@ const LN2_LOW = 1.9082149292705877e-10;
 export const EXP_FLOOR = -60;
 
 const POWERS = Float64Array.from({ length: 90 }, (_, n) => 1 / 2 ** n);
-/** 1 / n!, highest first: a Taylor polynomial on |r| ≤ ln 2 / 2 is good to 2⁻⁵³. */
-const TAYLOR = inverseFactorials(13).reverse();
-
-function inverseFactorials(count: number): number[] {
-  const out = [1];
-  for (let n = 1; n <= count; n += 1) out.push((out[n - 1] ?? 0) / n);
-  return out;
-}
-
 /**
  * e^x for x ≤ 0 by + − × ÷ alone: `Math.exp` differs between browsers, and a failover from one to
  * another would change a seeded token (S8).
@@ -23,7 +14,22 @@ export function expNegative(x: number): number {
   if (!(x > EXP_FLOOR)) return 0;
   const n = Math.floor(x * LOG2_E + 0.5);
   const r = x - n * LN2_HIGH - n * LN2_LOW;
-  let p = 0;
-  for (const factor of TAYLOR) p = p * r + factor;
-  return p * (POWERS[-n] ?? 0);
+  return taylor(r) * (POWERS[-n] as number);
+}
+
+/** Σ rⁿ / n! up to n = 13, Horner's way: good to 2⁻⁵³ on |r| ≤ ln 2 / 2. */
+function taylor(r: number): number {
+  let p = r / 6_227_020_800 + 1 / 479_001_600;
+  p = p * r + 1 / 39_916_800;
+  p = p * r + 1 / 3_628_800;
+  p = p * r + 1 / 362_880;
+  p = p * r + 1 / 40_320;
+  p = p * r + 1 / 5040;
+  p = p * r + 1 / 720;
+  p = p * r + 1 / 120;
+  p = p * r + 1 / 24;
+  p = p * r + 1 / 6;
+  p = p * r + 1 / 2;
+  p = p * r + 1;
+  return p * r + 1;
 }

@@ -19,14 +19,16 @@ const FIRST_SET = 64;
 export function sample(logits: Float32Array, params: SamplingParams, point: SamplePoint): number {
   const best = argmax(logits);
   if (params.temperature <= 0 || params.topK === 1) return best;
-  const weights = weightsOf(logits, logits[best] ?? 0, params.temperature);
-  const kept = keptIds(logits, weights, params);
-  const total = weightSum(weights, kept);
-  if (!(total > 0)) return best;
+  const weigh = weigher(logits, logits[best] ?? 0, params.temperature);
+  let ids = countUp(logits.length);
+  if (params.topK > 0) ids = takeTop(logits, ids, Math.min(params.topK, ids.length));
+  if (params.topP < 1) ids = nucleus(logits, { ids, topP: params.topP, weigh });
+  const weights = weightsOf(ids, weigh);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
   let left = uniform(params, point) * total;
-  for (const id of kept) {
-    left -= weights[id] as number;
-    if (left < 0) return id;
+  for (let i = 0; i < ids.length; i += 1) {
+    left -= weights[i] as number;
+    if (left < 0) return ids[i] as number;
   }
   return best;
 }
@@ -45,49 +47,43 @@ export function argmax(logits: Float32Array): number {
   return best;
 }
 
-/** e^((logit − best) / temperature): the best id weighs 1. */
-function weightsOf(logits: Float32Array, best: number, temperature: number): Float64Array {
-  const weights = new Float64Array(logits.length);
-  for (let id = 0; id < logits.length; id += 1) {
-    weights[id] = expNegative(((logits[id] as number) - best) / temperature);
-  }
+function countUp(length: number): Int32Array<ArrayBuffer> {
+  const ids = new Int32Array(length);
+  for (let id = 0; id < length; id += 1) ids[id] = id;
+  return ids;
+}
+
+function weightsOf(ids: Int32Array, weigh: (id: number) => number): Float64Array {
+  const weights = new Float64Array(ids.length);
+  for (let i = 0; i < ids.length; i += 1) weights[i] = weigh(ids[i] as number);
   return weights;
 }
 
-/** The ids that may be drawn; in order of likelihood where a set is cut off, else of id. */
-function keptIds(logits: Float32Array, weights: Float64Array, params: SamplingParams): Int32Array {
-  const all = new Int32Array(logits.length);
-  let count = 0;
-  for (let id = 0; id < weights.length; id += 1) if ((weights[id] as number) > 0) all[count++] = id;
-  const alive = all.subarray(0, count);
-  const topK = params.topK > 0 && params.topK < count ? params.topK : 0;
-  const kept = topK > 0 ? takeTop(logits, alive, topK) : alive;
-  return params.topP < 1 ? nucleus(logits, weights, { ids: kept, topP: params.topP }) : kept;
+/** e^((logit − best) / temperature) of an id: the best one weighs 1. */
+const weigher =
+  (logits: Float32Array, best: number, temperature: number) =>
+  (id: number): number =>
+    expNegative(((logits[id] as number) - best) / temperature);
+
+interface Candidates {
+  readonly ids: Int32Array<ArrayBuffer>;
+  readonly topP: number;
+  readonly weigh: (id: number) => number;
 }
 
 /** The smallest set of likeliest ids whose weight reaches `topP` of all; never empty. */
-function nucleus(
-  logits: Float32Array,
-  weights: Float64Array,
-  { ids, topP }: { ids: Int32Array; topP: number },
-): Int32Array {
-  const wanted = topP * weightSum(weights, ids);
+function nucleus(logits: Float32Array, { ids, topP, weigh }: Candidates): Int32Array<ArrayBuffer> {
+  let total = 0;
+  for (const id of ids) total += weigh(id);
   for (let size = FIRST_SET; ; size *= 4) {
-    const count = Math.min(size, ids.length);
-    const top = takeTop(logits, ids, count);
+    const top = takeTop(logits, ids, Math.min(size, ids.length));
     let sum = 0;
-    for (let i = 0; i < count; i += 1) {
-      sum += weights[top[i] as number] as number;
-      if (sum >= wanted) return top.subarray(0, i + 1);
+    for (let i = 0; i < top.length; i += 1) {
+      sum += weigh(top[i] as number);
+      if (sum >= topP * total) return top.subarray(0, i + 1);
     }
-    if (count === ids.length) return top;
+    if (top.length === ids.length) return top;
   }
-}
-
-function weightSum(weights: Float64Array, ids: Int32Array): number {
-  let sum = 0;
-  for (const id of ids) sum += weights[id] as number;
-  return sum;
 }
 
 /** In [0, 1): of seed, choice and index alone. */

@@ -11,7 +11,11 @@ const before = (logits: Float32Array, a: number, b: number): boolean => {
  * Moves the `count` best of `ids` to its front, best first, and returns them: a quickselect, then
  * a sort of those alone. `ids` is reordered.
  */
-export function takeTop(logits: Float32Array, ids: Int32Array, count: number): Int32Array {
+export function takeTop(
+  logits: Float32Array,
+  ids: Int32Array<ArrayBuffer>,
+  count: number,
+): Int32Array<ArrayBuffer> {
   if (count < ids.length) select(logits, ids, count);
   return ids.subarray(0, count).sort((a, b) => (before(logits, a, b) ? -1 : 1));
 }
