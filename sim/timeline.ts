@@ -12,6 +12,7 @@ export class Timeline {
   private readonly heap: Entry[] = [];
   private planned = 0;
   private time = 0;
+  private done = 0;
 
   get now(): InstantMs {
     return instantMs(this.time);
@@ -28,6 +29,11 @@ export class Timeline {
     this.push({ at: Math.max(time, this.time), order: this.planned, act });
   }
 
+  /** Things that have happened so far. */
+  get happened(): number {
+    return this.done;
+  }
+
   /** Lets everything happen until `until`, or until `stop` says so. */
   run(until: number, stop: () => boolean = () => false): void {
     while (this.heap.length > 0 && !stop()) {
@@ -35,6 +41,7 @@ export class Timeline {
       if (!first || first.at > until) break;
       this.pop();
       this.time = first.at;
+      this.done += 1;
       first.act();
     }
     if (!stop()) this.time = Math.max(this.time, until);

@@ -1,15 +1,26 @@
-export const CHECKS = [
-  'token',
-  'contract',
-  'budget',
-  'hang',
-  'leftover',
-  'lost',
-  'invariant',
-] as const;
-export type Check = (typeof CHECKS)[number];
+/** What a checker can find wrong. */
+export type Check =
+  /** A wrong, missing, doubled or late-ended token. */
+  | 'token'
+  /** The seam of the stage's core was not kept. */
+  | 'contract'
+  /** Pages, kept bytes, run-ahead or a window beyond its limit. */
+  | 'budget'
+  /** A row computed or a token sampled twice in one epoch. */
+  | 'twice'
+  /** An answer neither came nor failed. */
+  | 'hang'
+  /** An answer came later than its trouble explains. */
+  | 'slow'
+  | 'lost'
+  /** A node was declared that did nothing wrong. */
+  | 'blame'
+  /** A node holds something of a session that is not its own any more. */
+  | 'leftover'
+  /** Our own code broke a promise. */
+  | 'invariant';
 
-/** What a checker found wrong: the run stops here and its seed is printed. */
+/** The run stops here, and its seed is printed. */
 export class SimFailure extends Error {
   override readonly name = 'SimFailure';
   readonly check: Check;

@@ -8,6 +8,7 @@ import type {
   OwnerStep,
   SessionRequest,
 } from '#lib/shard/session/types.ts';
+import { SimFailure } from './failure.ts';
 import { describeOrder, describeWord } from './describe.ts';
 import type { SimNode } from './node.ts';
 import { cutLayers, planRoute } from './planner.ts';
@@ -200,6 +201,8 @@ export class Office {
         return this.answerRoute(desk, output);
       case 'declare': {
         world.count(`declared ${output.why}`);
+        if (world.scenario.blameless)
+          throw new SimFailure('blame', `${short(output.node)} ${output.why}`);
         const known = this.alive.get(output.node);
         if (known?.incarnation === output.incarnation) {
           world.timeline.in(0, () => {

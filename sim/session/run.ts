@@ -7,6 +7,8 @@ import { short, World } from './world.ts';
 
 /** No answer may take longer in virtual time: 30 s without progress end it (S13). */
 const HANG_MS = 600_000;
+/** The busiest of 10 000 seeds has some 20 000: more is a loop that goes nowhere. */
+const EVENTS_MAX = 1_000_000;
 /** After the last answer: stages expire after 15 s, the longest hang lasts 20 s. */
 const SETTLE_MS = 45_000;
 
@@ -54,7 +56,7 @@ function play(world: World): void {
   const answered = (): boolean =>
     office.readers.length === scenario.sessions.length &&
     office.readers.every(({ ended }) => ended);
-  timeline.run(HANG_MS, answered);
+  timeline.run(HANG_MS, () => answered() || timeline.happened > EVENTS_MAX);
   if (!answered()) throw new SimFailure('hang', 'an answer neither came nor failed');
   timeline.run(timeline.now + SETTLE_MS);
   checkNothingLeft(world);

@@ -22,6 +22,8 @@ export interface Scenario {
   readonly salted: boolean;
   /** One disturbance of a kind that is noticed at once: it may delay an answer by so much. */
   readonly patienceMs: number | null;
+  /** Only links and sockets are troubled: no node may be declared (V3). */
+  readonly blameless: boolean;
   /** The shell performs frames before messages to the owner. */
   readonly framesFirst: boolean;
   readonly disturbances: readonly Disturbance[];
@@ -124,6 +126,7 @@ export function drawScenario(random: Random): Scenario {
     evenNodes: false,
     salted: random.chance(0.5),
     patienceMs: null,
+    blameless: false,
     framesFirst: random.chance(0.5),
     disturbances: Array.from({ length: random.below(7) }, () => ({
       atMs: random.unit() * spanMs * random.pick([1, 1, 4]),
@@ -147,6 +150,8 @@ const QUICK = ['link-flap', 'socket-drop', 'leave', 'shard-gone', 'crash'] as co
 /** Noticed by a deadline: twice the least one, then a relay or another node. */
 const SILENT = ['lose-frame', 'one-way', 'hang'] as const;
 
+const BLAMELESS: readonly DisturbanceKind[] = ['link-flap', 'socket-drop', 'lose-frame', 'one-way'];
+
 /** One kind of trouble alone, to see that it is overcome by its own rule and not by a later one. */
 function focused(random: Random, scenario: Scenario, spanMs: number): Scenario {
   const isQuick = random.chance(0.7);
@@ -167,6 +172,7 @@ function focused(random: Random, scenario: Scenario, spanMs: number): Scenario {
     keptBytesMax: KEPT_BLOCK_BYTES * 10_000,
     frameTrouble: 0,
     patienceMs: isQuick ? 1400 : 9000,
+    blameless: BLAMELESS.some((each) => each === kind),
     sessions: scenario.sessions
       .slice(0, 2)
       .map((session) => ({ ...session, cancelAtMs: null, eosIds: [] })),

@@ -15,8 +15,13 @@ export function findCulprit(state: OwnerState): Culprit | null {
   // Who says nothing of itself while the others have: its worker hangs, or its load does.
   const silent = route.reports.indexOf(null);
   if (silent >= 0) return blameNode(route, silent);
+  return phase.kind === 'decoding' ? whileDecoding(route) : whileFilling(route);
+}
+
+/** One token goes round: whoever has it holds it up. */
+function whileDecoding(route: Route): Culprit | null {
   for (let at = 0; at < route.places.length; at += 1) {
-    const culprit = phase.kind === 'decoding' ? decoding(route, at) : filling(route, at);
+    const culprit = decoding(route, at);
     if (culprit) return culprit;
   }
   return null;
@@ -36,16 +41,23 @@ function decoding(route: Route, at: number): Culprit | null {
   return isWaiting ? blameNode(route, at) : null;
 }
 
-/** The first place that is short of L, seen from stage 0, is where rows stopped. */
-function filling(route: Route, at: number): Culprit | null {
-  const own = route.progress.get(at);
-  const report = route.reports[at];
-  if (!own || !report) return blameNode(route, at);
-  if (report.kvLength >= route.resumeAt) return null;
-  if (at === 0 || own.taken > report.kvLength) return blameNode(route, at);
-  // All it took is computed; its upstream is full and still did not send the rest: either they
-  // were lost on the way here, or the chunk acks were lost on the way back.
-  return blameLink(route, at - 1, at);
+/**
+ * Seen from the last place up, for a place may also stand still because the next one takes no more
+ * (S12): whoever is reached here is not held up from below.
+ */
+function whileFilling(route: Route): Culprit | null {
+  for (let at = route.places.length - 1; at >= 0; at -= 1) {
+    const own = route.progress.get(at);
+    const kvLength = route.reports[at]?.kvLength ?? 0;
+    if (kvLength >= route.resumeAt) continue;
+    // It took rows and did not compute them; stage 0 has its ids from the start.
+    if (!own || own.taken > kvLength || at === 0) return blameNode(route, at);
+    const sent = route.progress.get(at - 1)?.sent ?? 0;
+    const ready = route.reports[at - 1]?.kvLength ?? 0;
+    // Lost on the way here; or the upstream has more, and the chunk acks were lost on the way back.
+    if (sent > own.taken || ready > sent) return blameLink(route, at - 1, at);
+  }
+  return null;
 }
 
 const blameNode = (route: Route, at: number): Culprit | null => {

@@ -28,7 +28,8 @@ function keepAlive(turn: Turn, epoch: number): void {
 
 /**
  * The next report or token is overdue (V1). A holder that did not answer `prepare` is dead; else
- * a new epoch. The second time in a row the pongs tell the link or the node that holds things up.
+ * a new epoch. From the second time in a row on the pongs tell the link or the node that holds
+ * things up: `late` stays, for two of them may be broken, and 30 s are soon over (S13).
  */
 function onOverdue(turn: Turn): void {
   const { state } = turn;
@@ -38,7 +39,6 @@ function onOverdue(turn: Turn): void {
   update(turn, { late: state.late + 1, overdue: state.overdue + 1 });
   const culprit = state.late === 0 ? null : findCulprit(state);
   if (culprit === null) return doubt(turn, 'deadline');
-  update(turn, { late: 0 });
   if (culprit.kind === 'link') return suspect(turn, culprit.pair);
   declare(turn, culprit.holder, 'not-working');
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { planFill } from '#lib/shard/session/fill.ts';
 import { node, only, OwnerRig, place, plan, PLAN, request, sent, SESSION } from './rig.ts';
 
@@ -35,8 +36,9 @@ describe('epochs', () => {
   });
 
   test('[S4] resync: ack where a token was accepted in the epoch, else a new epoch', () => {
-    const named = (epoch: number) =>
-      ({ type: 'resync', sessions: [{ session: SESSION, epoch }] }) as const;
+    const named = (epoch: number): StageMessage => {
+      return { type: 'resync', sessions: [{ session: SESSION, epoch }] };
+    };
     const proven = new OwnerRig();
     proven.reachDecoding();
     proven.token(0, 7);
@@ -52,7 +54,7 @@ describe('epochs', () => {
 
   test('[S4] resync of a node outside the route is answered with release', () => {
     const rig = new OwnerRig();
-    const resync = { type: 'resync', sessions: [{ session: SESSION, epoch: 1 }] } as const;
+    const resync: StageMessage = { type: 'resync', sessions: [{ session: SESSION, epoch: 1 }] };
     expect(sent(rig.say(9, resync), 'release', 9)).toHaveLength(1);
   });
 
