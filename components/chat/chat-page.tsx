@@ -5,7 +5,6 @@ import { IconButton } from '#components/ui/button.tsx';
 import { Drawer } from '#components/ui/drawer.tsx';
 import { Icon } from '#components/ui/icons.tsx';
 import { useReadable } from '#components/ui/use-readable.ts';
-import { DEFAULT_SETTINGS } from './store/model.ts';
 import { useChat } from './view/chat-context.ts';
 import { Composer } from './view/composer.tsx';
 import { ConversationList } from './view/conversation-list.tsx';
@@ -68,9 +67,10 @@ export function ChatPage() {
   );
 }
 
-/** The chosen model where the server still offers it, else the first; null until it has answered. */
+/** The chosen model where the server still offers it, else the first. Null until it has answered and the settings are read. */
 function useCurrentModel(): string | null {
-  const chosen = useReadable(useChat().settings, DEFAULT_SETTINGS).model;
+  const settings = useReadable(useChat().settings, null);
   const offered = useModels().data?.data ?? [];
-  return offered.find(({ id }) => id === chosen)?.id ?? offered[0]?.id ?? null;
+  if (settings === null) return null;
+  return offered.find(({ id }) => id === settings.model)?.id ?? offered[0]?.id ?? null;
 }

@@ -20,5 +20,10 @@ export const useNetworkStatus = () =>
     refetchInterval: STATUS_EVERY_MS,
   });
 
+/** Asked for until the server has answered once. */
 export const useModels = () =>
-  useQuery({ queryKey: ['models'], queryFn: () => readJson('/v1/models', modelsSchema) });
+  useQuery({
+    queryKey: ['models'],
+    queryFn: () => readJson('/v1/models', modelsSchema),
+    refetchInterval: ({ state }) => (state.data ? false : STATUS_EVERY_MS),
+  });

@@ -24,12 +24,15 @@ function factsOf(snapshot: VolunteerSnapshot): { name: string; value: string }[]
     { name: 'Device', value: device === '' ? '–' : device },
     // Three figures: one token, eight answers at once, a chunk of a prompt.
     { name: 'Time a layer, 1 / 8 / 64 rows', value: measured ? layerTimes(measured.layerMs) : '–' },
-    { name: 'Steps', value: String(snapshot.steps) },
+    { name: 'Steps', value: stepText(snapshot) },
     { name: 'From the network', value: formatBytes(snapshot.bytesFromNetwork) },
     { name: 'From this browser', value: formatBytes(snapshot.bytesFromCache) },
     { name: 'Name in the network', value: nodeId === null ? '–' : shortId(nodeId) },
   ];
 }
+
+const stepText = ({ steps, stepMsP50 }: VolunteerSnapshot): string =>
+  steps === 0 ? '0' : `${String(steps)} of ${formatRate(stepMsP50)} ms`;
 
 const layerTimes = (layerMs: readonly number[]): string =>
   layerMs.map((ms) => (ms < 10 ? ms.toFixed(2) : formatMs(ms).replace(' ms', ''))).join(' / ') +

@@ -4,7 +4,7 @@ import { useReadable } from '#components/ui/use-readable.ts';
 import { DEFAULT_PREFERENCES, MEMORY_CHOICES } from './preferences.ts';
 import { useVolunteer } from './volunteer-context.ts';
 
-/** What this profile allows. `locked`: memory is fixed while the tab contributes. */
+/** What this profile allows. `locked`: memory and address are fixed while the tab contributes. */
 export function PreferencesForm({ locked }: { locked: boolean }) {
   const { preferences } = useVolunteer();
   const allowed = useReadable(preferences, DEFAULT_PREFERENCES);
@@ -44,7 +44,7 @@ export function PreferencesForm({ locked }: { locked: boolean }) {
             </option>
           ))}
         </select>
-        {locked && <span className="text-sm text-soft">Stop first to change it.</span>}
+        {locked && <span className="text-sm text-soft">Stop first to change these.</span>}
       </label>
     </section>
   );

@@ -2,7 +2,13 @@ import type { Readable } from '#components/ui/cell.ts';
 import { applyRetried } from '../answer/apply.ts';
 import { newAnswer } from '../answer/state.ts';
 import type { Conversations } from './conversations.ts';
-import { titleOf, type AnswerMessage, type ChatSettings, type UserMessage } from './model.ts';
+import {
+  DEFAULT_SETTINGS,
+  titleOf,
+  type AnswerMessage,
+  type ChatSettings,
+  type UserMessage,
+} from './model.ts';
 import type { ThreadBook } from './thread-book.ts';
 import type { ChatWorld } from './world.ts';
 
@@ -21,7 +27,7 @@ export interface Asking {
 export interface AskingParts {
   readonly book: ThreadBook;
   readonly conversations: Conversations;
-  readonly settings: Readable<ChatSettings>;
+  readonly settings: Readable<ChatSettings | null>;
 }
 
 export function createAsking(world: ChatWorld, parts: AskingParts): Asking {
@@ -32,7 +38,7 @@ export function createAsking(world: ChatWorld, parts: AskingParts): Asking {
     conversationId,
     seq,
     role: 'assistant',
-    settings: settings.getSnapshot(),
+    settings: settings.getSnapshot() ?? DEFAULT_SETTINGS,
     answer: newAnswer(model, world.newSeed(), world.clock()),
   });
 

@@ -10,7 +10,8 @@ import type { ChatWorld } from './world.ts';
 /** The chat page's runtime, outside React: conversations, answers on their way, settings. */
 export interface ChatStore extends Asking {
   readonly conversations: Conversations;
-  readonly settings: Readable<ChatSettings>;
+  /** Null until they are read: an answer must not start with others than the person's. */
+  readonly settings: Readable<ChatSettings | null>;
   saveSettings(settings: ChatSettings): void;
   /** Loaded when it is first watched; its unfinished answers are read on then. */
   thread(conversationId: string): Readable<ThreadView>;
@@ -26,9 +27,11 @@ export interface ChatStore extends Asking {
 export function createChatStore(world: ChatWorld): ChatStore {
   const { db } = world;
   const conversations = createConversations(db);
-  const settings = createCell(DEFAULT_SETTINGS);
+  const settings = createCell<ChatSettings | null>(null);
   const runs = createRuns(world, conversations.keep);
   const book = createThreadBook(world, runs, conversations);
+  /** What was changed before the kept ones were read is newer. */
+  const adopt = (kept: ChatSettings): void => settings.set(settings.getSnapshot() ?? kept);
   const change = (id: string, title: string): void =>
     conversations.keep(db.updateConversation(id, { title }));
   return {
@@ -50,8 +53,8 @@ export function createChatStore(world: ChatWorld): ChatStore {
     },
     start() {
       conversations.start();
-      // Where the browser keeps nothing, `conversations` says so; the defaults hold.
-      void db.settings().then(settings.set, () => undefined);
+      // Where the browser keeps nothing, `conversations` says so.
+      void db.settings().then(adopt, () => adopt(DEFAULT_SETTINGS));
       void db.unfinished().then(
         (ids) => ids.forEach(book.load),
         () => undefined,

@@ -1,5 +1,5 @@
 'use client';
-import { useState, type KeyboardEvent } from 'react';
+import { useEffect, useState, type KeyboardEvent } from 'react';
 import { reasonText } from '#lib/kernel/reasons.ts';
 import { IconButton } from '#components/ui/button.tsx';
 import { Icon, StopIcon } from '#components/ui/icons.tsx';
@@ -8,20 +8,29 @@ import { CHAT } from '../limits.ts';
 interface ComposerProps {
   /** Null while an answer may be asked for; else stops the one that runs. */
   readonly onStop: (() => void) | null;
-  /** False while no model is known: the server has not answered yet. */
+  /** False while no model is known: the server has not answered yet. What is sent then waits. */
   readonly ready: boolean;
   readonly onSend: (text: string) => void;
 }
 
+/** For browsers that do not size a field by its content. */
+const ROWS_MAX = 7;
+
 /** Where a prompt is written. Enter sends, Shift+Enter breaks the line. */
 export function Composer({ onStop, ready, onSend }: ComposerProps) {
   const [draft, setDraft] = useState('');
-  const sendable = ready && onStop === null && draft.trim() !== '';
+  /** Sent before the server had answered: goes out as soon as it has. */
+  const [waiting, setWaiting] = useState(false);
+  const sendable = onStop === null && draft.trim() !== '';
   const send = () => {
-    if (!sendable) return;
+    setWaiting(sendable && !ready);
+    if (!sendable || !ready) return;
     onSend(draft.trim());
     setDraft('');
   };
+  useEffect(() => {
+    if (waiting && ready) send();
+  });
   const onKeyDown = (event: KeyboardEvent) => {
     // While an input method composes a word, Enter belongs to it.
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
@@ -42,24 +51,24 @@ export function Composer({ onStop, ready, onSend }: ComposerProps) {
           aria-describedby="composer-note"
           placeholder="Ask the tabs …"
           value={draft}
-          rows={1}
+          rows={Math.min(ROWS_MAX, draft.split('\n').length)}
           maxLength={CHAT.promptCharsMax}
           onChange={(event) => setDraft(event.target.value)}
           onKeyDown={onKeyDown}
           className="field-sizing-content max-h-48 min-h-11 flex-1 resize-none bg-transparent px-3 py-2.5 outline-none placeholder:text-soft"
         />
         {onStop ? (
-          <IconButton label="Stop" look="plain" onClick={onStop}>
+          <IconButton key="stop" label="Stop" look="plain" onClick={onStop}>
             <StopIcon />
           </IconButton>
         ) : (
-          <IconButton label="Send" look="primary" type="submit" disabled={!sendable}>
+          <IconButton key="send" label="Send" look="primary" type="submit" disabled={!sendable}>
             <Icon name="send" />
           </IconButton>
         )}
       </div>
       <p id="composer-note" className="mt-1.5 text-center text-sm text-soft">
-        {ready ? reasonText('trust.public') : 'Waiting for the server …'}
+        {waiting ? 'Goes out as soon as the server answers …' : reasonText('trust.public')}
       </p>
     </form>
   );

@@ -11,7 +11,7 @@ const FIELD = 'mt-1.5 min-h-11 w-full rounded-xl border border-line bg-raised px
 /** What can be set of an answer. Holds from the next answer on, kept in this browser. */
 export function SettingsForm() {
   const chat = useChat();
-  const settings = useReadable(chat.settings, DEFAULT_SETTINGS);
+  const settings = useReadable(chat.settings, null) ?? DEFAULT_SETTINGS;
   const models = useModels().data?.data ?? [];
   const change = (part: Partial<ChatSettings>) => chat.saveSettings({ ...settings, ...part });
   return (

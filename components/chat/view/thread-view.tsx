@@ -1,4 +1,5 @@
 'use client';
+import { useEffect } from 'react';
 import { IconButton } from '#components/ui/button.tsx';
 import { Icon } from '#components/ui/icons.tsx';
 import type { AnswerPhase } from '../answer/state.ts';
@@ -12,6 +13,9 @@ import { lastAnswerOf } from './use-thread.ts';
 export function ThreadList({ thread }: { thread: ThreadView }) {
   const { frame, content, following, onScroll, follow } = useAutoscroll();
   const { answer, running } = lastAnswerOf(thread);
+  const lastId = thread.messages.at(-1)?.id;
+  // Whoever sends a message wants to see it, wherever they had scrolled.
+  useEffect(follow, [follow, lastId]);
   return (
     <div className="relative min-h-0 flex-1">
       <div
@@ -20,6 +24,7 @@ export function ThreadList({ thread }: { thread: ThreadView }) {
         className="h-full overflow-y-auto [scrollbar-gutter:stable_both-edges]"
       >
         <div ref={content} className="mx-auto w-full max-w-3xl px-4 py-6 sm:px-6">
+          <h1 className="sr-only">Conversation</h1>
           <ol aria-label="Conversation" className="space-y-5">
             {thread.messages.map((message) => (
               <li key={message.id}>

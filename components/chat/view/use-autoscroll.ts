@@ -1,5 +1,5 @@
 'use client';
-import { useEffect, useRef, useState, type RefObject } from 'react';
+import { useCallback, useEffect, useRef, useState, type RefObject } from 'react';
 
 /** Nearer than this to the end counts as the end: fractions of pixels, and a last margin. */
 const END_PX = 8;
@@ -25,33 +25,32 @@ export function useAutoscroll(): Autoscroll {
     pinned.current = value;
     setFollowing(value);
   };
-  const toEnd = () => {
-    if (frame.current) frame.current.scrollTop = frame.current.scrollHeight;
-  };
+  const follow = useCallback(() => {
+    pinned.current = true;
+    setFollowing(true);
+    toEnd(frame.current);
+  }, []);
 
   useEffect(() => {
     const observer = new ResizeObserver(() => {
-      if (pinned.current) toEnd();
+      if (pinned.current) toEnd(frame.current);
     });
     if (frame.current) observer.observe(frame.current);
     if (content.current) observer.observe(content.current);
     return () => observer.disconnect();
   }, []);
 
-  return {
-    frame,
-    content,
-    following,
-    onScroll() {
-      if (!frame.current) return;
-      const { scrollTop, scrollHeight, clientHeight } = frame.current;
-      if (scrollHeight - scrollTop - clientHeight <= END_PX) pin(true);
-      else if (scrollTop < lastTop.current) pin(false);
-      lastTop.current = scrollTop;
-    },
-    follow() {
-      pin(true);
-      toEnd();
-    },
+  const onScroll = () => {
+    if (!frame.current) return;
+    const { scrollTop, scrollHeight, clientHeight } = frame.current;
+    if (scrollHeight - scrollTop - clientHeight <= END_PX) pin(true);
+    else if (scrollTop < lastTop.current) pin(false);
+    lastTop.current = scrollTop;
   };
+
+  return { frame, content, following, onScroll, follow };
+}
+
+function toEnd(frame: HTMLDivElement | null): void {
+  if (frame) frame.scrollTop = frame.scrollHeight;
 }

@@ -3,7 +3,11 @@ import { Dexie } from 'dexie';
 import { describe, expect, it, vi } from 'vitest';
 import { openChatDb } from '#components/chat/store/chat-db.ts';
 import { createChatStore, type ChatStore } from '#components/chat/store/chat-store.ts';
-import type { AnswerMessage, Message } from '#components/chat/store/model.ts';
+import {
+  DEFAULT_SETTINGS,
+  type AnswerMessage,
+  type Message,
+} from '#components/chat/store/model.ts';
 import { twinGateway, WHOLE, type Behaviour } from './twin-gateway.ts';
 
 let names = 0;
@@ -28,6 +32,8 @@ function openPage(behaviours: readonly Behaviour[] = [], name = `chat-${String((
   return { name, gateway, store, db, frames, draw };
 }
 
+/** Dexie and its twin take as long as the machine lets them. */
+const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 10_000 });
 const settle = () => new Promise((resolve) => setTimeout(resolve, 25));
 const see = (store: ChatStore, id: string): readonly Message[] =>
   store.thread(id).getSnapshot().messages;
@@ -46,7 +52,7 @@ describe('the chat store', () => {
     ask(store, 'first question\nmore');
     ask(store, 'second');
     const titles = () => store.conversations.getSnapshot().list.map(({ title }) => title);
-    await vi.waitFor(() => expect(titles()).toEqual(['second', 'first question']));
+    await eventually(() => expect(titles()).toEqual(['second', 'first question']));
   });
 
   it('[CH1] shows tokens at most once a frame', async () => {
@@ -67,13 +73,13 @@ describe('the chat store', () => {
     const id = ask(first.store);
     await settle();
     first.store.flush();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const kept = (await first.db.messages(id)).at(-1) as AnswerMessage | undefined;
       expect(kept?.answer.acceptedIds.length).toBe(4);
     });
     const second = openPage([], first.name);
     second.store.start();
-    await vi.waitFor(() => expect(second.frames.length).toBe(1));
+    await eventually(() => expect(second.frames.length).toBe(1));
     await settle();
     second.draw();
     expect(second.gateway.attempts[0]).toEqual({ type: 'read-on', answerId: 'a1', from: 4 });
@@ -81,7 +87,7 @@ describe('the chat store', () => {
       text: WHOLE,
       phase: { type: 'done' },
     });
-    await vi.waitFor(async () => expect(await second.db.unfinished()).toEqual([]));
+    await eventually(async () => expect(await second.db.unfinished()).toEqual([]));
     const kept = (await second.db.messages(id)).at(-1) as AnswerMessage;
     expect(kept.answer.text).toBe(WHOLE);
   });
@@ -152,8 +158,8 @@ describe('the chat store', () => {
     store.flush();
     await settle();
     expect(gateway.stopped).toEqual(['a1']);
-    await vi.waitFor(async () => expect(await db.messages(id)).toEqual([]));
-    await vi.waitFor(() => expect(store.conversations.getSnapshot().list).toEqual([]));
+    await eventually(async () => expect(await db.messages(id)).toEqual([]));
+    await eventually(() => expect(store.conversations.getSnapshot().list).toEqual([]));
   });
 
   it('[CH8] goes on in memory where the browser keeps nothing, and says so', async () => {
@@ -163,7 +169,7 @@ describe('the chat store', () => {
     Dexie.dependencies.indexedDB = indexedDB;
     store.start();
     const id = ask(store);
-    await vi.waitFor(() => expect(store.conversations.getSnapshot().status).toBe('unkept'));
+    await eventually(() => expect(store.conversations.getSnapshot().status).toBe('unkept'));
     await settle();
     draw();
     expect(lastAnswer(store, id).answer.text).toBe(WHOLE);
@@ -172,14 +178,14 @@ describe('the chat store', () => {
   it('keeps settings', async () => {
     const first = openPage();
     first.store.saveSettings({
-      ...first.store.settings.getSnapshot(),
+      ...DEFAULT_SETTINGS,
       temperature: 0,
       maxTokens: 48,
     });
-    await vi.waitFor(async () => expect((await first.db.settings()).maxTokens).toBe(48));
+    await eventually(async () => expect((await first.db.settings()).maxTokens).toBe(48));
     const second = openPage([], first.name);
     second.store.start();
     const kept = () => second.store.settings.getSnapshot();
-    await vi.waitFor(() => expect(kept()).toMatchObject({ temperature: 0, maxTokens: 48 }));
+    await eventually(() => expect(kept()).toMatchObject({ temperature: 0, maxTokens: 48 }));
   });
 });

@@ -1,5 +1,5 @@
 import 'fake-indexeddb/auto';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { FaultCode } from '#lib/kernel/errors.ts';
 import {
   VOLUNTEER_OFF,
@@ -168,20 +168,21 @@ describe('the page’s hold on its node', () => {
 
   it('starts once at the click, with what was allowed', async () => {
     const { client, calls } = openPage();
-    client.preferences.change({ keepAwake: true, memoryLentBytes: 5 });
+    client.preferences.change({ keepAwake: true, memoryLentBytes: 5, relayOnly: true });
     client.start();
     expect(client.getSnapshot().phase).toBe('joining');
     client.start();
     await settle();
     expect(calls).toEqual([
-      'start {"serverUrl":"https://here","memoryLentBytes":5,"keepAwake":true}',
+      'start {"serverUrl":"https://here","memoryLentBytes":5,"keepAwake":true,"relayOnly":true}',
     ]);
   });
 
   it('[VO2] starts by itself only after a reload of a tab that contributed, and only if ticked', async () => {
     const first = openPage();
     first.client.preferences.change({ startAfterReload: true });
-    await settle();
+    const kept = async () => (await openPreferences(first.name).load()).startAfterReload;
+    await vi.waitFor(async () => expect(await kept()).toBe(true), { timeout: 10_000 });
     const cases = [
       { name: first.name, contributing: true, starts: 1 },
       { name: first.name, contributing: false, starts: 0 },
@@ -190,6 +191,7 @@ describe('the page’s hold on its node', () => {
     for (const { name, contributing, starts } of cases) {
       const page = openPage({ name, contributing });
       page.client.open();
+      if (starts > 0) await vi.waitFor(() => expect(page.loads()).toBe(1), { timeout: 10_000 });
       await settle();
       expect(page.loads(), JSON.stringify({ name, contributing })).toBe(starts);
     }
