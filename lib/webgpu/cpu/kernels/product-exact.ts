@@ -11,7 +11,7 @@ import {
   range,
   roundUp4,
 } from './range';
-import { columnOf, looseColumn, runBytes } from './unpack';
+import { columnOf, looseColumn, nibbleColumn, runBytes } from './unpack';
 
 /*
  * y = W·x in fp32. A vector holds one column of four output rows. A block's columns are added in
@@ -45,6 +45,82 @@ function scaled(type: i32, w: usize, acc: v128, at: usize): v128 {
   if (type == Q4_1) return f32x4.add(f32x4.mul(d, acc), f32x4.mul(v128.load(w, 16), sum));
   if (type == Q4_0) return f32x4.mul(d, f32x4.sub(acc, f32x4.mul(f32x4.splat(8), sum)));
   return f32x4.mul(d, acc);
+}
+
+/**
+ * One input row against four neighbouring groups of nibble weights: one row has a chain of additions
+ * a group, and fewer chains leave the adders idle.
+ */
+@inline
+function oneRowFour(type: i32, w: usize, cols: usize, out: usize): void {
+  const second = packedGroupBytes(type, <i32>cols);
+  const r = range();
+  let x = r.input;
+  let y0 = f32x4.splat(0);
+  let y1 = y0, y2 = y0, y3 = y0;
+  const blocks = cols / BLOCK;
+  for (let block: usize = 0; block < blocks; block++) {
+    let a0 = f32x4.splat(0);
+    let a1 = a0, a2 = a0, a3 = a0;
+    let p = w + headerBytes(type);
+    for (let i = 0; i < 4; i++) {
+      const w0 = v128.load(p);
+      const w1 = v128.load(p + second);
+      const w2 = v128.load(p + 2 * second);
+      const w3 = v128.load(p + 3 * second);
+      let xs = v128.load32_splat(x);
+      a0 = mulAdd(a0, nibbleColumn(0, w0), xs);
+      a1 = mulAdd(a1, nibbleColumn(0, w1), xs);
+      a2 = mulAdd(a2, nibbleColumn(0, w2), xs);
+      a3 = mulAdd(a3, nibbleColumn(0, w3), xs);
+      xs = v128.load32_splat(x, 4);
+      a0 = mulAdd(a0, nibbleColumn(1, w0), xs);
+      a1 = mulAdd(a1, nibbleColumn(1, w1), xs);
+      a2 = mulAdd(a2, nibbleColumn(1, w2), xs);
+      a3 = mulAdd(a3, nibbleColumn(1, w3), xs);
+      xs = v128.load32_splat(x, 8);
+      a0 = mulAdd(a0, nibbleColumn(2, w0), xs);
+      a1 = mulAdd(a1, nibbleColumn(2, w1), xs);
+      a2 = mulAdd(a2, nibbleColumn(2, w2), xs);
+      a3 = mulAdd(a3, nibbleColumn(2, w3), xs);
+      xs = v128.load32_splat(x, 12);
+      a0 = mulAdd(a0, nibbleColumn(3, w0), xs);
+      a1 = mulAdd(a1, nibbleColumn(3, w1), xs);
+      a2 = mulAdd(a2, nibbleColumn(3, w2), xs);
+      a3 = mulAdd(a3, nibbleColumn(3, w3), xs);
+      xs = v128.load32_splat(x, 16);
+      a0 = mulAdd(a0, nibbleColumn(4, w0), xs);
+      a1 = mulAdd(a1, nibbleColumn(4, w1), xs);
+      a2 = mulAdd(a2, nibbleColumn(4, w2), xs);
+      a3 = mulAdd(a3, nibbleColumn(4, w3), xs);
+      xs = v128.load32_splat(x, 20);
+      a0 = mulAdd(a0, nibbleColumn(5, w0), xs);
+      a1 = mulAdd(a1, nibbleColumn(5, w1), xs);
+      a2 = mulAdd(a2, nibbleColumn(5, w2), xs);
+      a3 = mulAdd(a3, nibbleColumn(5, w3), xs);
+      xs = v128.load32_splat(x, 24);
+      a0 = mulAdd(a0, nibbleColumn(6, w0), xs);
+      a1 = mulAdd(a1, nibbleColumn(6, w1), xs);
+      a2 = mulAdd(a2, nibbleColumn(6, w2), xs);
+      a3 = mulAdd(a3, nibbleColumn(6, w3), xs);
+      xs = v128.load32_splat(x, 28);
+      a0 = mulAdd(a0, nibbleColumn(7, w0), xs);
+      a1 = mulAdd(a1, nibbleColumn(7, w1), xs);
+      a2 = mulAdd(a2, nibbleColumn(7, w2), xs);
+      a3 = mulAdd(a3, nibbleColumn(7, w3), xs);
+      p += 16;
+      x += 32;
+    }
+    y0 = f32x4.add(y0, scaled(type, w, a0, block));
+    y1 = f32x4.add(y1, scaled(type, w + second, a1, block));
+    y2 = f32x4.add(y2, scaled(type, w + 2 * second, a2, block));
+    y3 = f32x4.add(y3, scaled(type, w + 3 * second, a3, block));
+    w += packedBlockBytes(type);
+  }
+  v128.store(out, y0);
+  v128.store(out, y1, 16);
+  v128.store(out, y2, 32);
+  v128.store(out, y3, 48);
 }
 
 /** One input row against one group of output rows, or two neighbouring ones. */
@@ -212,7 +288,13 @@ function allRows(type: i32, t: Tensor, rows: i32, out: usize): void {
   const width = <usize>roundUp4(t.rows);
   const groupBytes = packedGroupBytes(type, t.cols);
   let w = t.data;
-  for (let n: usize = 0; n < width; n += 8, w += 2 * groupBytes, out += 32) {
+  let n: usize = 0;
+  if (rows == 1 && (type == Q4_0 || type == Q4_1)) {
+    for (; n + 16 <= width; n += 16, w += 4 * groupBytes, out += 64) {
+      oneRowFour(type, w, t.cols, out);
+    }
+  }
+  for (; n < width; n += 8, w += 2 * groupBytes, out += 32) {
     const two = n + 8 <= width;
     if (rows == 1) {
       if (two) oneRow(type, true, w, t.cols, out);

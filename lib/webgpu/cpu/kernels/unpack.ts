@@ -18,7 +18,12 @@ export function columnOf(type: i32, step: i32, p: usize): v128 {
     const words = v128.load8x8_s(p + <usize>(step >> 1) * 8);
     return f32x4.convert_i32x4_s(i32x4.shr_s(step & 1 ? words : i32x4.shl(words, 16), 16));
   }
-  const words = v128.load(p);
+  return nibbleColumn(step, v128.load(p));
+}
+
+/** Column `step` of a run of nibble weights. */
+@inline
+export function nibbleColumn(step: i32, words: v128): v128 {
   const shift = (step >> 1) * 4 + (step & 1) * 16;
   const nibbles = shift == 0 ? words : i32x4.shr_u(words, shift);
   return f32x4.convert_i32x4_s(shift == 28 ? nibbles : v128.and(nibbles, i32x4.splat(15)));
