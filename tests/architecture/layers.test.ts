@@ -12,7 +12,13 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
   ['lib/shard/stage/core/', ['lib/kernel/', 'lib/webgpu/', 'lib/shard/wire/', 'lib/shard/stage/']],
   [
     'lib/shard/placement/',
-    ['lib/kernel/', 'lib/webgpu/', 'lib/shard/wire/', 'lib/shard/session/types.ts'],
+    [
+      'lib/kernel/',
+      'lib/webgpu/',
+      'lib/shard/wire/',
+      'lib/shard/session/types.ts',
+      'lib/shard/package/manifest.ts',
+    ],
   ],
   ['lib/shard/package/', ['lib/kernel/', 'lib/webgpu/']],
   ['lib/shard/', ['lib/kernel/', 'lib/webgpu/', 'lib/shard/']],

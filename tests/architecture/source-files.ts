@@ -17,7 +17,7 @@ export interface SourceFile {
 export function filesUnder(folder: string, pattern: RegExp): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
-    .filter((path) => pattern.test(path) && !path.includes('/kernels/'));
+    .filter((path) => pattern.test(path) && !/node_modules|\/kernels\//.test(path));
 }
 
 export function sourceFiles(): SourceFile[] {
