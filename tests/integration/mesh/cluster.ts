@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import wrtc from '@roamhq/wrtc';
@@ -43,8 +43,8 @@ export interface Cluster {
 }
 
 /** Fences a node 500 ms after its socket closed, as the orchestrator does (V1). */
-export async function startCluster(): Promise<Cluster> {
-  const server: Server = createServer();
+export async function startCluster(pages?: RequestListener): Promise<Cluster> {
+  const server: Server = createServer(pages);
   const hub = attachHub(server, { model: () => null });
   const events: HubEvent[] = [];
   const timers = new Map<NodeId, NodeJS.Timeout>();

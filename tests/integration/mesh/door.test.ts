@@ -3,7 +3,7 @@ import { io, type Socket } from 'socket.io-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IdentityId } from '#lib/kernel/ids.ts';
 import { makeHello, type Hello } from '#lib/shard/mesh/hello.ts';
-import { keyPairFromSeed, newNodeKeys, newSeed } from '#lib/shard/mesh/identity.ts';
+import { keyPairFromSeed, newNodeKeys, newSeed, type NodeKeys } from '#lib/shard/mesh/identity.ts';
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import type { Challenge } from '#lib/shard/mesh/types.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
@@ -135,19 +135,25 @@ describe('signaling’s door', () => {
   });
 
   it('[M3] signals and relayed bytes reach nobody who was not introduced', async () => {
-    const victim = startNode(cluster.url);
-    await vi.waitFor(() => expect(victim.saw('online')).toBeDefined());
-    const who = await stranger();
-    who.say(helloTo(who.challenge));
-    await vi.waitFor(() => expect(who.said.map(({ type }) => type)).toContain('welcome'));
+    const welcomed = async (as: NodeKeys) => {
+      const who = await stranger();
+      who.say(makeHello(as, who.challenge, { profile: PROFILE, resume: null }));
+      await vi.waitFor(() => expect(who.said.map(({ type }) => type)).toContain('welcome'));
+      return who;
+    };
+    const victimKeys = newNodeKeys(keyPairFromSeed<IdentityId>(newSeed()));
+    const [victim, who] = [await welcomed(victimKeys), await welcomed(keys)];
+    const relayed = vi.fn();
+    victim.socket.on('relay', relayed);
     cluster.hub.setRelayRule(() => true);
     const link = '1'.repeat(32);
-    who.say({ type: 'signal', to: victim.id, link, payload: '{"type":"relay"}', signature: null });
+    const to = victimKeys.node.id;
+    who.say({ type: 'signal', to, link, payload: '{"type":"relay"}', signature: null });
     who.socket.emit('relay', link, Uint8Array.of(0, 1, 2, 3));
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(cluster.hub.relayedBytes()).toBe(0);
+    expect(relayed).not.toHaveBeenCalled();
+    expect(victim.said.map(({ type }) => type)).not.toContain('signal');
     expect(who.closed()).toBe(false);
-    expect(victim.events.map((event) => event.type)).toEqual(['online']);
-    victim.mesh.stop();
   });
 });

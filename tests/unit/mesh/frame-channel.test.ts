@@ -129,6 +129,7 @@ describe('FrameChannel', () => {
     ['malformed', Uint8Array.of(1, 3, 0, 0, 1, 0, 0, 0, 9)],
     ['malformed', Uint8Array.of(2, 0, 0, 0, 1, 0, 0, 0, 9)],
     ['malformed', Uint8Array.of(1, 0, 0, 0, 255, 255, 255, 255, 9)],
+    ['malformed', Uint8Array.of(1, 0, 0, 0, 100, 0, 0, 0, 9)],
     ['length', Uint8Array.of(1, 0, 0, 0, 1, 0, 0, 0, 9)],
   ])('[M4] a peer that sends what is no frame ends the channel: %s', async (why, bytes) => {
     const [a, b] = memoryByteChannels();

@@ -139,6 +139,7 @@ describe('[V3] incarnations', () => {
       'b: welcome',
       'event back',
     ]);
+    expect([...stage.registry.sockets.keys()]).toEqual(['b']);
     expect(stage.run((r) => closeSocket(r, 'a', stage.now))).toEqual([]);
   });
 
