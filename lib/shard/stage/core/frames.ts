@@ -100,13 +100,15 @@ function isNext(turn: Turn, seat: Seat, seq: number): boolean {
  * @returns false where `first` lies past the end: rows are missing in between.
  */
 function rollBack(turn: Turn, seat: Seat, first: number): boolean {
-  const { inbox } = seat.flow;
+  const { inbox, filled } = seat.flow;
+  const { resumeAt } = seat.session.prepare;
   const last = inbox.at(-1);
   const end = last ? last.firstPosition + last.rows : seat.kvLength;
   if (first >= end) return first === end;
   // A new flow makes the run in flight void; what it appends is cut off.
   seat.flow = { ...seat.flow, inbox: inbox.filter((frame) => frame.firstPosition < first) };
-  seat.flow.sendFrom = Math.min(seat.flow.sendFrom, first);
+  // Below L the fill order alone says what is sent, and it may still be on its way.
+  if (filled || first >= resumeAt) seat.flow.sendFrom = Math.min(seat.flow.sendFrom, first);
   cutKv(turn, seat, first);
   return true;
 }

@@ -79,12 +79,12 @@ export function truncateRows(kept: KeptRows, length: number): void {
   kept.blocks.length = Math.ceil((length - kept.base) / kept.blockRows);
 }
 
-/** Gives whole blocks of rows below `position` back, oldest first; returns true where it did. */
+/** Gives the oldest block back if all its rows are below `position`; returns true where it did. */
 export function dropOldest(kept: KeptRows, position: number): boolean {
-  const blocks = Math.floor((Math.min(position, kept.to) - kept.base) / kept.blockRows);
-  if (blocks <= 0) return false;
-  kept.blocks.splice(0, blocks);
-  kept.base += blocks * kept.blockRows;
-  kept.from = kept.base;
+  const next = kept.base + kept.blockRows;
+  if (next > Math.min(position, kept.to)) return false;
+  kept.blocks.shift();
+  kept.base = next;
+  kept.from = next;
   return true;
 }

@@ -5,7 +5,6 @@ import {
   allSeats,
   emptyFlow,
   fault,
-  isLast,
   report,
   tellOwner,
   type Seat,
@@ -112,8 +111,8 @@ function mostDroppable(turn: Turn): Seat | null {
   let best: Seat | null = null;
   let most = 0;
   for (const seat of allSeats(turn.core)) {
-    const rows = Math.min(seat.flow.sendFrom, seat.kept.to) - seat.kept.from;
-    if (isLast(seat) || rows * seat.kept.width <= most) continue;
+    const rows = Math.min(seat.flow.sendFrom, seat.kept.to) - seat.kept.base;
+    if (rows < seat.kept.blockRows || rows * seat.kept.width <= most) continue;
     best = seat;
     most = rows * seat.kept.width;
   }
