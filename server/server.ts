@@ -48,9 +48,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log: { write: (entry) => log(JSON.stringify(entry)) },
     minStages: options.minStages,
   });
+  const models = directoryOf(registry);
   const gateway = createGateway({
     answers: orchestrator,
-    models: directoryOf(registry),
+    models,
     report: (error, requestId) =>
       log(`${requestId} ${error instanceof Error ? (error.stack ?? '') : String(error)}`),
   });
@@ -58,6 +59,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     if (servePackageFile(registry, req, res) || gateway.handle(req, res)) return;
     void pages.handler(req, res);
   };
+
+  const served = models.find(model.manifest.id);
+  // The first prompt should not pay for the tokenizer; one that fails is tried again by a request.
+  if (served) models.text(served).catch((error: unknown) => log(String(error)));
 
   const port = await listen(http, options);
   const scheme = tls ? 'https' : 'http';
