@@ -90,7 +90,7 @@ function onStop(state: NodeState, now: InstantMs): NodeStep {
 
 const leave = (first: readonly NodeOutput[], now: InstantMs): NodeStep => [
   { phase: 'leaving', deadline: later(now, NODE.leaveMs) },
-  [...first, { type: 'disconnect' }],
+  [...first, { type: 'worker', command: 'pause' }, { type: 'disconnect' }],
 ];
 
 /** Codes that a new hello would only meet again. */

@@ -20,15 +20,13 @@ import { makeSnapshot } from './snapshot.ts';
 import { StageRoom } from './stage-room.ts';
 import type { Volunteer, VolunteerOptions, VolunteerSnapshot } from './volunteer-port.ts';
 
-export interface NodeOptions extends VolunteerOptions {
-  /** Hides this node's addresses: every link goes through the server (M6). */
-  readonly relayOnly: boolean;
-}
+/** As many as a hello takes: a cache in more pieces is as good as empty. */
+const CACHED_RANGES_MAX = 64;
 
 /** Drives the node's machine and performs its orders: socket and links, worker, page. */
 export class NodeRuntime implements Volunteer {
   readonly #platform: NodePlatform;
-  readonly #options: NodeOptions;
+  readonly #options: VolunteerOptions;
   readonly #room: StageRoom;
   readonly #news = new ServerNews((message) => this.#door?.send(message) ?? false);
   readonly #publisher = new Publisher(() => this.#makeSnapshot());
@@ -39,7 +37,7 @@ export class NodeRuntime implements Volunteer {
   #release: (() => void) | null = null;
   #ticker: ReturnType<typeof setInterval> | null = null;
 
-  constructor(platform: NodePlatform, options: NodeOptions) {
+  constructor(platform: NodePlatform, options: VolunteerOptions) {
     this.#platform = platform;
     this.#options = options;
     this.#room = new StageRoom({
@@ -99,10 +97,9 @@ export class NodeRuntime implements Volunteer {
         this.#attempt(this.#measure());
         return;
       }
-      case 'hello': {
-        this.#greet(output.measured);
+      case 'hello':
+        this.#attempt(this.#greet(output.measured));
         return;
-      }
       case 'send':
         return void this.#door?.send(output.message);
       case 'worker':
@@ -178,15 +175,11 @@ export class NodeRuntime implements Volunteer {
     this.#feed({ type: 'measured', measured });
   }
 
-  #greet(measured: Measured): void {
+  /** The profile is made before the server is called: it waits for a hello, not for a worker. */
+  async #greet(measured: Measured): Promise<void> {
     if (this.#state.phase !== 'greeting') return;
     const { model } = this.#state;
-    this.#door?.greet(model, () => this.#makeProfile(model, measured));
-  }
-
-  async #makeProfile(model: ModelRef, measured: Measured): Promise<NodeProfile> {
-    const cachedRanges = await this.#room.cachedRanges();
-    return {
+    const facts = {
       kind: this.#platform.kind,
       device: this.#platform.device,
       engine: 'cpu-wasm',
@@ -196,8 +189,12 @@ export class NodeRuntime implements Volunteer {
       memoryLentBytes: this.#memoryLentBytes(),
       storageBytes: await this.#platform.storageBytes(),
       measuredFor: model.hash,
-      cachedRanges: cachedRanges.slice(0, 64),
-    };
+    } satisfies Omit<NodeProfile, 'cachedRanges'>;
+    await this.#room.lookUpCache();
+    this.#door?.greet(model, () => ({
+      ...facts,
+      cachedRanges: this.#room.cachedRanges.slice(0, CACHED_RANGES_MAX),
+    }));
   }
 
   #memoryLentBytes(): number {
@@ -299,12 +296,22 @@ export class NodeRuntime implements Volunteer {
     if (this.#room.view) this.#news.tellLoad(this.#room.view, performance.now());
   }
 
-  /** What was sent just now still goes out: the socket closes behind it. */
+  /**
+   * A leave message gets a moment to go out: a page that is being torn down drops what a socket
+   * that closes still holds. Without one the socket ends at once.
+   */
   #disconnect(): void {
-    this.#door?.stop();
+    const door = this.#door;
     this.#door = null;
     this.#news.reset();
-    setTimeout(() => this.#feed({ type: 'left' }), NODE.flushMs);
+    if (this.#state.phase !== 'leaving') {
+      door?.stop();
+      return;
+    }
+    setTimeout(() => {
+      door?.stop();
+      this.#feed({ type: 'left' });
+    }, NODE.flushMs);
   }
 
   #rest(): void {

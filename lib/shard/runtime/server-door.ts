@@ -1,4 +1,4 @@
-import { FaultError, toFault, type FaultCode, type FaultWire } from '#lib/kernel/errors.ts';
+import { FaultError, type FaultCode, type FaultWire } from '#lib/kernel/errors.ts';
 import type { NodeKeys } from '#lib/shard/mesh/identity.ts';
 import { createMesh } from '#lib/shard/mesh/mesh.ts';
 import type {
@@ -30,22 +30,24 @@ export interface ServerDoorOptions {
 
 interface Greeting {
   readonly model: ModelRef;
-  readonly profile: () => Promise<NodeProfile>;
+  readonly profile: () => NodeProfile;
+}
+
+interface Waiting {
+  readonly answer: (profile: NodeProfile) => void;
+  readonly timer: ReturnType<typeof setTimeout>;
 }
 
 /**
  * The way to the server. A contact asks which model it serves; the hello goes out when the node has
  * measured itself for it. The server waits 5 s for a hello, so a contact that takes longer is let
- * go and the greeting connects anew.
+ * go in time, and the greeting connects anew.
  */
 export class ServerDoor {
   readonly #options: ServerDoorOptions;
   #mesh: Mesh | null = null;
   #greeting: Greeting | null = null;
-  #waiting: {
-    readonly since: number;
-    readonly answer: (profile: Promise<NodeProfile>) => void;
-  } | null = null;
+  #waiting: Waiting | null = null;
   #asked = false;
 
   constructor(options: ServerDoorOptions) {
@@ -61,15 +63,18 @@ export class ServerDoor {
   hangUp(): void {
     this.#mesh?.stop();
     this.#mesh = null;
+    if (this.#waiting) clearTimeout(this.#waiting.timer);
     this.#waiting = null;
   }
 
-  greet(model: ModelRef, profile: () => Promise<NodeProfile>): void {
+  /** `profile` is asked at each connection: what is cached grows. */
+  greet(model: ModelRef, profile: () => NodeProfile): void {
     this.#greeting = { model, profile };
     const waiting = this.#waiting;
-    this.#waiting = null;
-    if (this.#mesh && waiting && performance.now() - waiting.since < NODE.challengeFreshMs) {
-      waiting.answer(this.#profile(profile));
+    if (waiting) {
+      clearTimeout(waiting.timer);
+      this.#waiting = null;
+      waiting.answer(profile());
       return;
     }
     this.hangUp();
@@ -108,24 +113,15 @@ export class ServerDoor {
 
   #onChallenge({ model }: Challenge): Promise<NodeProfile> {
     const greeting = this.#greeting;
-    if (greeting && greeting.model.hash === model?.hash) return this.#profile(greeting.profile);
+    if (greeting && greeting.model.hash === model?.hash) return Promise.resolve(greeting.profile());
     return new Promise((answer) => {
-      this.#waiting = { since: performance.now(), answer };
+      const timer = setTimeout(() => this.hangUp(), NODE.challengeFreshMs);
+      this.#waiting = { answer, timer };
       if (!model) this.#fail('request/model-not-found', 'the server serves no model just now');
       else if (greeting) this.#fail('mesh/closed', 'the server serves another model now');
       else if (!this.#asked) this.#options.onModel(model);
       this.#asked = true;
     });
-  }
-
-  /** Never rejects: the mesh could do nothing about it. */
-  async #profile(make: () => Promise<NodeProfile>): Promise<NodeProfile> {
-    try {
-      return await make();
-    } catch (error) {
-      this.#options.onFailed(toFault(error, 'engine/lost').toWire());
-      return new Promise(() => undefined);
-    }
   }
 
   #fail(code: FaultCode, message: string): void {

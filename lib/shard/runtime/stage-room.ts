@@ -50,6 +50,7 @@ export class StageRoom {
   #stepsBefore = 0;
   #tokensBefore = 0;
   #fetched = NOTHING;
+  #cached: readonly LayerRange[] = [];
 
   constructor(options: StageRoomOptions) {
     this.#options = options;
@@ -85,8 +86,13 @@ export class StageRoom {
     return this.#use(({ worker, hash }) => worker.job('measure', { hash }));
   }
 
-  cachedRanges(): Promise<readonly LayerRange[]> {
-    return this.#use(({ worker, hash }) => worker.job('cached', { hash }));
+  /** Layers whose chunks were in the cache when it was last looked at. */
+  get cachedRanges(): readonly LayerRange[] {
+    return this.#cached;
+  }
+
+  async lookUpCache(): Promise<void> {
+    this.#cached = await this.#use(({ worker, hash }) => worker.job('cached', { hash }));
   }
 
   command(command: HostCommand): boolean {
@@ -128,6 +134,7 @@ export class StageRoom {
         this.meter.begin();
         const bytes = await worker.job('fetch', { hash, range, purpose });
         if (purpose === 'shard') this.#fetched = bytes;
+        this.#cached = await worker.job('cached', { hash });
         return { type: 'fetched', task };
       }
       case 'load': {

@@ -32,7 +32,7 @@ describe('three volunteer processes in a ring', SLOW, () => {
     server = await SmallServer.start(3);
     for (const name of ['a', 'b', 'c']) nodes.push(server.volunteer(name));
     await server.whole(3);
-  });
+  }, SLOW.timeout);
   afterAll(() => server.end());
 
   const holderOf = (place: number): TestVolunteer => {

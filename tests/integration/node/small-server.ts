@@ -115,7 +115,7 @@ export class SmallServer {
 
   /** Until a route of so many nodes can be made. */
   async whole(stages: number): Promise<void> {
-    const deadline = performance.now() + 60_000;
+    const deadline = performance.now() + 80_000;
     for (;;) {
       const view = this.orchestrator.view();
       const places = view.routes[0]?.places ?? [];
@@ -188,7 +188,7 @@ export class TestVolunteer {
 export async function untilPhase(
   { node: volunteer }: TestVolunteer,
   phases: readonly VolunteerPhase[],
-  timeoutMs = 30_000,
+  timeoutMs = 80_000,
 ): Promise<void> {
   const seen: string[] = [];
   const note = (): void => {

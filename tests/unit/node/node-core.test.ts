@@ -193,8 +193,9 @@ describe('a node at work', () => {
     expect(node.word()).toBe('serving');
     node.feed({ type: 'sessions', count: 0 });
     expect(node.word()).toBe('leaving');
-    expect(node.taken().slice(-2)).toEqual([
+    expect(node.taken().slice(-3)).toEqual([
       { type: 'send', message: { type: 'leave', how: 'stop' } },
+      { type: 'worker', command: 'pause' },
       { type: 'disconnect' },
     ]);
     expect(node.feed({ type: 'left' }).word()).toBe('off');

@@ -1,0 +1,154 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import 'fake-indexeddb/auto';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { instantMs } from '#lib/kernel/units.ts';
+import type { NewsMessage } from '#lib/shard/mesh/types.ts';
+import { ByteMeter } from '#lib/shard/runtime/byte-meter.ts';
+import { deviceName } from '#lib/shard/runtime/device-name.ts';
+import { memoryMeasurements } from '#lib/shard/runtime/measurements.ts';
+import { dexieMeasurements } from '#lib/shard/runtime/measurements-browser.ts';
+import { fileMeasurements } from '#lib/shard/runtime/measurements-server.ts';
+import { Publisher } from '#lib/shard/runtime/publisher.ts';
+import { ServerNews } from '#lib/shard/runtime/server-news.ts';
+import { VOLUNTEER_OFF, type VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
+
+const range = { first: 0, last: 9 };
+const progress = (networkBytes: number, cacheBytes = 0) => ({
+  ...{ stage: 'shard', range, bytesDone: networkBytes + cacheBytes, bytesTotal: 1000 },
+  ...{ networkBytes, cacheBytes },
+});
+
+describe('bytes of a node', () => {
+  it('sums over fetches, and a fetch that begins again counts from nothing', () => {
+    const meter = new ByteMeter();
+    meter.begin();
+    meter.take(progress(100) as never, instantMs(0));
+    meter.take(progress(300) as never, instantMs(1000));
+    expect(meter.secondsLeft()).toBeCloseTo(3.5);
+    meter.begin();
+    expect(meter.secondsLeft()).toBe(null);
+    meter.take(progress(0, 300) as never, instantMs(1000));
+    meter.take(progress(700, 300) as never, instantMs(3000));
+    expect([meter.networkBytes, meter.cacheBytes]).toEqual([1000, 300]);
+    expect(meter.secondsLeft()).toBe(0);
+  });
+});
+
+describe('news for the server', () => {
+  const snapshot = (change: Partial<VolunteerSnapshot>): VolunteerSnapshot => ({
+    ...VOLUNTEER_OFF,
+    ...change,
+  });
+
+  it('a phase at once, bytes once a second, nothing twice, all again to a new incarnation', () => {
+    const sent: NewsMessage[] = [];
+    const news = new ServerNews((message) => sent.push(message) > 0);
+    news.tellState(snapshot({}), 0);
+    news.tellState(snapshot({ phase: 'loading' }), 0);
+    news.tellState(snapshot({ phase: 'loading', bytesLoaded: 5 }), 500);
+    news.tellState(snapshot({ phase: 'loading', bytesLoaded: 9 }), 1000);
+    news.tellState(snapshot({ phase: 'loading', bytesLoaded: 9 }), 3000);
+    news.tellState(snapshot({ phase: 'warming', bytesLoaded: 9 }), 3001);
+    expect(sent.map((message) => message.type === 'state' && message.state)).toEqual([
+      ...['loading', 'loading', 'warming'],
+    ]);
+    news.reset();
+    news.tellState(snapshot({ phase: 'warming', bytesLoaded: 9 }), 3002);
+    expect(sent).toHaveLength(4);
+  });
+
+  it('what could not be sent is said again', () => {
+    let online = false;
+    const sent: NewsMessage[] = [];
+    const news = new ServerNews((message) => online && sent.push(message) > 0);
+    news.tellState(snapshot({ phase: 'ready' }), 0);
+    online = true;
+    news.tellState(snapshot({ phase: 'ready' }), 1);
+    expect(sent).toHaveLength(1);
+  });
+});
+
+describe('snapshots for the page', () => {
+  it('new objects on change only; a phase at once, the rest once a frame', () => {
+    vi.useFakeTimers();
+    let made: VolunteerSnapshot = VOLUNTEER_OFF;
+    const publisher = new Publisher(() => ({ ...made }));
+    let calls = 0;
+    const stop = publisher.subscribe(() => (calls += 1));
+    made = { ...made, phase: 'joining' };
+    publisher.changed();
+    expect([calls, publisher.snapshot.phase]).toEqual([1, 'joining']);
+    for (let steps = 1; steps <= 50; steps += 1) {
+      made = { ...made, steps };
+      publisher.changed();
+    }
+    expect(calls).toBe(1);
+    vi.advanceTimersByTime(40);
+    expect([calls, publisher.snapshot.steps]).toEqual([2, 50]);
+    const same = publisher.snapshot;
+    publisher.changed();
+    vi.advanceTimersByTime(40);
+    expect(publisher.snapshot).toBe(same);
+    stop();
+    made = { ...made, phase: 'off' };
+    publisher.changed();
+    expect(calls).toBe(2);
+    vi.useRealTimers();
+  });
+});
+
+describe('device names', () => {
+  it.each([
+    [
+      'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36',
+      'Chromium 156 · 8 cores',
+    ],
+    [
+      'Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36 Edg/156.0.0.0',
+      'Edge 156 · 8 cores',
+    ],
+    [
+      'Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0',
+      'Firefox 150 · 8 cores',
+    ],
+    [
+      'Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1',
+      'Safari 26 · 8 cores',
+    ],
+    ['something else', 'Browser · 8 cores'],
+  ])('%s', (userAgent, name) => {
+    expect(deviceName(userAgent, 8)).toBe(name);
+  });
+});
+
+describe('stored measurements', () => {
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'declai-measured-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  const measured = { layerMs: [0.3, 1, 7], headMs: [2, 3, 20] } as const;
+  it.each([
+    ['memory', () => memoryMeasurements()],
+    ['dexie', () => dexieMeasurements('test')],
+    ['file', () => fileMeasurements(join(folder, 'm.json'))],
+  ])('%s: keeps by key, answers null for what it does not have', async (_name, open) => {
+    const store = open();
+    expect(await store.get('a')).toBe(null);
+    await store.put('a', measured);
+    await store.put('b', { ...measured, headMs: [0, 0, 0] });
+    expect(await store.get('a')).toEqual(measured);
+    expect((await store.get('b'))?.headMs).toEqual([0, 0, 0]);
+  });
+
+  it('a spoiled file or row is measured again, not believed', async () => {
+    const path = join(folder, 'spoiled.json');
+    await writeFile(path, '{"a": {"layerMs": ["x", 1, 2], "headMs": [1, 2, 3]}');
+    expect(await fileMeasurements(path).get('a')).toBe(null);
+    await writeFile(path, '{"a": {"layerMs": ["x", 1, 2], "headMs": [1, 2, 3]}}');
+    expect(await fileMeasurements(path).get('a')).toBe(null);
+  });
+});
