@@ -116,9 +116,7 @@ export class SimNode {
       return;
     }
     const { world } = this;
-    if (world.trace.lines || input.type !== 'tick') {
-      world.log(`${short(this.id)} < ${describe(input)}`);
-    }
+    if (input.type !== 'tick') world.log(`${short(this.id)} < ${describe(input)}`);
     const now = instantMs(world.timeline.now);
     const [core, outputs] = stepStage(this.core, input, now);
     this.core = core;
