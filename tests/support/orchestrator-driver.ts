@@ -30,6 +30,8 @@ export interface NodeScript {
   readonly loads: boolean;
   readonly pongs: boolean;
   readonly answersRightly: boolean;
+  /** Opens the links it is introduced to. */
+  readonly links: boolean;
   /** Takes sessions: answers `prepare`, reports, and (last place) samples a token a tick. */
   readonly serves: boolean;
 }
@@ -107,6 +109,7 @@ export class OrchestratorDriver {
       loads: true,
       pongs: true,
       answersRightly: true,
+      links: true,
       serves: true,
       ...script,
     });
@@ -235,7 +238,7 @@ export class OrchestratorDriver {
     const path = relayOnly ? 'relay' : 'direct';
     const link = '0'.repeat(32);
     const message = { type: 'link', peer: id === a ? b : a, link, state: 'open', path, rttMs: 1 };
-    return node?.alive ? [this.#from(node, message as NodeMessage)] : [];
+    return node?.alive && node.links ? [this.#from(node, message as NodeMessage)] : [];
   }
 
   #hear(id: NodeId, incarnation: number, message: ServerMessage): OrchestratorInput[] {

@@ -149,6 +149,7 @@ describe('who is dead', () => {
     driver.pass(600);
     expect(stateOf(driver, 0)).toBe('lost');
     driver.hub(0, 'back');
+    driver.say(0, { type: 'resume' });
     expect(stateOf(driver, 0)).toBe('lost');
     driver.pass(29_000, 500);
     expect(driver.view().nodes).toEqual([]);
@@ -332,6 +333,20 @@ describe('links', () => {
     driver.pass(300);
     expect(introduced(driver)).toHaveLength(2);
     expect(driver.view().routes).toHaveLength(1);
+  });
+
+  it('[M6] a pair that cannot reach each other is tried again, ever more seldom', () => {
+    const driver = new OrchestratorDriver({ minStages: 2 });
+    driver.join(0, { links: false });
+    driver.join(1);
+    const tries = (ms: number) => {
+      const before = introduced(driver).length;
+      driver.pass(ms, 500);
+      return introduced(driver).length - before;
+    };
+    expect(tries(60_000)).toBeGreaterThanOrEqual(3);
+    expect(tries(60_000)).toBeLessThanOrEqual(3);
+    expect(driver.view().routes).toEqual([]);
   });
 
   it('[M6] large clusters link only neighbours of the ring', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { refusalOf } from '#server/orchestrator/queue.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { OrchestratorDriver, MODEL, sessionId } from '#tests/support/orchestrator-driver.ts';
-import { nodeId } from '#tests/support/placement.ts';
+import { nodeId, speedOf } from '#tests/support/placement.ts';
 
 const IDS = Array.from({ length: 16 }, (_, index) => 500 + index);
 
@@ -147,6 +147,29 @@ describe('a failover', () => {
     const last = routes.at(-1);
     const nodes = last?.type === 'route' ? last.route.places.map((place) => place.node) : [];
     expect(new Set(nodes).size).toBe(3);
+  });
+
+  it('[S11] a node short of pages is replaced by another holder, and not by itself', () => {
+    const driver = three();
+    // Slower, so that the one short of pages would be the better choice.
+    driver.join(3, {}, { device: 'an old phone', layerMs: [...speedOf(2).layerMs] });
+    driver.pass(1_000);
+    const copied = driver.view().nodes.find((node) => node.id === nodeId(3))?.firstLayer;
+    const session = driver.start(1);
+    driver.pass(500);
+    const placesNow = () => {
+      const event = driver.events.get(session)?.findLast((one) => one.type === 'route');
+      return event?.type === 'route' ? event.route.places : [];
+    };
+    const place = placesNow().findIndex((one) => one.firstLayer === copied);
+    const full = placesNow()[place]?.node;
+    const n = [0, 1, 2, 3].find((one) => nodeId(one) === full) ?? 0;
+    const fault = { type: 'fault', session, epoch: 1, place, why: 'no-room' } as const;
+    driver.say(n, { type: 'session', message: fault });
+    expect(placesNow()[place]?.node).not.toBe(full);
+    expect(driver.view().nodes.find((node) => node.id === full)?.state).toBe('ready');
+    driver.pass(3_000);
+    expect(driver.tokens(session)).toEqual(IDS);
   });
 
   it('[V3] an owner that waits in vain for `prepared` has the node fenced', () => {

@@ -44,7 +44,7 @@ describe('a route for a new session', () => {
   it('[M6] avoids a relayed pair where a direct one exists', () => {
     const nodes = [...three, routeNode(3, { ready: [B] })];
     const links = new Map(meshOf(nodes));
-    links.set(pairKey(nodeId(0), nodeId(1)), { path: 'relay', rttMs: 10 });
+    links.set(pairKey(nodeId(0), nodeId(1)), { path: 'relay', rttMs: 1.4 });
     const plan = planRoute(clusterOf(30, nodes, { links, minStages: 3 }));
     expect(holders(plan)).toEqual([nodeId(0), nodeId(3), nodeId(2)]);
   });
@@ -103,6 +103,11 @@ describe('the next route of the same session', () => {
   it('[V1] a suspect pair goes by relay from now on', () => {
     const plan = replaceRoute(cluster, route?.places ?? [], [[nodeId(1), nodeId(0)]]);
     expect(plan?.places.map((place) => place.path)).toEqual(['relay', 'direct', 'direct']);
+  });
+
+  it('[V3] a place of an earlier incarnation is not kept', () => {
+    const nodes = three.map((node) => ({ ...node, incarnation: node.incarnation + 10 }));
+    expect(replaceRoute({ ...cluster, nodes }, route?.places ?? [], [])).toBeNull();
   });
 
   it('[S6] nobody left is no route', () => {
