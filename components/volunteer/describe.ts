@@ -36,7 +36,7 @@ function describePhase(snapshot: VolunteerSnapshot): StateText {
     case 'measuring':
       return busy('Measuring', 'Timing a few steps, to see how many layers suit this device.');
     case 'loading':
-      return busy('Loading', `Fetching ${shardText(snapshot)} and keeping it in this browser.`);
+      return busy('Loading', `Fetching ${shardText(snapshot)} and keeping them in this browser.`);
     case 'warming':
       return busy('Warming up', 'Checking the arithmetic before the first real work.');
     case 'ready':

@@ -6,8 +6,7 @@ export function LoadProgress({ snapshot }: { snapshot: VolunteerSnapshot }) {
   const { phase, bytesLoaded, bytesTotal, secondsLeft } = snapshot;
   if (phase !== 'loading' || bytesTotal === 0) return null;
   const share = Math.min(1, bytesLoaded / bytesTotal);
-  const left = secondsLeft === null ? '' : ` · ${formatMs(secondsLeft * 1_000)} left`;
-  const words = `${formatBytes(bytesLoaded)} of ${formatBytes(bytesTotal)}${left}`;
+  const words = `${formatBytes(bytesLoaded)} of ${formatBytes(bytesTotal)}${timeLeft(secondsLeft)}`;
   return (
     <div>
       <div
@@ -27,4 +26,10 @@ export function LoadProgress({ snapshot }: { snapshot: VolunteerSnapshot }) {
       </p>
     </div>
   );
+}
+
+/** Nobody plans by milliseconds: below a second it is a moment. */
+function timeLeft(seconds: number | null): string {
+  if (seconds === null) return '';
+  return seconds < 1 ? ' · a moment left' : ` · ${formatMs(seconds * 1_000)} left`;
 }

@@ -68,8 +68,8 @@ function StateLine({ state, computing }: { state: StateText; computing: boolean 
       />
       <div className="min-w-0">
         <p className="text-xl font-semibold" data-state>
-          {state.title}
-          {computing && <span className="ml-2 text-sm font-normal text-accent">computing now</span>}
+          {state.title}{' '}
+          {computing && <span className="ml-1 text-sm font-normal text-accent">computing now</span>}
         </p>
         <p className="text-soft">{state.sentence}</p>
       </div>

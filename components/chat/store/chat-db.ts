@@ -44,6 +44,19 @@ const stored = (message: Message): StoredMessage => ({
 
 const SETTINGS_KEY = 'settings';
 
+/**
+ * Runs writes in the order in which they were asked for. Dexie promises that only among
+ * transactions that have begun: while the store opens, an answer could overtake its own message.
+ */
+function inOrder(): (work: () => PromiseLike<void>) => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work);
+    last = next.catch(() => undefined);
+    return next;
+  };
+}
+
 export function openChatDb(name = 'declai-chat'): ChatDb {
   const db = new Dexie(name) as Dexie & {
     conversations: EntityTable<Conversation, 'id'>;
@@ -55,6 +68,7 @@ export function openChatDb(name = 'declai-chat'): ChatDb {
     messages: 'id, [conversationId+seq], open',
     settings: 'key',
   });
+  const write = inOrder();
   const from = (conversationId: string, seq: number) =>
     db.messages
       .where('[conversationId+seq]')
@@ -71,37 +85,43 @@ export function openChatDb(name = 'declai-chat'): ChatDb {
       const open = await db.messages.where('open').equals(1).toArray();
       return [...new Set(open.map(({ conversationId }) => conversationId))];
     },
-    async putConversation(conversation) {
-      await db.conversations.put(conversation);
-    },
-    async updateConversation(id, change) {
-      await db.conversations.update(id, change);
-    },
-    async removeConversation(id) {
-      await db.transaction('rw', db.conversations, db.messages, async () => {
-        await db.conversations.delete(id);
-        await from(id, 0).delete();
-      });
-    },
-    async replaceMessages(conversationId, fromSeq, messages) {
-      await db.transaction('rw', db.messages, async () => {
-        await from(conversationId, fromSeq).delete();
-        await db.messages.bulkPut(messages.map(stored));
-      });
-    },
-    async saveAnswer(message) {
-      const { answer, open } = stored(message) as StoredMessage & AnswerMessage;
-      await db.messages
-        .where('id')
-        .equals(message.id)
-        .modify({ answer, open } as object);
-    },
+    putConversation: (conversation) =>
+      write(async () => {
+        await db.conversations.put(conversation);
+      }),
+    updateConversation: (id, change) =>
+      write(async () => {
+        await db.conversations.update(id, change);
+      }),
+    removeConversation: (id) =>
+      write(() =>
+        db.transaction('rw', db.conversations, db.messages, async () => {
+          await db.conversations.delete(id);
+          await from(id, 0).delete();
+        }),
+      ),
+    replaceMessages: (conversationId, fromSeq, messages) =>
+      write(() =>
+        db.transaction('rw', db.messages, async () => {
+          await from(conversationId, fromSeq).delete();
+          await db.messages.bulkPut(messages.map(stored));
+        }),
+      ),
+    saveAnswer: (message) =>
+      write(async () => {
+        const { answer, open } = stored(message) as StoredMessage & AnswerMessage;
+        await db.messages
+          .where('id')
+          .equals(message.id)
+          .modify({ answer, open } as object);
+      }),
     async settings() {
       const row = await db.settings.get(SETTINGS_KEY);
       return { ...DEFAULT_SETTINGS, ...row?.value };
     },
-    async saveSettings(value) {
-      await db.settings.put({ key: SETTINGS_KEY, value });
-    },
+    saveSettings: (value) =>
+      write(async () => {
+        await db.settings.put({ key: SETTINGS_KEY, value });
+      }),
   };
 }

@@ -112,7 +112,7 @@ function openPage(options: { contributing?: boolean; name?: string; broken?: boo
   const calls: string[] = [];
   let loads = 0;
   let contributing = options.contributing ?? false;
-  let listener = () => undefined as void;
+  let listener: () => void = () => undefined;
   let snapshot = VOLUNTEER_OFF;
   const tell = (phase: VolunteerSnapshot['phase']) => {
     snapshot = at({ phase });
