@@ -47,7 +47,8 @@ export const ORCHESTRATOR = {
 } as const;
 
 invariant(
-  ORCHESTRATOR.graceMs < TIMES.silenceDeadMs && ORCHESTRATOR.tickEveryMs < ORCHESTRATOR.graceMs,
+  2 * ORCHESTRATOR.graceMs <= TIMES.silenceDeadMs &&
+    2 * ORCHESTRATOR.tickEveryMs <= ORCHESTRATOR.graceMs,
   'a closed socket is noticed sooner than silence',
 );
-invariant(ORCHESTRATOR.lostShownMs < 30_000, 'a lost node leaves the list within 30 s');
+invariant(ORCHESTRATOR.lostShownMs + 1_000 <= 30_000, 'a lost node leaves the list within 30 s');

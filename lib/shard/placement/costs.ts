@@ -94,7 +94,7 @@ export interface Span {
 /** Most rows of a chunk that keeps the slowest of `places` busy for ≤ 250 ms (V1). */
 export function chunkRowsFor(shape: ModelShape, places: readonly PlaceCost[]): number {
   const { chunkRowsStep, chunkRowsMax, chunkMsMax } = PLACEMENT;
-  for (let rows = chunkRowsMax; rows > chunkRowsStep; rows -= chunkRowsStep) {
+  for (let rows: number = chunkRowsMax; rows > chunkRowsStep; rows -= chunkRowsStep) {
     const slowest = Math.max(
       ...places.map((place) => prefillMs(shape, place.speed, { range: place.range, rows })),
     );
