@@ -99,7 +99,10 @@ function onAssign(state: Member, assignment: Assignment | null, now: InstantMs):
     return [idle, [...aborts, ...outputs]];
   }
   if (state.shard.kind === 'fetching') aborts.push({ type: 'abort-fetch', purpose: 'shard' });
-  if (!assignment) return [{ ...next, shard: { kind: 'none' } }, aborts];
+  if (!assignment) {
+    const spare: Member = { ...next, shard: { kind: 'none' } };
+    return [spare, [...aborts, { type: 'unload-idle', keep: null }]];
+  }
   if (state.use === 'paused') return [{ ...next, shard: { kind: 'none' } }, aborts];
   const [begun, outputs] = beginShard(next);
   return [begun, [...aborts, ...outputs]];
@@ -143,9 +146,13 @@ function onLoaded(state: Member, done: Extract<NodeInput, { type: 'loaded' }>): 
   const { networkBytes, cacheBytes } = done;
   const { model, range } = assignment;
   const message = { type: 'loaded', model, range, networkBytes, cacheBytes } as const;
-  const outputs: NodeOutput[] = [{ type: 'send', message }];
-  if (state.sessions === 0) outputs.push({ type: 'unload-idle', keep: range });
-  return [{ ...state, shard: { kind: 'checking' } }, outputs];
+  return [
+    { ...state, shard: { kind: 'checking' } },
+    [
+      { type: 'send', message },
+      { type: 'unload-idle', keep: range },
+    ],
+  ];
 }
 
 function onTaskFailed(

@@ -95,21 +95,25 @@ export class ShardLoader {
     this.#fetches.delete(purpose);
   }
 
-  /** A warmed engine of the range, from the cache where its chunks are there. */
+  /**
+   * A warmed engine of the range, from the cache where its chunks are there. What a failover finds
+   * missing is fetched first, several chunks at once: the engine would ask for one after the other.
+   */
   async load(order: LoadOrder): Promise<Stage> {
     const manifest = this.model(order.manifest);
     const { range, numerics } = order;
     const factory = await this.#doors.factory();
     const bytesTotal = storedBytes(manifest, range);
+    const store = await this.#doors.store();
+    const { fetchChunk } = this.#doors;
+    const parts = partsOfRange(manifest.shape, range);
+    await fetchParts({ manifest, parts, store, fetchChunk });
     const stage = await factory({
       shape: manifest.shape,
       range,
       numerics,
       kvBytesMax: this.#kvBytes(bytesTotal),
-      weights: storedWeights(manifest, {
-        store: await this.#doors.store(),
-        fetchChunk: this.#doors.fetchChunk,
-      }),
+      weights: storedWeights(manifest, { store, fetchChunk }),
       onProgress: (bytesDone) =>
         this.#doors.onProgress({
           ...{ stage: 'load', range, bytesDone, bytesTotal },
