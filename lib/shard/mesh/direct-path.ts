@@ -18,6 +18,13 @@ export interface DirectPathOptions {
   readonly onClose: () => void;
 }
 
+/** Payload bytes, and whether either end's worker has closed the channel. */
+export interface FrameStats {
+  readonly sent: number;
+  readonly received: number;
+  readonly ended: boolean;
+}
+
 /**
  * One attempt at a WebRTC connection, behind which simple-peer could be replaced. Both channels are
  * negotiated: 0 is simple-peer's own and carries control, 1 carries frames.
@@ -27,6 +34,7 @@ export class DirectPath {
   readonly frames: RTCDataChannel;
   readonly #peer: Peer;
   readonly #initiator: boolean;
+  #lastStats: FrameStats = { sent: 0, received: 0, ended: false };
   #candidates = 0;
   #described = false;
   #over = false;
@@ -103,16 +111,23 @@ export class DirectPath {
     if (!this.#over && this.#peer.connected) this.#peer.send(bytes);
   }
 
-  /** Payload bytes of the frames channel, from the connection's own counters. */
-  async frameBytes(): Promise<{ readonly sent: number; readonly received: number } | null> {
+  /**
+   * The frames channel as the connection sees it, also where a worker owns it; null where there is
+   * no word. libwebrtc forgets a channel when it closes: then only the control channel is listed.
+   */
+  async frameStats(): Promise<FrameStats | null> {
     if (this.#over) return null;
-    let bytes: { sent: number; received: number } | null = null;
     const report = await this.#peer._pc.getStats();
+    const channels = new Map<unknown, Record<string, unknown>>();
     report.forEach((stats: RTCStats & Record<string, unknown>) => {
-      if (stats.type !== 'data-channel' || stats['label'] !== 'frames') return;
-      bytes = { sent: Number(stats['bytesSent']), received: Number(stats['bytesReceived']) };
+      if (stats.type === 'data-channel') channels.set(stats['label'], stats);
     });
-    return bytes;
+    const frames = channels.get('frames');
+    if (!frames) return channels.has('control') ? { ...this.#lastStats, ended: true } : null;
+    const ended = frames['state'] === 'closing' || frames['state'] === 'closed';
+    const [sent, received] = [Number(frames['bytesSent']), Number(frames['bytesReceived'])];
+    this.#lastStats = { sent, received, ended };
+    return this.#lastStats;
   }
 
   destroy(): void {

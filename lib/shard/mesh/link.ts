@@ -235,9 +235,14 @@ export class Link {
     this.#options.sendSignal(signSignal(self, { link, from: self.id, to: peer }, payload));
   }
 
+  /** Counts bytes, and notices the end of a channel that only its worker hears of. */
   async #count(): Promise<void> {
-    if (this.#phase.kind !== 'direct') return;
-    this.#bytes = (await this.#phase.path.frameBytes()) ?? this.#bytes;
+    const phase = this.#phase;
+    if (phase.kind !== 'direct') return;
+    const stats = await phase.path.frameStats();
+    if (!stats || this.#phase !== phase) return;
+    this.#bytes = stats;
+    if (stats.ended) this.close('mesh/closed');
   }
 
   /** Frees what the phase before held; nothing it says from now on is heard. */

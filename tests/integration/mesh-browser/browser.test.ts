@@ -16,7 +16,7 @@ import {
 import type { Order, Report } from './worker.ts';
 
 /** Links between real tabs, with frames from worker to worker. */
-describe('mesh in Chromium', () => {
+describe('mesh in Chromium', { timeout: 90_000 }, () => {
   let browser: Browser;
   let cluster: Cluster;
   const pages: Page[] = [];
@@ -101,9 +101,9 @@ describe('mesh in Chromium', () => {
     await expect.poll(b.events, { timeout: 10_000 }).toContain('link-open direct');
     expect(await a.events()).toContain('link-port rtc');
     await a.order({ type: 'send', peer: b.id, frames: FRAMES });
-    await expect.poll(() => lastOf(b), { timeout: 20_000 }).toBe(FRAMES);
+    await expect.poll(() => lastOf(b), { timeout: 60_000 }).toBe(FRAMES);
     await a.order({ type: 'round-trips', peer: b.id, count: 300 });
-    await expect.poll(() => a.reports('round-trips'), { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(() => a.reports('round-trips'), { timeout: 60_000 }).toHaveLength(1);
     const [trips] = await a.reports('round-trips');
     expect(trips?.p50Ms).toBeLessThan(20);
     await expect
@@ -128,6 +128,17 @@ describe('mesh in Chromium', () => {
     await expect.poll(() => a.reports('ended'), { timeout: 1_000 }).toHaveLength(1);
   });
 
+  it('[M4] a worker that closes its channel ends the link, on both main threads too', async () => {
+    const [a, b] = [await openTab(), await openTab()];
+    cluster.hub.introduce(a.id, b.id, { relayOnly: false });
+    await expect.poll(a.events, { timeout: 10_000 }).toContain('link-open direct');
+    await expect.poll(b.events, { timeout: 10_000 }).toContain('link-open direct');
+    await a.order({ type: 'close', peer: b.id });
+    await expect.poll(() => b.reports('ended'), { timeout: 2_000 }).toHaveLength(1);
+    await expect.poll(a.events, { timeout: 2_000 }).toContain('link-closed');
+    await expect.poll(b.events, { timeout: 2_000 }).toContain('link-closed');
+  });
+
   it('[M6] a tab and a Node process that hides its addresses: by the relay', async () => {
     const a = await openTab();
     const node = startNode(cluster.url, { relayOnly: true });
@@ -139,7 +150,7 @@ describe('mesh in Chromium', () => {
     let rows = 0;
     node.channel(a.id).onFrame(() => (rows += 1));
     await a.order({ type: 'send', peer: node.id, frames: FRAMES });
-    await expect.poll(() => rows, { timeout: 20_000 }).toBe(FRAMES);
+    await expect.poll(() => rows, { timeout: 60_000 }).toBe(FRAMES);
     node.mesh.stop();
   });
 

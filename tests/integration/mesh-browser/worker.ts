@@ -8,6 +8,7 @@ import type { Frame } from '#lib/shard/wire/frame.ts';
 
 export type Order =
   | { readonly type: 'port'; readonly peer: NodeId; readonly port: LinkPort }
+  | { readonly type: 'close'; readonly peer: NodeId }
   | { readonly type: 'send'; readonly peer: NodeId; readonly frames: number }
   | { readonly type: 'round-trips'; readonly peer: NodeId; readonly count: number };
 
@@ -77,6 +78,7 @@ scope.onmessage = ({ data: order }) => {
   }
   const channel = channels.get(order.peer);
   if (!channel) return;
-  if (order.type === 'round-trips') void measure(channel, order.count);
+  if (order.type === 'close') channel.close();
+  else if (order.type === 'round-trips') void measure(channel, order.count);
   else for (let seq = 0; seq < order.frames; seq += 1) channel.send(row(2, seq, 128));
 };
