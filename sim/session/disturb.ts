@@ -22,13 +22,13 @@ export function disturb(world: World, what: What, target: SimNode | null = null)
 function apply(world: World, { kind, size }: What, node: SimNode): boolean {
   switch (kind) {
     case 'crash':
-      return crash(world, node, size, 4000 + size * 6000);
+      return crash(node, size, 4000 + size * 6000);
     case 'crash-back':
-      return crash(world, node, size, 50 + size * 1800);
+      return crash(node, size, 50 + size * 1800);
     case 'crash-two': {
       const others = world.livingNodes().filter((other) => other !== node);
-      if (others.length > 0) crash(world, world.random.pick(others), size, 3000 + size * 3000);
-      return crash(world, node, size, 2000 + size * 9000) && others.length > 0;
+      if (others.length > 0) crash(world.random.pick(others), size, 3000 + size * 3000);
+      return crash(node, size, 2000 + size * 9000) && others.length > 0;
     }
     case 'freeze':
       node.stop('frozen', size < 0.5 ? size * 3000 : size * 12_000);
@@ -62,7 +62,8 @@ function apply(world: World, { kind, size }: What, node: SimNode): boolean {
   }
 }
 
-function crash(world: World, node: SimNode, size: number, backMs: number): boolean {
+function crash(node: SimNode, size: number, backMs: number): boolean {
+  const { world } = node;
   node.die(size * 3000);
   // A closed page closes its socket at once; a lost machine is noticed by its silence.
   if (size < 0.7) world.office.socketClosed(node);

@@ -104,9 +104,15 @@ export class Network {
     const { world } = this;
     const pair = this.pair(from, to);
     if (pair.path === null) return;
-    if (pair.path === 'direct' && pair.deafEnd === to) return world.count('frame lost: one-way');
+    if (pair.path === 'direct' && pair.deafEnd === to) {
+      world.count('frame lost: one-way');
+      return;
+    }
     const { frameTrouble } = world.scenario;
-    if (frameTrouble > 0 && world.random.chance(frameTrouble)) return this.trouble(pair, to, frame);
+    if (frameTrouble > 0 && world.random.chance(frameTrouble)) {
+      this.trouble(pair, to, frame);
+      return;
+    }
     this.carry(pair, to, { from, frame, inOrder: true });
   }
 
@@ -134,7 +140,10 @@ export class Network {
       pair.lastAt.set(to, at);
     }
     timeline.at(at, () => {
-      if (pair.generation !== generation) return this.world.count('frame lost: link closed');
+      if (pair.generation !== generation) {
+        this.world.count('frame lost: link closed');
+        return;
+      }
       this.tell(to, { type: 'frame', from: what.from, frame: what.frame });
     });
   }

@@ -38,7 +38,7 @@ export class SimNode {
   private mainBacklog: (() => void)[] = [];
   private workerBacklog: (() => void)[] = [];
   private lastProgress: readonly Progress[] = [];
-  private readonly world: World;
+  readonly world: World;
 
   constructor(world: World, id: NodeId) {
     this.world = world;
@@ -132,16 +132,26 @@ export class SimNode {
     switch (output.type) {
       case 'owner':
         world.monitor.onWord(this, output.message);
-        return world.office.fromNode(this, output.message);
+        {
+          world.office.fromNode(this, output.message);
+          return;
+        }
       case 'frame':
         world.monitor.onFrameSent(this, output.frame);
-        return world.ambushes.around(`frame:${output.frame.type}`, this, () => {
-          world.network.send(this.id, output.to, output.frame);
-        });
-      case 'load':
-        return this.load(output, world.scenario.loadMs);
-      case 'run':
-        return this.run(output);
+        {
+          world.ambushes.around(`frame:${output.frame.type}`, this, () => {
+            world.network.send(this.id, output.to, output.frame);
+          });
+          return;
+        }
+      case 'load': {
+        this.load(output, world.scenario.loadMs);
+        return;
+      }
+      case 'run': {
+        this.run(output);
+        return;
+      }
       case 'kv':
         return this.engines.get(output.shard)?.order(output);
       case 'reject-peer':
@@ -158,7 +168,8 @@ export class SimNode {
     world.timeline.in(ms, () => {
       if (this.life !== life) return;
       if (!engine || this.engines.get(output.shard) !== engine) {
-        return this.feed({ type: 'run-failed', run: output.run, why: 'engine' });
+        this.feed({ type: 'run-failed', run: output.run, why: 'engine' });
+        return;
       }
       for (const segment of output.segments) world.monitor.onSegment(this, engine, segment);
       this.feed({ type: 'run-done', run: output.run, results: engine.run(output.segments) });

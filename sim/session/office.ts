@@ -192,13 +192,17 @@ export class Office {
         if (known?.incarnation === output.incarnation) this.send(known.node, output.message);
         return;
       }
-      case 'accept':
-        return desk.reader.accept(output, {
+      case 'accept': {
+        desk.reader.accept(output, {
           session: desk.id,
           epoch: desk.owner?.route?.epoch ?? 0,
         });
-      case 'need-route':
-        return this.answerRoute(desk, output);
+        return;
+      }
+      case 'need-route': {
+        this.answerRoute(desk, output);
+        return;
+      }
       case 'declare': {
         world.count(`declared ${output.why}`);
         if (world.scenario.blameless)
@@ -214,9 +218,14 @@ export class Office {
       case 'route-changed':
         world.count(`epoch: ${output.cause}`);
         world.monitor.onEpoch(desk.id, output.epoch, () => desk.owner);
-        return world.log(`${desk.reader.name} epoch ${output.epoch}: ${output.cause}`);
-      case 'done':
-        return desk.reader.done(output.outcome);
+        {
+          world.log(`${desk.reader.name} epoch ${output.epoch}: ${output.cause}`);
+          return;
+        }
+      case 'done': {
+        desk.reader.done(output.outcome);
+        return;
+      }
     }
   }
 

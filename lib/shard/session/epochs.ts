@@ -64,7 +64,10 @@ export function onRoute(turn: Turn, plan: RoutePlan | null): void {
   const { phase, route } = turn.state;
   if (phase.kind !== 'routing' || !phase.asked) return;
   const full = phase.noRoom;
-  if (plan?.places.some((place) => isLost(turn.state, place))) return askRoute(turn, full);
+  if (plan?.places.some((place) => isLost(turn.state, place))) {
+    askRoute(turn, full);
+    return;
+  }
   if (plan === null || (full && plan.places.some((place) => place.node === full.node))) {
     update(turn, { phase: { ...phase, asked: false } });
     return;

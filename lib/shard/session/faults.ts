@@ -12,23 +12,33 @@ export function onFault(
   const { phase, broken } = turn.state;
   if (phase.kind === 'routing' || !speaksFor(turn.state, from, message)) return;
   switch (message.why) {
-    case 'no-room':
-      // The next epoch waits for that node's `room`, or for another holder (S11).
-      return askRoute(turn, from);
+    case 'no-room': // The next epoch waits for that node's `room`, or for another holder (S11).
+    {
+      askRoute(turn, from);
+      return;
+    }
     case 'engine':
     case 'load':
       // It says so of itself: once may be chance, twice in a row it does not work (V1).
-      if (broken === from.node) return declare(turn, from, 'not-working');
+      if (broken === from.node) {
+        declare(turn, from, 'not-working');
+        return;
+      }
       update(turn, { broken: from.node });
-      return doubt(turn, message.why);
+      {
+        doubt(turn, message.why);
+        return;
+      }
     case 'seq-gap':
     case 'position-gap':
     case 'held-overflow':
     case 'held-expired':
     case 'link-closed':
     case 'expired':
-    case 'not-finite':
-      return doubt(turn, message.why);
+    case 'not-finite': {
+      doubt(turn, message.why);
+      return;
+    }
     default:
       return unreachable(message.why);
   }

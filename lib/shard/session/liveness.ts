@@ -13,7 +13,8 @@ export function onTick(turn: Turn): void {
   if (state.phase.kind === 'done') return;
   if (now >= later(state.progressAt, TIMES.lostAnswerMs)) {
     const code = state.phase.kind === 'routing' ? 'session/no-cover' : 'session/lost';
-    return finish(turn, { kind: 'lost', code });
+    finish(turn, { kind: 'lost', code });
+    return;
   }
   if (state.route && now >= state.keepAliveAt) keepAlive(turn, state.route.epoch);
   if (state.phase.kind !== 'routing' && now >= state.workDeadline) onOverdue(turn);
@@ -22,7 +23,7 @@ export function onTick(turn: Turn): void {
 /** Keeps the current route's stages from expiring (S10); others are meant to. */
 function keepAlive(turn: Turn, epoch: number): void {
   const { session } = turn.state.request;
-  update(turn, { keepAliveAt: later(turn.now, TIMES.keepAliveEveryMs) as InstantMs });
+  update(turn, { keepAliveAt: later(turn.now, TIMES.keepAliveEveryMs) });
   sendToHolders(turn, { type: 'keepalive', session, epoch });
 }
 
@@ -35,11 +36,20 @@ function onOverdue(turn: Turn): void {
   const { state } = turn;
   const route = must(state.route, 'only a route is overdue');
   const silent = route.places.find((place) => !route.prepared.has(place.node));
-  if (silent) return declare(turn, silent, 'no-prepared');
+  if (silent) {
+    declare(turn, silent, 'no-prepared');
+    return;
+  }
   update(turn, { late: state.late + 1, overdue: state.overdue + 1 });
   const culprit = state.late === 0 ? null : findCulprit(state);
-  if (culprit === null) return doubt(turn, 'deadline');
-  if (culprit.kind === 'link') return suspect(turn, culprit.pair);
+  if (culprit === null) {
+    doubt(turn, 'deadline');
+    return;
+  }
+  if (culprit.kind === 'link') {
+    suspect(turn, culprit.pair);
+    return;
+  }
   declare(turn, culprit.holder, 'not-working');
 }
 

@@ -57,25 +57,39 @@ export function stepOwner(
 
 function takeInput(turn: Turn, input: OwnerInput): void {
   switch (input.type) {
-    case 'message':
-      return turn.state.phase.kind === 'done'
+    case 'message': {
+      turn.state.phase.kind === 'done'
         ? repeatEnd(turn, input, input.message)
         : onMessage(turn, input, input.message);
-    case 'node-lost':
-      return onNodeLost(turn, input);
+      return;
+    }
+    case 'node-lost': {
+      onNodeLost(turn, input);
+      return;
+    }
     case 'node-back':
       // Its `resync` follows and says what the break may have swallowed (S4).
       return;
-    case 'route':
-      return onRoute(turn, input.plan);
-    case 'nodes-changed':
-      return onNodesChanged(turn);
-    case 'progress':
-      return onProgress(turn, input, input.progress);
-    case 'cancel':
-      return finish(turn, { kind: 'cancelled' });
-    case 'tick':
-      return onTick(turn);
+    case 'route': {
+      onRoute(turn, input.plan);
+      return;
+    }
+    case 'nodes-changed': {
+      onNodesChanged(turn);
+      return;
+    }
+    case 'progress': {
+      onProgress(turn, input, input.progress);
+      return;
+    }
+    case 'cancel': {
+      finish(turn, { kind: 'cancelled' });
+      return;
+    }
+    case 'tick': {
+      onTick(turn);
+      return;
+    }
     default:
       return unreachable(input);
   }
@@ -83,18 +97,30 @@ function takeInput(turn: Turn, input: OwnerInput): void {
 
 function onMessage(turn: Turn, from: Sender, message: StageMessage): void {
   switch (message.type) {
-    case 'prepared':
-      return onPrepared(turn, from, message.epoch);
-    case 'report':
-      return onReport(turn, from, message);
-    case 'fault':
-      return onFault(turn, from, message);
-    case 'room':
-      return onRoom(turn, from, message);
-    case 'token':
-      return onToken(turn, from, message);
-    case 'resync':
-      return onResync(turn, from, message);
+    case 'prepared': {
+      onPrepared(turn, from, message.epoch);
+      return;
+    }
+    case 'report': {
+      onReport(turn, from, message);
+      return;
+    }
+    case 'fault': {
+      onFault(turn, from, message);
+      return;
+    }
+    case 'room': {
+      onRoom(turn, from, message);
+      return;
+    }
+    case 'token': {
+      onToken(turn, from, message);
+      return;
+    }
+    case 'resync': {
+      onResync(turn, from, message);
+      return;
+    }
     default:
       return unreachable(message);
   }

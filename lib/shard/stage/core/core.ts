@@ -56,26 +56,46 @@ export function stepStage(
 
 function takeInput(turn: Turn, input: StageInput): void {
   switch (input.type) {
-    case 'message':
-      return onOwnerMessage(turn, input.message);
-    case 'frame':
-      return onFrame(turn, input.from, input.frame);
-    case 'link-open':
-      return onLinkOpen(turn, input.peer, input.path);
-    case 'link-closed':
-      return onLinkClosed(turn, input.peer);
-    case 'shard-ready':
-      return onShardReady(turn, input);
-    case 'shard-failed':
-      return onShardFailed(turn, input.shard);
-    case 'shard-gone':
-      return onShardGone(turn, input.shard);
-    case 'run-done':
-      return onRunDone(turn, input.run, input.results);
-    case 'run-failed':
-      return onRunFailed(turn, input);
-    case 'socket-back':
-      return onSocketBack(turn);
+    case 'message': {
+      onOwnerMessage(turn, input.message);
+      return;
+    }
+    case 'frame': {
+      onFrame(turn, input.from, input.frame);
+      return;
+    }
+    case 'link-open': {
+      onLinkOpen(turn, input.peer, input.path);
+      return;
+    }
+    case 'link-closed': {
+      onLinkClosed(turn, input.peer);
+      return;
+    }
+    case 'shard-ready': {
+      onShardReady(turn, input);
+      return;
+    }
+    case 'shard-failed': {
+      onShardFailed(turn, input.shard);
+      return;
+    }
+    case 'shard-gone': {
+      onShardGone(turn, input.shard);
+      return;
+    }
+    case 'run-done': {
+      onRunDone(turn, input.run, input.results);
+      return;
+    }
+    case 'run-failed': {
+      onRunFailed(turn, input);
+      return;
+    }
+    case 'socket-back': {
+      onSocketBack(turn);
+      return;
+    }
     case 'pause':
       turn.core.paused = true;
       return;
@@ -84,7 +104,10 @@ function takeInput(turn: Turn, input: StageInput): void {
       return;
     case 'tick':
       expireSessions(turn);
-      return expireFences(turn);
+      {
+        expireFences(turn);
+        return;
+      }
     default:
       return unreachable(input);
   }

@@ -14,20 +14,38 @@ import { fault, type Seat, type Turn } from './state.ts';
 export function onFrame(turn: Turn, from: NodeId, frame: Frame): void {
   const { core } = turn;
   const fence = core.fences.get(frame.session);
-  if (fence && frame.epoch <= fence.epoch) return dropFrame(turn);
+  if (fence && frame.epoch <= fence.epoch) {
+    dropFrame(turn);
+    return;
+  }
   const session = core.sessions.get(frame.session);
-  if (!session || frame.epoch > session.prepare.epoch) return holdFrame(turn, from, frame);
-  if (frame.epoch < session.prepare.epoch || session.room !== 'kept') return dropFrame(turn);
+  if (!session || frame.epoch > session.prepare.epoch) {
+    holdFrame(turn, from, frame);
+    return;
+  }
+  if (frame.epoch < session.prepare.epoch || session.room !== 'kept') {
+    dropFrame(turn);
+    return;
+  }
   const seat = session.seats.find((candidate) => candidate.place === frame.place);
   const sender = session.prepare.route[senderOf(frame, session.prepare.route.length)];
-  if (!seat || sender?.node !== from) return reject(turn, from, 'not its place in the route');
+  if (!seat || sender?.node !== from) {
+    reject(turn, from, 'not its place in the route');
+    return;
+  }
   switch (frame.type) {
-    case 'rows':
-      return takeRows(turn, seat, frame);
-    case 'token':
-      return takeToken(turn, seat, frame);
-    case 'chunk-ack':
-      return takeAck(turn, seat, frame);
+    case 'rows': {
+      takeRows(turn, seat, frame);
+      return;
+    }
+    case 'token': {
+      takeToken(turn, seat, frame);
+      return;
+    }
+    case 'chunk-ack': {
+      takeAck(turn, seat, frame);
+      return;
+    }
     default:
       return unreachable(frame);
   }
@@ -57,10 +75,17 @@ function takeRows(turn: Turn, seat: Seat, frame: RowsFrame): void {
     ? end <= prepare.resumeAt && frame.rows <= prepare.chunkRows
     : frame.rows === 1;
   if (!fits || end > prepare.promptLength + prepare.maxTokens) {
-    return refuse(turn, seat, { peer, why: 'position-gap' });
+    refuse(turn, seat, { peer, why: 'position-gap' });
+    return;
   }
-  if (!frame.data.every(Number.isFinite)) return refuse(turn, seat, { peer, why: 'not-finite' });
-  if (!rollBack(turn, seat, frame.firstPosition)) return fault(turn, seat, 'position-gap');
+  if (!frame.data.every(Number.isFinite)) {
+    refuse(turn, seat, { peer, why: 'not-finite' });
+    return;
+  }
+  if (!rollBack(turn, seat, frame.firstPosition)) {
+    fault(turn, seat, 'position-gap');
+    return;
+  }
   const { flow } = seat;
   flow.inbox.push(frame);
   flow.inSeq += 1;
@@ -72,7 +97,10 @@ function takeToken(turn: Turn, seat: Seat, frame: TokenFrame): void {
   if (!isNext(turn, seat, frame.seq)) return;
   const { position, id } = frame;
   const isEarly = position <= seat.session.prepare.resumeAt || seat.flow.nextId !== null;
-  if (isEarly || !rollBack(turn, seat, position)) return fault(turn, seat, 'position-gap');
+  if (isEarly || !rollBack(turn, seat, position)) {
+    fault(turn, seat, 'position-gap');
+    return;
+  }
   seat.flow.nextId = { position, id };
   seat.flow.inSeq += 1;
   seat.flow.takenTo = position + 1;

@@ -13,7 +13,10 @@ export function holdFrame(turn: Turn, from: NodeId, frame: Frame): void {
   const isSame = (held: HeldFrame): boolean =>
     held.frame.session === frame.session && held.frame.place === frame.place;
   const full = core.held.filter(isSame).length >= RING.heldFramesMax;
-  if (full || core.held.length >= STAGE.heldFramesMax) return drop(turn, frame, 'held-overflow');
+  if (full || core.held.length >= STAGE.heldFramesMax) {
+    drop(turn, frame, 'held-overflow');
+    return;
+  }
   core.held.push({ from, frame, until: later(now, TIMES.heldFrameMs) });
 }
 

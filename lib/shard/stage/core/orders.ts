@@ -13,26 +13,40 @@ type Ack = Extract<OwnerMessage, { type: 'ack' }>;
 /** The owner's word. Orders of another epoch than the open one are void (S2). */
 export function onOwnerMessage(turn: Turn, message: OwnerMessage): void {
   switch (message.type) {
-    case 'prepare':
-      return onPrepare(turn, message);
-    case 'fill':
-      return inEpoch(turn, message, (session) => {
+    case 'prepare': {
+      onPrepare(turn, message);
+      return;
+    }
+    case 'fill': {
+      inEpoch(turn, message, (session) => {
         for (const seat of session.seats) onFill(turn, seat, message);
       });
-    case 'handover':
-      return inEpoch(turn, message, (session) => {
+      return;
+    }
+    case 'handover': {
+      inEpoch(turn, message, (session) => {
         onHandover(turn, session, message);
       });
-    case 'ack':
-      return inEpoch(turn, message, (session) => {
+      return;
+    }
+    case 'ack': {
+      inEpoch(turn, message, (session) => {
         onAck(session, message);
       });
-    case 'keepalive':
-      return inEpoch(turn, message, () => undefined);
-    case 'release':
-      return fenceOff(turn, message.session, message.epoch);
-    case 'end':
-      return fenceOff(turn, message.session, Infinity);
+      return;
+    }
+    case 'keepalive': {
+      inEpoch(turn, message, () => undefined);
+      return;
+    }
+    case 'release': {
+      fenceOff(turn, message.session, message.epoch);
+      return;
+    }
+    case 'end': {
+      fenceOff(turn, message.session, Infinity);
+      return;
+    }
     default:
       return unreachable(message);
   }
@@ -64,7 +78,10 @@ function onFill(turn: Turn, seat: Seat, message: Fill): void {
   }
   // Nothing to send below L. The order may come late then: the token's row may have gone already.
   if (next >= resumeAt) return;
-  if (next < seat.kvLength && next < seat.kept.from) return fault(turn, seat, 'position-gap');
+  if (next < seat.kvLength && next < seat.kept.from) {
+    fault(turn, seat, 'position-gap');
+    return;
+  }
   flow.sendFrom = next;
   pump(turn, seat);
 }
@@ -75,7 +92,8 @@ function onHandover(turn: Turn, session: Session, message: Handover): void {
   if (!seat || seat.flow.handedOver) return;
   const { position, id } = message;
   if (position !== seat.kvLength || position !== session.prepare.resumeAt) {
-    return fault(turn, seat, 'position-gap');
+    fault(turn, seat, 'position-gap');
+    return;
   }
   seat.flow.handedOver = true;
   seat.flow.nextId = { position, id };

@@ -22,7 +22,10 @@ export function onPrepare(turn: Turn, prepare: Prepare): void {
   if (!known && core.sessions.size >= WIRE.sessionsPerNodeMax) return;
   const session = known ?? openSession(turn, prepare);
   reseat(turn, session, prepare);
-  if (session.seats.length === 0) return endSession(turn, session);
+  if (session.seats.length === 0) {
+    endSession(turn, session);
+    return;
+  }
   for (const seat of session.seats) ensureShard(turn, seat);
   takeHeld(turn, session);
 }
@@ -52,10 +55,7 @@ function reseat(turn: Turn, session: Session, prepare: Prepare): void {
   const slots = new Set(before.map((seat) => seat.slot));
   for (const [place, held] of prepare.route.entries()) {
     if (held.node !== turn.core.self) continue;
-    const shard = shardKey(
-      prepare.manifest as Seat['session']['prepare']['manifest'] & never,
-      held.range,
-    );
+    const shard = shardKey(prepare.manifest as ManifestHash, held.range);
     const old = before.find((seat) => seat.shard === shard && seat.since === held.since);
     const flow = emptyFlow(prepare.resumeAt);
     const { range, since } = held;
@@ -97,7 +97,10 @@ function freeSlot(slots: Set<number>, place: number): number {
 function ensureShard(turn: Turn, seat: Seat): void {
   const { core } = turn;
   const shard = core.shards.get(seat.shard);
-  if (shard?.limits) return seatReady(turn, seat);
+  if (shard?.limits) {
+    seatReady(turn, seat);
+    return;
+  }
   if (shard) return;
   core.shards.set(seat.shard, { limits: null, lastRun: 0 });
   const { manifest, numerics } = seat.session.prepare;

@@ -24,7 +24,10 @@ export function schedule(turn: Turn): void {
     const planned = planRows(turn, shard);
     makeRoom(turn, shard, planned);
     // Else everyone planned gave way: another shard may have work.
-    if (planned.size > 0) return startRun(turn, shard, planned);
+    if (planned.size > 0) {
+      startRun(turn, shard, planned);
+      return;
+    }
   }
 }
 

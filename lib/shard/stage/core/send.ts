@@ -43,7 +43,10 @@ function send(turn: Turn, to: NodeId, frame: Frame): void {
 export function pump(turn: Turn, seat: Seat): void {
   const { to, open } = outward(turn, seat);
   if (!open) return;
-  if (isLast(seat)) return sendToken(turn, seat, to);
+  if (isLast(seat)) {
+    sendToken(turn, seat, to);
+    return;
+  }
   const { flow } = seat;
   const { resumeAt, chunkRows } = seat.session.prepare;
   while (flow.sendFrom < seat.kvLength) {
