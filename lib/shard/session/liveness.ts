@@ -1,5 +1,5 @@
 import { must } from '#lib/kernel/assert.ts';
-import { later, type InstantMs } from '#lib/kernel/units.ts';
+import { later } from '#lib/kernel/units.ts';
 import type { Place } from '#lib/kernel/ids.ts';
 import type { Progress } from '#lib/shard/wire/session-messages.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';

@@ -58,9 +58,8 @@ export function stepOwner(
 function takeInput(turn: Turn, input: OwnerInput): void {
   switch (input.type) {
     case 'message': {
-      turn.state.phase.kind === 'done'
-        ? repeatEnd(turn, input, input.message)
-        : onMessage(turn, input, input.message);
+      if (turn.state.phase.kind === 'done') repeatEnd(turn, input, input.message);
+      else onMessage(turn, input, input.message);
       return;
     }
     case 'node-lost': {
