@@ -93,16 +93,16 @@ async function clickToReady(tab: VolunteerTab): Promise<Loaded> {
 /** Peak of anonymous and shared memory of a renderer, sampled every 100 ms. */
 function watchMemory(pid: () => Promise<number>): { stop: () => Promise<number> } {
   let peak = 0;
-  let running = true;
+  const state = { running: true };
   const loop = (async () => {
-    while (running) {
+    while (state.running) {
       peak = Math.max(peak, pssBytes(await pid()));
       await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
     }
   })();
   return {
     async stop() {
-      running = false;
+      state.running = false;
       await loop;
       return peak;
     },

@@ -92,7 +92,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 function modelOf(registry: ModelRegistry, options: ServerOptions): RegisteredModel {
-  if (registry.has(options.model)) return registry.get(options.model);
+  const id: string = options.model;
+  if (registry.has(id)) return registry.get(id);
   const have = registry.list().map(({ manifest }) => manifest.id);
   throw new FaultError(
     'server/config',

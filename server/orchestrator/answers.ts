@@ -77,7 +77,7 @@ export interface ClusterView {
   readonly sessions: number;
   readonly queued: number;
   readonly relayedBytes: number;
-  /** Layers that nobody holds, by model; empty where an answer can start. */
+  /** Layers that nobody holds, of every model served; no ranges where an answer can start. */
   readonly uncovered: readonly {
     readonly model: ModelId;
     readonly ranges: readonly LayerRange[];

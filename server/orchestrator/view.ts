@@ -16,7 +16,7 @@ export function viewCluster(state: OrchestratorState, relayedBytes: number): Clu
     sessions: state.sessions.size,
     queued: state.queue.length,
     relayedBytes,
-    uncovered: ranges.length > 0 ? [{ model, ranges }] : [],
+    uncovered: [{ model, ranges }],
   };
 }
 

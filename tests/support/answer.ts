@@ -115,7 +115,7 @@ async function* sse(response: Response): AsyncGenerator<string> {
   let rest = '';
   const decoder = new TextDecoder();
   for await (const bytes of response.body) {
-    rest += decoder.decode(bytes as Uint8Array, { stream: true });
+    rest += decoder.decode(bytes, { stream: true });
     const events = rest.split('\n\n');
     rest = events.pop() ?? '';
     for (const event of events) {

@@ -114,9 +114,7 @@ export class VolunteerTab {
     const browser = this.#context.browser();
     if (!browser) throw new Error('the browser is gone');
     const session = await browser.newBrowserCDPSession();
-    const info = (await session.send('SystemInfo.getProcessInfo')) as {
-      processInfo: { type: string; id: number; cpuTime: number }[];
-    };
+    const info = await session.send('SystemInfo.getProcessInfo');
     await session.detach();
     const renderers = info.processInfo.filter((process) => process.type === 'renderer');
     renderers.sort((a, b) => b.cpuTime - a.cpuTime);

@@ -62,10 +62,17 @@ export class TestServer {
     return this.#child.pid ?? 0;
   }
 
-  /** Process id of the built-in volunteer: the only child of the server. */
+  /** Process id of the built-in volunteer, a child of the server. */
   volunteerPid(): number {
-    const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').trim();
-    return Number(children.split(' ')[0]);
+    const children = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8');
+    const pid = children
+      .trim()
+      .split(' ')
+      .find((child) =>
+        readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('volunteer/main.ts'),
+      );
+    if (pid === undefined) throw new Error('no built-in volunteer runs');
+    return Number(pid);
   }
 
   log(): string {

@@ -22,7 +22,7 @@ describe('known answers before work', () => {
     driver.join(0, { answersRightly: false });
     expect(fences(driver)[0]?.reason.code).toBe('engine/wrong-answer');
     expect(stateOf(driver, 0)).toBe('lost');
-    expect(driver.view().uncovered).toHaveLength(1);
+    expect(driver.view().uncovered[0]?.ranges).toHaveLength(1);
     expect(driver.log).toContainEqual({
       event: 'known-answer-failed',
       node: nodeId(0),
@@ -199,7 +199,7 @@ describe('who holds what, as nodes come and go', () => {
     driver.join(1);
     driver.pass(1_000);
     // The third range is loaded on demand by the node that is named for it.
-    expect(driver.view().uncovered).toEqual([]);
+    expect(driver.view().uncovered[0]?.ranges).toEqual([]);
     driver.pass(61_000, 500);
     expect(driver.view().routes[0]?.places).toHaveLength(2);
   });
@@ -208,9 +208,9 @@ describe('who holds what, as nodes come and go', () => {
     const driver = new OrchestratorDriver({ minStages: 3 });
     driver.join(0);
     driver.pass(9_000);
-    expect(driver.view().uncovered).toHaveLength(1);
+    expect(driver.view().uncovered[0]?.ranges).toHaveLength(1);
     driver.pass(7_000);
-    expect(driver.view().uncovered).toEqual([]);
+    expect(driver.view().uncovered[0]?.ranges).toEqual([]);
     expect(driver.view().routes[0]?.places).toHaveLength(1);
   });
 
@@ -232,7 +232,7 @@ describe('who holds what, as nodes come and go', () => {
     driver.kill(1);
     driver.pass(30_000, 500);
     expect(told()).toEqual(before);
-    expect(driver.view().uncovered).toEqual([]);
+    expect(driver.view().uncovered[0]?.ranges).toEqual([]);
     driver.pass(40_000, 500);
     expect(driver.view().routes[0]?.places).toHaveLength(2);
   });
