@@ -7,27 +7,26 @@ import { run, say } from './setup/run.mjs';
  * All layers of tests, from a bare clone: cheapest first, browsers last and one at a time.
  * `--full` adds what does not fit into a push: longer campaigns, the whole failover table.
  */
+const TYPES = ['node_modules/typescript/bin/tsc', '--noEmit'];
+const LINT = [
+  'node_modules/eslint/bin/eslint.js',
+  ...['.', '--max-warnings', '0', '--cache', '--cache-location', 'build/eslint'],
+];
+
+/** A layer's commands run beside each other: integration waits on sockets while lint computes. */
 const LAYERS = [
-  ['types', ['node_modules/typescript/bin/tsc', '--noEmit']],
-  [
-    'lint',
-    [
-      'node_modules/eslint/bin/eslint.js',
-      '.',
-      '--max-warnings',
-      '0',
-      '--cache',
-      '--cache-location',
-      'build/eslint',
-    ],
-  ],
   [
     'architecture, unit, property, transcript, contract',
     vitest('architecture', 'unit', 'property', 'transcript', 'contract'),
   ],
   ['golden', vitest('golden')],
   ['simulator', vitest('sim')],
-  ['integration', [...vitest('integration'), '--no-file-parallelism']],
+  [
+    'integration; types and lint beside it',
+    [...vitest('integration'), '--no-file-parallelism'],
+    TYPES,
+    LINT,
+  ],
   ['end to end, in real tabs', [...vitest('e2e'), '--no-file-parallelism']],
 ];
 
@@ -53,11 +52,10 @@ try {
   await ensurePages();
   const chromium = await ensureChromium();
   const layers = process.argv.includes('--full') ? [...LAYERS, ...FULL] : LAYERS;
-  for (const [name, args] of layers) {
+  const env = { CHROMIUM: chromium, NEXT_TELEMETRY_DISABLED: '1' };
+  for (const [name, ...commands] of layers) {
     say(`\n— ${name} (${seconds()})`);
-    await run(process.execPath, args, {
-      env: { CHROMIUM: chromium, NEXT_TELEMETRY_DISABLED: '1' },
-    });
+    await Promise.all(commands.map((args) => run(process.execPath, args, { env })));
   }
   say(`\nAll green in ${seconds()}.`);
 } catch (error) {

@@ -123,7 +123,8 @@ describe('two relay-only volunteers', SLOW, () => {
       for (const name of ['a', 'b']) server.volunteer(name, { relayOnly: true });
       await server.whole(2);
       expect(await server.ask(row.promptIds, 16)).toEqual(expected.slice(0, 16));
-      expect(server.hub.relayedBytes()).toBeGreaterThan((row.promptIds.length + 16) * 2304);
+      // The last token is sampled and not computed on: one row fewer than positions.
+      expect(server.hub.relayedBytes()).toBeGreaterThan((row.promptIds.length + 15) * 2304);
     } finally {
       await server.end();
     }
