@@ -12,7 +12,8 @@ export function onFault(
   const { phase, broken } = turn.state;
   if (phase.kind === 'routing' || !speaksFor(turn.state, from, message)) return;
   switch (message.why) {
-    case 'no-room': { // The next epoch waits for that node's `room`, or for another holder (S11).
+    case 'no-room': {
+      // The next epoch waits for that node's `room`, or for another holder (S11).
       askRoute(turn, from);
       return;
     }
