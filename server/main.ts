@@ -1,17 +1,12 @@
 import { toFault } from '#lib/kernel/errors.ts';
-import { HELP, parseServerOptions } from './options.ts';
+import type { ServerOptions } from './options.ts';
 import { startServer } from './server.ts';
 
 /** Everything ends this long after a signal, whatever hangs. */
 const STOP_MS_MAX = 8_000;
 
 /** `npm start`: runs until a signal. Prints `ready URL` on stdout; everything else goes to stderr. */
-export async function main(args: readonly string[]): Promise<void> {
-  const options = parseServerOptions(args, process.env);
-  if (options === null) {
-    process.stdout.write(HELP);
-    return;
-  }
+export async function main(options: ServerOptions): Promise<void> {
   const stop = new AbortController();
   const onSignal = (): void => {
     stop.abort();
