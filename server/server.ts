@@ -48,7 +48,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     log: { write: (entry) => log(JSON.stringify(entry)) },
     minStages: options.minStages,
   });
-  const models = directoryOf(registry);
+  const models = directoryOf(registry, [model]);
   const gateway = createGateway({
     answers: orchestrator,
     models,

@@ -12,8 +12,13 @@ interface Loaded {
   readonly prompts: PromptClient;
 }
 
-/** The gateway's view of the model packages of this machine. */
-export function directoryOf(registry: ModelRegistry): ModelDirectory {
+/** The gateway's view of the packages that this server serves: clients choose among these. */
+export function directoryOf(
+  registry: ModelRegistry,
+  served: readonly RegisteredModel[],
+): ModelDirectory {
+  const models = new Map<string, ServedModel>();
+  for (const model of served) models.set(model.manifest.id, servedModel(model));
   /** In order of last use; promises, so that requests at once load a model's text once. */
   const texts = new Map<ManifestHash, Loaded>();
   const forget = (hash: ManifestHash) => {
@@ -21,8 +26,8 @@ export function directoryOf(registry: ModelRegistry): ModelDirectory {
     texts.delete(hash);
   };
   return {
-    list: () => registry.list().map(servedModel),
-    find: (id) => (registry.has(id) ? servedModel(registry.get(id)) : null),
+    list: () => [...models.values()],
+    find: (id) => models.get(id) ?? null,
     text(model) {
       const loaded = texts.get(model.hash) ?? load(registry, model);
       texts.delete(model.hash);

@@ -25,7 +25,7 @@ let text: ModelText;
 
 beforeAll(async () => {
   registry = await ModelRegistry.open(['public/models']);
-  models = directoryOf(registry);
+  models = directoryOf(registry, registry.list());
   text = await models.text(models.find('smollm2-135m-instruct')!);
 });
 afterAll(() => models.close());
@@ -73,4 +73,11 @@ test('[G24] a prompt that takes too long is refused, and the next one is read', 
   expect(ticks).toBeGreaterThan(10);
   expect(await prompts.read({ kind: 'text', text: 'hello' })).toHaveLength(1);
   prompts.close();
+});
+
+test('only what this server serves is listed and found', () => {
+  const none = directoryOf(registry, []);
+  expect(none.list()).toEqual([]);
+  expect(none.find('smollm2-135m-instruct')).toBeNull();
+  expect(models.list().map(({ id }) => id)).toContain('smollm2-135m-instruct');
 });
