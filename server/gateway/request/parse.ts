@@ -1,6 +1,9 @@
-import type * as z from 'zod/mini';
+import * as z from 'zod/mini';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { badParam } from '../errors.ts';
+
+/** The small zod says "Invalid input" to everything unless it is given words. */
+const { localeError } = z.locales.en();
 
 /**
  * A request's body by its schema; unknown fields are left out.
@@ -13,7 +16,7 @@ export function parseBody<Schema extends z.ZodMiniType>(
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new FaultError('request/invalid', 'The body must be a JSON object.');
   }
-  const parsed = schema.safeParse(body);
+  const parsed = schema.safeParse(body, { error: localeError });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const path = issue?.path.map(String) ?? [];

@@ -96,6 +96,8 @@ test('[G15] a wrong value is a 400 that names its parameter', async () => {
       { status: 400, param, type: 'invalid_request_error', code: 'invalid_value' },
     ]);
   }
+  const hot = await refused(server, '/v1/chat/completions', { ...ASK, temperature: 2.1 });
+  expect(hot).toMatchObject({ message: expect.stringContaining('<=2') as string });
   const ours: [string, unknown][] = [
     ['declai.resumable_s', { resumable_s: 61 }],
     ['declai.resume', { resume: { prompt_ids: [], accepted_ids: [], seed: 1 } }],
