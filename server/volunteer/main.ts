@@ -5,6 +5,7 @@ import { reasonText } from '#lib/kernel/reasons.ts';
 import { createNodeVolunteer } from '#lib/shard/runtime/server.ts';
 import type { Volunteer, VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
 import { HELP, parseVolunteerOptions } from './options.ts';
+import { whyUnreachable } from './reach.ts';
 
 /** Leaving takes milliseconds; whatever hangs, the process ends this long after a signal. */
 const STOP_MS_MAX = 1_500;
@@ -31,6 +32,8 @@ export async function main(args: readonly string[]): Promise<void> {
   process.once('SIGINT', stop);
   process.once('disconnect', stop);
   volunteer.start();
+  const trouble = await whyUnreachable(options.serverUrl);
+  if (trouble !== null) process.stderr.write(`${trouble}\n`);
 }
 
 /** V2: the leave message first, then the end. */
@@ -43,8 +46,11 @@ function leave(volunteer: Volunteer): void {
   if (volunteer.getSnapshot().phase === 'off') process.exit(0);
 }
 
+/** An answer's begin and end are no change of state: they would fill the server's log. */
 function describe({ phase, reason, fault, range, model }: VolunteerSnapshot): string {
   const held = range && model ? ` ${model} layers ${range.first}–${range.last}` : '';
+  const isAnswering = phase === 'serving' && reason === null;
+  if (isAnswering || reason === 'idle.no_demand') return `ready${held}`;
   const why = fault ? `: ${fault.message}` : reason ? `: ${reasonText(reason)}` : '';
   return `${phase}${held}${why}`;
 }
