@@ -45,5 +45,8 @@ export function tensorTypeOf(tensor: { name: string; type: number }): TensorType
   const name = GGML_TYPES[tensor.type];
   if (isStored(name)) return name;
   const known = name ?? `number ${tensor.type}`;
-  throw new FaultError('package/unsupported', `tensor ${tensor.name} is of type ${known}`);
+  throw new FaultError(
+    'package/unsupported',
+    `tensor ${tensor.name} is of type ${known}; readable are ${TENSOR_TYPES.join(', ')}`,
+  );
 }
