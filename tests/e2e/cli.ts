@@ -50,6 +50,13 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return values.help === true ? 0 : 2;
   }
+  const cases = chosen();
+  if (cases.length === 0) {
+    process.stderr.write(
+      `no such case: --stage 0 to 2, --way ${WAYS.join(', ')}, --at ${POSITIONS.join(', ')}\n`,
+    );
+    return 2;
+  }
   const short = goldenRow('sky');
   const long = goldenRow('long1000');
   const cluster = await ThreeTabs.start();
@@ -58,7 +65,7 @@ async function main(): Promise<number> {
     '| stage | way | at | ids | gap ms | idle % | back ms |\n|---|---|---|---|---|---|---|\n',
   );
   try {
-    for (const failover of chosen()) {
+    for (const failover of cases) {
       const prompt =
         failover.at === 'prefill'
           ? { ids: long.promptIds, expected: long.greedyIds.slice(0, 16) }
