@@ -9,7 +9,7 @@ import { assignAgain } from './assign.ts';
 import { ORCHESTRATOR } from './limits.ts';
 import { onLinkMessage } from './links.ts';
 import { loseNode, pauseNode } from './loss.ts';
-import { onProgress, onSessionMessage } from './owners.ts';
+import { onProgress, onSessionMessage, tellReturn } from './owners.ts';
 import type { NodeRecord } from './state.ts';
 import { askAgain, beginCheck, onAnswer } from './trust.ts';
 
@@ -162,6 +162,7 @@ function onLeave(turn: Turn, node: NodeRecord, how: 'stop' | 'pause' | 'finish')
 
 function onResume(turn: Turn, node: NodeRecord): void {
   const back = changeNode(turn, node, { standing: { kind: 'working' }, heardAt: turn.now });
+  tellReturn(turn, back);
   askAgain(turn, back);
   nodesChanged(turn);
   turn.wake = true;

@@ -76,12 +76,21 @@ function shortOfPages(session: SessionRecord, keep: readonly PlannedPlace[]) {
   );
 }
 
+/** Living nodes that this owner has lost, all the same: it would refuse them for ever. */
+function lostTo(turn: Turn, session: SessionRecord) {
+  const lost = new Set(session.lost);
+  return [...turn.state.nodes.values()]
+    .filter(({ id, incarnation }) => lost.has(nodeKey({ node: id, incarnation })))
+    .map(({ id }) => id);
+}
+
 function findRoute(
   turn: Turn,
   session: SessionRecord,
   { keep, relay }: Extract<OwnerOutput, { type: 'need-route' }>,
 ): void {
-  const cluster = routeCluster(turn.state, session.positions, shortOfPages(session, keep));
+  const without = new Set([...shortOfPages(session, keep), ...lostTo(turn, session)]);
+  const cluster = routeCluster(turn.state, session.positions, without);
   const plan = replaceRoute(cluster, keep, relay);
   relayPairs(turn, relay);
   stepSession(turn, session.id, { type: 'route', plan });
@@ -132,6 +141,16 @@ const LOST: Partial<Record<FaultCode, string>> = {
 export function tellLosses(turn: Turn): void {
   for (let loss = turn.losses.shift(); loss; loss = turn.losses.shift()) {
     for (const session of [...turn.state.sessions.values()]) loseHolder(turn, session, loss);
+  }
+}
+
+/** A pause is over: owners may give the node places again (V2). */
+export function tellReturn(turn: Turn, node: NodeRecord): void {
+  const place = { node: node.id, incarnation: node.incarnation };
+  for (const session of [...turn.state.sessions.values()]) {
+    const lost = session.lost.filter((key) => key !== nodeKey(place));
+    setSession(turn, { ...session, lost });
+    stepSession(turn, session.id, { type: 'node-returned', ...place });
   }
 }
 

@@ -85,6 +85,7 @@ describe('A7 three tabs of one profile', () => {
   test('chat streams, says who served it, and Stop keeps the text', async () => {
     const chat = new ChatPage(await profile.newPage());
     await chat.open(server.url);
+    await greedy(chat.page);
     await chat.send('What is the capital of France?');
     expect(await chat.ended()).toContain('Paris');
     expect(await chat.page.locator('[data-facts]').last().textContent()).toMatch(/token/);

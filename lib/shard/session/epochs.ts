@@ -97,6 +97,14 @@ export function onNodeLost(turn: Turn, lost: Sender): void {
   if (held) askRoute(turn);
 }
 
+/** A pause is over. Its places are held anew, so that `since` voids what it may have kept (S5). */
+export function onNodeReturned(turn: Turn, { node, incarnation }: Sender): void {
+  if (turn.state.lost.get(node) !== incarnation) return;
+  const lost = new Map(turn.state.lost);
+  lost.delete(node);
+  update(turn, { lost });
+}
+
 /** The orchestrator fences this holder; for this session it is lost from now on (V1, V3). */
 export function declare(turn: Turn, holder: Sender, why: 'no-prepared' | 'not-working'): void {
   const { node, incarnation } = holder;

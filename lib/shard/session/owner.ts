@@ -5,7 +5,7 @@ import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { OwnerInput, OwnerStep, OwnerView, RoutePlan, SessionRequest } from './types.ts';
 import { nextDeadline } from './deadlines.ts';
 import { finish, repeatEnd } from './ending.ts';
-import { beginEpoch, onNodeLost, onNodesChanged, onRoute } from './epochs.ts';
+import { beginEpoch, onNodeLost, onNodeReturned, onNodesChanged, onRoute } from './epochs.ts';
 import { onFault, onResync, onRoom } from './faults.ts';
 import { onReport } from './fill.ts';
 import { onPrepared, onProgress, onTick } from './liveness.ts';
@@ -64,6 +64,11 @@ function takeInput(turn: Turn, input: OwnerInput): void {
     }
     case 'node-lost': {
       onNodeLost(turn, input);
+      return;
+    }
+    case 'node-returned': {
+      const { node, incarnation } = input;
+      onNodeReturned(turn, { node, incarnation });
       return;
     }
     case 'node-back':

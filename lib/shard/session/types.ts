@@ -55,6 +55,8 @@ export type OwnerInput =
     }
   /** Declared dead, fenced or left (V2, V3): the only word that removes a holder. */
   | { readonly type: 'node-lost'; readonly node: NodeId; readonly incarnation: number }
+  /** A node that had paused works again: it may be given places, with nothing kept (V2). */
+  | { readonly type: 'node-returned'; readonly node: NodeId; readonly incarnation: number }
   /** The socket of a living incarnation came back; its `resync` follows as a message. */
   | { readonly type: 'node-back'; readonly node: NodeId; readonly incarnation: number }
   /** Answer to `need-route`; null: no cover just now (asked again at the next `nodes-changed`). */

@@ -101,6 +101,19 @@ describe('a failover', () => {
     expect(driver.tokens(session)).toEqual(IDS);
   });
 
+  it('[V2] a node that paused and resumed takes places again, in a session that lost it, too', () => {
+    const driver = three();
+    const session = driver.start(1);
+    driver.pass(500);
+    driver.say(0, { type: 'leave', how: 'pause' });
+    driver.pass(100);
+    driver.say(0, { type: 'resume' });
+    driver.kill(1);
+    driver.kill(2);
+    driver.pass(8_000);
+    expect(driver.tokens(session)).toEqual(IDS);
+  });
+
   it('[V2] a node that finishes keeps its answer and gets no other', () => {
     const driver = new OrchestratorDriver();
     driver.join(0);
