@@ -39,6 +39,17 @@ export class Q80Block {
   q7: v128;
 }
 
+/** A column of four output rows as stored: formats without blocks. */
+@unmanaged
+export class F32Column {
+  w: v128;
+}
+
+@unmanaged
+export class F16Column {
+  w: u64;
+}
+
 @inline
 export function isQ41<T>(): bool {
   return offsetof<T>() == offsetof<Q41Block>();
@@ -52,4 +63,27 @@ export function isQ40<T>(): bool {
 @inline
 export function isQ80<T>(): bool {
   return offsetof<T>() == offsetof<Q80Block>();
+}
+
+@inline
+export function isF32<T>(): bool {
+  return offsetof<T>() == offsetof<F32Column>();
+}
+
+@inline
+export function isF16<T>(): bool {
+  return offsetof<T>() == offsetof<F16Column>();
+}
+
+/** Whether a block of 32 columns has a scale. */
+@inline
+export function isBlock<T>(): bool {
+  return !isF32<T>() && !isF16<T>();
+}
+
+/** Where a packed block's weights begin. */
+@inline
+export function weightsOffset<T>(): usize {
+  if (!isBlock<T>()) return 0;
+  return isQ41<T>() ? offsetof<Q41Block>('q0') : offsetof<Q40Block>('q0');
 }

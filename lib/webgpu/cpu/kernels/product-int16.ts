@@ -1,4 +1,4 @@
-import { Q40Block, Q41Block, Q80Block, isQ40, isQ41, isQ80 } from './formats';
+import { Q40Block, Q41Block, Q80Block, isQ40, isQ41, isQ80, weightsOffset } from './formats';
 import { BLOCK, GROUP, Q4_0, Q4_1, Tensor, range, roundUp4 } from './range';
 
 /*
@@ -34,12 +34,6 @@ function scaled<T>(w: usize, isum: v128, s: v128, sum: v128): v128 {
 @inline
 function dotAdd(acc: v128, w: v128, x: v128): v128 {
   return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
-}
-
-/** Where a block's weights begin. */
-@inline
-function weightsOffset<T>(): usize {
-  return isQ41<T>() ? offsetof<Q41Block>('q0') : offsetof<Q40Block>('q0');
 }
 
 /** A block's integer sums for one input row. */
