@@ -24,7 +24,8 @@ export function VolunteerPage() {
       data-phase={snapshot.phase}
       // What tests, benches and the curious read: the page's whole knowledge of its node.
       data-snapshot={JSON.stringify(snapshot)}
-      className="min-h-0 flex-1 overflow-y-auto"
+      // `relative`: hidden labels stay inside, or the whole page would scroll as well.
+      className="relative min-h-0 flex-1 overflow-y-auto"
     >
       <div className="mx-auto w-full max-w-3xl space-y-8 px-4 py-8 sm:px-6 sm:py-12">
         <h1 className="font-read text-[clamp(1.8rem,5.5vw,2.75rem)] leading-[1.12] text-balance">

@@ -70,6 +70,14 @@ describe('A7 three tabs of one profile', () => {
     await server.until('a route of three tabs', (status) =>
       status.routes.some((route) => isWhole(route.places)),
     );
+    // The page scrolls inside its frame, never the document beside it.
+    for (const page of tabs) {
+      const desk = page.viewportSize() ?? { width: 1280, height: 720 };
+      await page.setViewportSize({ width: 390, height: 844 });
+      const spare = await page.evaluate('document.documentElement.scrollHeight - innerHeight');
+      expect(spare).toBe(0);
+      await page.setViewportSize(desk);
+    }
     const snapshots = await Promise.all(tabs.map(snapshotOf));
     expect(new Set(snapshots.map((snapshot) => snapshot.nodeId)).size).toBe(3);
     for (const snapshot of snapshots) {

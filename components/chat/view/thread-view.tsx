@@ -21,7 +21,7 @@ export function ThreadList({ thread }: { thread: ThreadView }) {
       <div
         ref={frame}
         onScroll={onScroll}
-        className="h-full overflow-y-auto [scrollbar-gutter:stable_both-edges]"
+        className="relative h-full overflow-y-auto [scrollbar-gutter:stable_both-edges]"
       >
         <div ref={content} className="mx-auto w-full max-w-3xl px-4 py-6 sm:px-6">
           <h1 className="sr-only">Conversation</h1>
