@@ -127,7 +127,9 @@ function onLoaded(
     loaded: busy ? withRange(node.loaded, range) : [range],
     cached: withRange(node.cached, range),
   });
-  beginCheck(turn, changed, range);
+  // A recomputation costs half a second: only a range that was given out is worth one (M7).
+  const isGiven = sameRange(node.range, range) || sameRange(node.takeOver, range);
+  if (isGiven) beginCheck(turn, changed, range);
   // A device that has proven itself serves the new range while it is checked again (M7).
   if (node.proven) turn.wake = true;
 }

@@ -181,6 +181,10 @@ export function onSessionMessage(turn: Turn, node: NodeRecord, message: StageMes
     }
     return;
   }
+  // No device samples it; whoever holds place 0 could not embed it, and would be blamed (M7).
+  if (message.type === 'token' && message.id >= turn.state.config.model.shape.vocab) {
+    return loseNode(turn, node, 'wrong-answer');
+  }
   if (!isOpen(turn, message.session)) return end(turn, node, message.session);
   stepSession(turn, message.session, { type: 'message', ...from, message });
 }

@@ -61,6 +61,20 @@ describe('known answers before work', () => {
     expect(stateOf(driver, 0)).toBe('lost');
   });
 
+  it('[M7] a claim about a range that nobody gave it costs no recomputation', () => {
+    const driver = new OrchestratorDriver();
+    driver.join(0);
+    const recomputed = () => driver.outputs.filter((output) => output.type === 'expect').length;
+    const before = recomputed();
+    const model = { id: MODEL, hash: HASH };
+    for (let last = 0; last < 29; last += 1) {
+      const range = { first: 0, last };
+      driver.say(0, { type: 'loaded', model, range, networkBytes: 0, cacheBytes: 0 });
+    }
+    driver.pass(5_000);
+    expect(recomputed()).toBe(before);
+  });
+
   it('[M7] a node at work is checked again, with another seed', () => {
     const driver = new OrchestratorDriver();
     driver.join(0);
