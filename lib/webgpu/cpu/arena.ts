@@ -23,9 +23,9 @@ export class Arena {
     this.#floats = new Float32Array(memory.buffer);
   }
 
-  /** Bytes of the memory as it is now. */
+  /** Bytes handed out. What lies beyond is never touched, so that it costs no memory. */
   get size(): number {
-    return this.#memory.buffer.byteLength;
+    return this.#next;
   }
 
   /**
@@ -53,14 +53,17 @@ export class Arena {
   }
 
   #growTo(end: number): void {
-    const missing = end - this.size;
+    const size = this.#memory.buffer.byteLength;
+    const missing = end - size;
     if (missing <= 0) return;
     const details = { bytes: end };
     if (end > CPU_LIMITS.memoryBytesMax) {
       throw new FaultError('engine/out-of-memory', 'a CPU stage holds at most 4 GiB', { details });
     }
+    const room = CPU_LIMITS.memoryBytesMax - size;
+    const step = Math.max(missing, Math.min(CPU_LIMITS.growthBytesMin, room));
     try {
-      this.#memory.grow(Math.ceil(missing / WASM_PAGE_BYTES));
+      this.#memory.grow(Math.ceil(step / WASM_PAGE_BYTES));
     } catch (cause) {
       throw new FaultError('engine/out-of-memory', 'the machine gives no more memory', {
         cause,

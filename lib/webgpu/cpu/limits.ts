@@ -14,6 +14,8 @@ export const CPU_LIMITS = {
   stagingBytesMax: 1 * MIB,
   /** A WASM memory addresses 2³² bytes; the last page stays free, so that no end wraps to 0. */
   memoryBytesMax: 4 * GIB - 65_536,
+  /** Memory grows by at least this: V8 counts a whole memory at each growth, and collects garbage. */
+  growthBytesMin: 32 * MIB,
   /** Work space and score rows grow with these: past them a shape is refused. */
   contextMax: 1 << 20,
   headDimMax: 512,
