@@ -1,6 +1,6 @@
 import { instantMs } from '#lib/kernel/units.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
-import { TIMES } from '#lib/shard/wire/limits.ts';
+import { TIMES, WIRE } from '#lib/shard/wire/limits.ts';
 import type { OwnerMessage, Progress } from '#lib/shard/wire/session-messages.ts';
 import {
   createStageCore,
@@ -10,7 +10,7 @@ import {
 } from '#lib/shard/stage/core/core.ts';
 import { shardKey, type StageInput, type StageOutput } from '#lib/shard/stage/types.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
-import { FakeEngine } from './fake-engine.ts';
+import { FAKE_WIDTH, FakeEngine } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
 import { MANIFEST } from './office.ts';
 import { describe } from './describe.ts';
@@ -179,7 +179,8 @@ export class SimNode {
   private load(what: { shard: string; range: LayerRange }, ms: number): void {
     const { world, life } = this;
     const { pagesMax, salted } = world.scenario;
-    const limits = { pagePositions: PAGE_POSITIONS, pagesMax, rowsMax: 12 };
+    const facts = { rowWidth: FAKE_WIDTH, vocab: WIRE.tokenIdMax + 1 };
+    const limits = { pagePositions: PAGE_POSITIONS, pagesMax, rowsMax: 12, ...facts };
     world.timeline.in(ms * (0.5 + world.random.unit()), () => {
       if (this.life !== life) return;
       this.engines.set(what.shard, new FakeEngine(what.range, { ...limits, salted }));

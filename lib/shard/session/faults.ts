@@ -35,7 +35,8 @@ export function onFault(
     case 'held-expired':
     case 'link-closed':
     case 'expired':
-    case 'not-finite': {
+    case 'not-finite':
+    case 'unfit': {
       doubt(turn, message.why);
       return;
     }

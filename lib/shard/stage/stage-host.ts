@@ -219,8 +219,9 @@ export class StageHost {
     }
   }
 
-  #tellReady(shard: string, { pagePositions, pagesMax, rowsMax }: Stage): void {
-    this.feed({ type: 'shard-ready', shard, pagePositions, pagesMax, rowsMax });
+  #tellReady(shard: string, { pagePositions, pagesMax, rowsMax, shape }: Stage): void {
+    const takes = { rowWidth: shape.hidden, vocab: shape.vocab };
+    this.feed({ type: 'shard-ready', shard, pagePositions, pagesMax, rowsMax, ...takes });
   }
 
   #begin(order: RunOrder): void {

@@ -39,13 +39,15 @@ export type StageInput =
   | { readonly type: 'frame'; readonly from: NodeId; readonly frame: Frame }
   | { readonly type: 'link-open'; readonly peer: NodeId; readonly path: 'direct' | 'relay' }
   | { readonly type: 'link-closed'; readonly peer: NodeId }
-  /** Answer to `load`; rows and pages are the loaded stage's limits. */
+  /** Answer to `load`: the loaded stage's limits, and what its model takes as input. */
   | {
       readonly type: 'shard-ready';
       readonly shard: string;
       readonly pagePositions: number;
       readonly pagesMax: number;
       readonly rowsMax: number;
+      readonly rowWidth: number;
+      readonly vocab: number;
     }
   | { readonly type: 'shard-failed'; readonly shard: string }
   /** The shard was unloaded or its engine lost: its KV is gone. */

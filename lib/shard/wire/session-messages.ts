@@ -100,6 +100,7 @@ export const FAULT_WHY = [
   'engine',
   'load',
   'not-finite',
+  'unfit',
 ] as const;
 export type FaultWhy = (typeof FAULT_WHY)[number];
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { faults, node, prepare, rows, runs, session, StageRig } from './rig.ts';
+import { faults, node, prepare, rows, runs, session, StageRig, VOCAB } from './rig.ts';
 
 /** Node 2 at place 1 of three, filling from 0. */
 function middle(): StageRig {
@@ -83,6 +83,26 @@ describe('fencing', () => {
     const out = middle().frame(1, rows(1, { data }));
     expect(out).toMatchObject([{ type: 'reject-peer', peer: node(1) }, { type: 'owner' }]);
     expect(faults(out)).toEqual(['not-finite']);
+  });
+
+  test('[S3] rows of another width reject the peer before the engine sees them', () => {
+    const rig = middle();
+    const out = rig.frame(1, rows(1, { width: 1, data: new Float32Array(2) }));
+    expect(out).toMatchObject([{ type: 'reject-peer', peer: node(1) }, { type: 'owner' }]);
+    expect(faults(out)).toEqual(['unfit']);
+    expect(rig.core.running).toBeNull();
+  });
+
+  test('[S3] an id outside the vocabulary rejects the last place before the engine sees it', () => {
+    const rig = new StageRig(1);
+    rig.order(prepare([1, 2, 3], { resumeAt: 0, promptLength: 1, ids: [5] }));
+    rig.order({ type: 'handover', session: session(1), epoch: 1, position: 0, id: 5 });
+    rig.settle();
+    const at = { session: session(1), epoch: 1, place: 0, seq: 0, position: 1 };
+    const out = rig.frame(3, { type: 'token', ...at, id: VOCAB });
+    expect(out).toMatchObject([{ type: 'reject-peer', peer: node(3) }, { type: 'owner' }]);
+    expect(faults(out)).toEqual(['unfit']);
+    expect(rig.core.running).toBeNull();
   });
 
   test('[S4] a link of the route that closed is a fault, also when it opened again at once', () => {

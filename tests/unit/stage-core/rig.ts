@@ -15,6 +15,7 @@ export const node = (i: number): NodeId => i.toString(16).padStart(64, '0') as N
 export const session = (i: number): SessionId => i.toString(16).padStart(32, '0') as SessionId;
 export const MANIFEST = 'f'.repeat(64);
 export const WIDTH = 2;
+export const VOCAB = 1000;
 export const shardAt = (place: number): string =>
   shardKey(MANIFEST as Parameters<typeof shardKey>[0], { first: 2 * place, last: 2 * place + 1 });
 
@@ -60,7 +61,7 @@ export class StageRig {
   }
 
   ready(at: number, pagesMax = 100): StageOutput[] {
-    const limits = { pagePositions: 2, pagesMax, rowsMax: 8 };
+    const limits = { pagePositions: 2, pagesMax, rowsMax: 8, rowWidth: WIDTH, vocab: VOCAB };
     return this.step({ type: 'shard-ready', shard: shardAt(at), ...limits });
   }
 

@@ -4,7 +4,7 @@ import type { ChunkAckFrame, Frame, RowsFrame, TokenFrame } from '#lib/shard/wir
 import { holdFrame } from './held.ts';
 import { cutKv } from './kv.ts';
 import { pump } from './send.ts';
-import { fault, type Seat, type Turn } from './state.ts';
+import { allSeats, emptyFlow, fault, type Seat, type Turn } from './state.ts';
 
 /**
  * Takes a frame only if the session is open, the epoch current, the link's peer the sender's place
@@ -141,11 +141,31 @@ function rollBack(turn: Turn, seat: Seat, first: number): boolean {
   return true;
 }
 
-function refuse(
-  turn: Turn,
-  seat: Seat,
-  found: { readonly peer: NodeId | undefined; readonly why: 'position-gap' | 'not-finite' },
-): void {
+/**
+ * Refuses what the engine would trap on: rows of another width, an id outside the vocabulary. Seen
+ * before a run and not on arrival, for a first epoch's rows may be here before the shard is (S5).
+ */
+export function refuseUnfit(turn: Turn): void {
+  for (const seat of allSeats(turn.core)) {
+    const { flow, session, place } = seat;
+    const limits = turn.core.shards.get(seat.shard)?.limits;
+    const frame = flow.inbox[0];
+    const isUnfit =
+      limits &&
+      ((frame && frame.width !== limits.rowWidth) || (flow.nextId?.id ?? 0) >= limits.vocab);
+    if (!isUnfit) continue;
+    const { route, resumeAt } = session.prepare;
+    seat.flow = { ...emptyFlow(resumeAt), faulted: flow.faulted };
+    refuse(turn, seat, { peer: route.at(place - 1)?.node, why: 'unfit' });
+  }
+}
+
+interface Refusal {
+  readonly peer: NodeId | undefined;
+  readonly why: 'position-gap' | 'not-finite' | 'unfit';
+}
+
+function refuse(turn: Turn, seat: Seat, found: Refusal): void {
   if (found.peer !== undefined) reject(turn, found.peer, found.why);
   fault(turn, seat, found.why);
 }

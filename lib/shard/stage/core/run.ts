@@ -2,6 +2,7 @@ import { must } from '#lib/kernel/assert.ts';
 import { RING } from '#lib/shard/wire/limits.ts';
 import type { Want } from '#lib/webgpu/stage.ts';
 import type { RunSegment } from '../types.ts';
+import { refuseUnfit } from './frames.ts';
 import { makeRoom } from './room.ts';
 import { allSeats, isLast, type Seat, type Turn } from './state.ts';
 
@@ -18,6 +19,7 @@ interface Work {
 export function schedule(turn: Turn): void {
   const { core } = turn;
   if (core.running || core.paused) return;
+  refuseUnfit(turn);
   for (;;) {
     const shard = longestWaiting(turn);
     if (shard === null) return;

@@ -10,8 +10,8 @@ function* seatsOf(turn: Turn, shard: string): Generator<Seat> {
 }
 
 export function onShardReady(turn: Turn, ready: Ready): void {
-  const { pagePositions, pagesMax, rowsMax } = ready;
-  const limits = { pagePositions, pagesMax, rowsMax };
+  const { pagePositions, pagesMax, rowsMax, rowWidth, vocab } = ready;
+  const limits = { pagePositions, pagesMax, rowsMax, rowWidth, vocab };
   turn.core.shards.set(ready.shard, { limits, lastRun: turn.core.runs });
   for (const seat of seatsOf(turn, ready.shard)) if (!seat.kvOpen) seatReady(turn, seat);
 }

@@ -55,6 +55,9 @@ export interface Shard {
     readonly pagePositions: number;
     readonly pagesMax: number;
     readonly rowsMax: number;
+    /** Values a row: what a frame must bring. */
+    readonly rowWidth: number;
+    readonly vocab: number;
   } | null;
   /** Number of its latest run: the shard that waited longest runs next. */
   lastRun: number;
