@@ -3,6 +3,8 @@ import { ask, longestGapMs, type SeenAnswer } from './answer.ts';
 import { TestServer } from './server.ts';
 
 const LAYERS = 30;
+/** A loss is followed by new links and by fetching the next take-over: then it must be still. */
+const SETTLE_MS = 2_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const WAYS = ['close', 'kill', 'stop'] as const;
@@ -102,7 +104,7 @@ export class ThreeTabs {
     const pids = await Promise.all(
       this.tabs.filter((tab) => tab !== victim).map((tab) => tab.rendererPid()),
     );
-    await sleep(500);
+    await sleep(SETTLE_MS);
     const before = pids.map(cpuMs);
     await sleep(5_000);
     return Math.max(...pids.map((pid, i) => (cpuMs(pid) - (before[i] ?? 0)) / 5_000));
