@@ -22,7 +22,7 @@ export async function run(): Promise<BenchResult> {
   const tab = await VolunteerTab.open(server.url);
   try {
     const blank = await blankTabBytes();
-    const memory = watchMemory(() => tab.rendererPid());
+    const memory = watchMemory(tab);
     const cold = await clickToReady(tab);
     await ask(server.url, { promptIds: promptIds(POSITIONS - 64), maxTokens: 64 });
     const peak = (await memory.stop()) - blank;
@@ -91,12 +91,12 @@ async function clickToReady(tab: VolunteerTab): Promise<Loaded> {
 }
 
 /** Peak of anonymous and shared memory of a renderer, sampled every 100 ms. */
-function watchMemory(pid: () => Promise<number>): { stop: () => Promise<number> } {
+function watchMemory(tab: VolunteerTab): { stop: () => Promise<number> } {
   let peak = 0;
   const state = { running: true };
   const loop = (async () => {
     while (state.running) {
-      peak = Math.max(peak, pssBytes(await pid()));
+      peak = Math.max(peak, await largestRenderer(tab));
       await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
     }
   })();
@@ -112,10 +112,15 @@ function watchMemory(pid: () => Promise<number>): { stop: () => Promise<number> 
 async function blankTabBytes(): Promise<number> {
   const tab = await VolunteerTab.openBlank();
   try {
-    return pssBytes(await tab.rendererPid());
+    return await largestRenderer(tab);
   } finally {
     await tab.end();
   }
+}
+
+/** The tab's renderer: beside it there may be a small one of the browser's own pages. */
+async function largestRenderer(tab: VolunteerTab): Promise<number> {
+  return Math.max(...(await tab.renderers()).map(pssBytes));
 }
 
 /** Pss_Anon + Pss_Shmem of /proc/PID/smaps_rollup. */

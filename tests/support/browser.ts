@@ -111,6 +111,14 @@ export class VolunteerTab {
   /** Process id of the tab's renderer: the busiest renderer of this browser. */
   async rendererPid(): Promise<number> {
     if (this.#renderer !== null) return this.#renderer;
+    const [busiest] = await this.renderers();
+    if (busiest === undefined) throw new Error('no renderer');
+    this.#renderer = busiest;
+    return busiest;
+  }
+
+  /** Process ids of this browser's renderers, the busiest first; one may be the browser's own. */
+  async renderers(): Promise<number[]> {
     const browser = this.#context.browser();
     if (!browser) throw new Error('the browser is gone');
     const session = await browser.newBrowserCDPSession();
@@ -118,10 +126,7 @@ export class VolunteerTab {
     await session.detach();
     const renderers = info.processInfo.filter((process) => process.type === 'renderer');
     renderers.sort((a, b) => b.cpuTime - a.cpuTime);
-    const busiest = renderers[0];
-    if (!busiest) throw new Error('no renderer');
-    this.#renderer = busiest.id;
-    return busiest.id;
+    return renderers.map((process) => process.id);
   }
 
   /** Closes the page as a person closes a tab. */

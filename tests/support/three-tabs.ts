@@ -5,6 +5,7 @@ import { TestServer } from './server.ts';
 const LAYERS = 30;
 /** A loss is followed by new links and by fetching the next take-over: then it must be still. */
 const SETTLE_MS = 2_000;
+const IDLE_WINDOW_MS = 5_000;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const WAYS = ['close', 'kill', 'stop'] as const;
@@ -105,9 +106,9 @@ export class ThreeTabs {
       this.tabs.filter((tab) => tab !== victim).map((tab) => tab.rendererPid()),
     );
     await sleep(SETTLE_MS);
-    const before = pids.map(cpuMs);
-    await sleep(5_000);
-    return Math.max(...pids.map((pid, i) => (cpuMs(pid) - (before[i] ?? 0)) / 5_000));
+    const first = await busiestShare(pids);
+    // What matters is that nothing spins on: housekeeping may fall into one window, not into two.
+    return first <= 0.05 ? first : busiestShare(pids);
   }
 
   private async bringBack(victim: VolunteerTab, way: Way): Promise<number> {
@@ -123,6 +124,13 @@ export class ThreeTabs {
     await Promise.all(this.tabs.map((tab) => tab.end()));
     await this.server.stop();
   }
+}
+
+/** Highest share of a core of these processes over five seconds. */
+async function busiestShare(pids: readonly number[]): Promise<number> {
+  const before = pids.map(cpuMs);
+  await sleep(IDLE_WINDOW_MS);
+  return Math.max(...pids.map((pid, i) => (cpuMs(pid) - (before[i] ?? 0)) / IDLE_WINDOW_MS));
 }
 
 async function lossOf(victim: VolunteerTab, way: Way): Promise<void> {
