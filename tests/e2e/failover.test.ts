@@ -11,8 +11,7 @@ import {
 /** Nine cases at positions that a run number rotates, so that runs together see them all. */
 const POSITIONS = [1, 7, 13, 19, 25, 31, 37, 43];
 const GAP_MS_MAX = 4_000;
-/** Catches what spins on. The bar is 0.05, printed a case below: one case in 60 was at 0.062. */
-const IDLE_SHARE_MAX = 0.15;
+const IDLE_SHARE_MAX = 0.05;
 const BACK_MS_MAX = 3_000;
 
 const runNumber = nextRunNumber();
