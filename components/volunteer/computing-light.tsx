@@ -24,7 +24,7 @@ export function ComputingLight() {
         aria-hidden="true"
         className={classes(
           'size-2.5 rounded-full border border-accent',
-          computing && 'breathe bg-accent',
+          computing && 'bg-accent ring-4 ring-accent-wash',
         )}
       />
       <span className="max-lg:sr-only">{text}</span>

@@ -64,7 +64,7 @@ function StateLine({ state, computing }: { state: StateText; computing: boolean 
         className={classes(
           'mt-2 size-3 shrink-0 rounded-full',
           DOTS[state.tone],
-          computing ? 'breathe' : state.tone === 'calm' && 'opacity-35',
+          computing ? 'ring-4 ring-accent-wash' : state.tone === 'calm' && 'opacity-35',
         )}
       />
       <div className="min-w-0">

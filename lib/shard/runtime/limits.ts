@@ -12,8 +12,8 @@ export const NODE = {
   /** The leave message has this long to reach the server before the socket is cut. */
   leaveMs: 1_500,
   tickEveryMs: 500,
-  /** A page draws no faster; phases are told at once. */
-  frameMs: 33,
+  /** A page draws no faster, or it takes a tenth of a core from the layers; phases are told at once. */
+  frameMs: 200,
   /** A closed socket's last message is on its way by then. */
   flushMs: 200,
   /** `state` messages while bytes come in, and `load` messages while serving. */

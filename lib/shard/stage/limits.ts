@@ -5,7 +5,7 @@ export const STAGE_HOST = {
   /** The core's deadlines are ≥ 1 s: four ticks a second are exact enough and cost nothing. */
   tickEveryMs: 250,
   /** Pongs go out every 500 ms and pages draw a few times a second: no fresher than this. */
-  snapshotEveryMs: 100,
+  snapshotEveryMs: 200,
   /** The light of the page stays on between two steps of one answer. */
   computingHoldMs: 400,
   /** Tokens/s is the mean over this many whole seconds. */
