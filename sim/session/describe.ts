@@ -7,8 +7,8 @@ export function describe(input: StageInput): string {
   switch (input.type) {
     case 'message':
       return describeOrder(input.message);
-    case 'frame':
-      return `${describeFrame(input.frame)} from n${parseInt(input.from.slice(-4), 16)}`;
+    case 'frames':
+      return `${input.frames.map(describeFrame).join(', ')} from n${parseInt(input.from.slice(-4), 16)}`;
     case 'link-open':
     case 'link-closed':
       return `${input.type} n${parseInt(input.peer.slice(-4), 16)}`;

@@ -37,7 +37,9 @@ export class Monitor {
 
   afterInput(node: SimNode, input: StageInput): void {
     if (input.type === 'message') this.onOrder(node, input.message);
-    if (input.type === 'frame' && input.frame.type === 'chunk-ack') this.onAck(node, input.frame);
+    for (const frame of input.type === 'frames' ? input.frames : []) {
+      if (frame.type === 'chunk-ack') this.onAck(node, frame);
+    }
     const { keptBytes } = viewStage(node.core);
     if (keptBytes > this.world.scenario.keptBytesMax) {
       throw new SimFailure('budget', `${short(node.id)} keeps ${keptBytes} bytes`);

@@ -144,7 +144,7 @@ export class Network {
         this.world.count('frame lost: link closed');
         return;
       }
-      this.tell(to, { type: 'frame', from: what.from, frame: what.frame });
+      this.tell(to, { type: 'frames', from: what.from, frames: [what.frame] });
     });
   }
 

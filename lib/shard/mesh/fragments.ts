@@ -5,7 +5,8 @@ import { WIRE } from '#lib/shard/wire/limits.ts';
 /**
  * A frame travels as fragments of at most 64 KiB, so that another lane's frame can pass at each
  * border (S12). Fragment: u8 version, u8 lane, u16 0, u32 bytes of the whole frame (little endian),
- * then its next bytes; every fragment but the last of a frame is full.
+ * then its next bytes; every fragment but the last of a frame is full. A message is one fragment or
+ * several: what one step sends to one peer arrives together, and can be computed together.
  */
 export const FRAGMENT_HEADER_BYTES = 8;
 const BODY_BYTES = WIRE.fragmentBytesMax - FRAGMENT_HEADER_BYTES;
@@ -61,26 +62,40 @@ interface Partial {
 export class Reassembly {
   readonly #lanes: (Partial | null)[] = Array.from({ length: LANES }, () => null);
 
-  /** The frame that this fragment completes, null where it does not, `malformed` from a stranger. */
-  take(fragment: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | null | 'malformed' {
-    if (fragment.length <= FRAGMENT_HEADER_BYTES || fragment.length > WIRE.fragmentBytesMax) {
-      return 'malformed';
+  /** The frames that this message completes, in order; `malformed` from a stranger. */
+  take(message: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[] | 'malformed' {
+    if (message.length === 0 || message.length > WIRE.fragmentBytesMax) return 'malformed';
+    const frames: Uint8Array<ArrayBuffer>[] = [];
+    for (let rest = message; rest.length > 0;) {
+      const taken = this.#takeFragment(rest);
+      if (taken === 'malformed') return taken;
+      if (taken.frame) frames.push(taken.frame);
+      rest = rest.subarray(taken.bytes);
     }
-    const view = new DataView(fragment.buffer, fragment.byteOffset);
+    return frames;
+  }
+
+  /** The fragment at the front: its bytes, and the frame that it completes. */
+  #takeFragment(
+    message: Uint8Array<ArrayBuffer>,
+  ): { readonly bytes: number; readonly frame: Uint8Array<ArrayBuffer> | null } | 'malformed' {
+    if (message.length <= FRAGMENT_HEADER_BYTES) return 'malformed';
+    const view = new DataView(message.buffer, message.byteOffset);
     const head = view.getUint32(0, true);
     const lane = head >>> 8;
     const frameBytes = view.getUint32(4, true);
     if ((head & 0xff) !== VERSION || lane >= LANES) return 'malformed';
-    if (frameBytes > WIRE.frameBytesMax) return 'malformed';
+    if (frameBytes === 0 || frameBytes > WIRE.frameBytesMax) return 'malformed';
     const partial = this.#lanes[lane] ?? { frameBytes, parts: [], gotBytes: 0 };
-    const body = fragment.subarray(FRAGMENT_HEADER_BYTES);
-    const expected = Math.min(BODY_BYTES, partial.frameBytes - partial.gotBytes);
-    if (partial.frameBytes !== frameBytes || body.length !== expected) return 'malformed';
-    if (body.length === frameBytes) return body;
+    if (partial.frameBytes !== frameBytes) return 'malformed';
+    const bytes = FRAGMENT_HEADER_BYTES + Math.min(BODY_BYTES, frameBytes - partial.gotBytes);
+    if (message.length < bytes) return 'malformed';
+    const body = message.subarray(FRAGMENT_HEADER_BYTES, bytes);
+    if (body.length === frameBytes) return { bytes, frame: body };
     partial.parts.push(body);
     partial.gotBytes += body.length;
     const whole = partial.gotBytes === frameBytes;
     this.#lanes[lane] = whole ? null : partial;
-    return whole ? concatBytes(partial.parts) : null;
+    return { bytes, frame: whole ? concatBytes(partial.parts) : null };
   }
 }

@@ -1,6 +1,7 @@
+import { concatBytes } from '#lib/kernel/bytes.ts';
 import { priorityOf, type Frame } from '#lib/shard/wire/frame.ts';
 import { decodeFrame, encodeFrame, type FrameRejection } from '#lib/shard/wire/frame-codec.ts';
-import { RING } from '#lib/shard/wire/limits.ts';
+import { RING, WIRE } from '#lib/shard/wire/limits.ts';
 import { FRAGMENT_HEADER_BYTES, OutgoingFrame, Reassembly, type Lane } from './fragments.ts';
 import { MESH } from './limits.ts';
 import { Ending, Mailbox } from './mailbox.ts';
@@ -35,7 +36,7 @@ export class FrameChannel {
   /** Hops with frames in the queue: their lane and how many. */
   readonly #hops = new Map<string, { readonly lane: Lane; frames: number }>();
   readonly #reassembly = new Reassembly();
-  readonly #inbox = new Mailbox<Frame>();
+  readonly #inbox = new Mailbox<readonly Frame[]>();
   readonly #ending = new Ending<FrameChannelEnd>();
   readonly #counters = { framesSent: 0, framesReceived: 0, bytesSent: 0, bytesReceived: 0 };
   #queuedBytes = 0;
@@ -62,8 +63,29 @@ export class FrameChannel {
     return this.#queuedBytes;
   }
 
-  /** Frames of one hop and epoch stay in order. After the end, frames are dropped. */
-  send(frame: Frame): void {
+  /**
+   * Together where they fit one message. Frames of one hop and epoch stay in order. After the end,
+   * frames are dropped.
+   */
+  send(...frames: readonly Frame[]): void {
+    for (const frame of frames) this.#enqueue(frame);
+    this.#flush();
+  }
+
+  /** What one message of the peer brought. */
+  onFrames(listener: (frames: readonly Frame[]) => void): void {
+    this.#inbox.listen(listener);
+  }
+
+  onClose(listener: (why: FrameChannelEnd) => void): void {
+    this.#ending.listen(listener);
+  }
+
+  close(): void {
+    this.#end('closed');
+  }
+
+  #enqueue(frame: Frame): void {
     if (this.#ending.happened) return;
     const hop = hopOf(frame);
     const outgoing = new OutgoingFrame(
@@ -76,19 +98,6 @@ export class FrameChannel {
     }
     this.#queuedBytes += outgoing.leftBytes;
     this.#lanes[outgoing.lane].push({ outgoing, hop });
-    this.#flush();
-  }
-
-  onFrame(listener: (frame: Frame) => void): void {
-    this.#inbox.listen(listener);
-  }
-
-  onClose(listener: (why: FrameChannelEnd) => void): void {
-    this.#ending.listen(listener);
-  }
-
-  close(): void {
-    this.#end('closed');
   }
 
   /**
@@ -105,22 +114,33 @@ export class FrameChannel {
   }
 
   #flush(): void {
-    for (;;) {
+    while (!this.#ending.happened) {
+      const room = RING.bufferedBytesMax - this.#channel.bufferedBytes();
+      const message = this.#nextMessage(Math.min(room, WIRE.fragmentBytesMax));
+      if (!message) return;
+      this.#counters.bytesSent += message.length;
+      this.#channel.send(message);
+    }
+  }
+
+  /** The most urgent fragments that fit `bytesMax` together; null where not even the first does. */
+  #nextMessage(bytesMax: number): Uint8Array<ArrayBuffer> | null {
+    const fragments: Uint8Array<ArrayBuffer>[] = [];
+    for (let room = bytesMax; ;) {
       const lane = this.#lanes.find((queue) => queue.length > 0);
       const queued = lane?.[0];
-      if (!lane || !queued || this.#ending.happened) return;
-      const { outgoing } = queued;
-      if (this.#channel.bufferedBytes() + outgoing.nextBytes > RING.bufferedBytesMax) return;
-      const fragment = outgoing.next();
+      if (!lane || !queued || queued.outgoing.nextBytes > room) break;
+      const fragment = queued.outgoing.next();
+      fragments.push(fragment);
+      room -= fragment.length;
       this.#queuedBytes -= fragment.length - FRAGMENT_HEADER_BYTES;
-      this.#counters.bytesSent += fragment.length;
-      if (outgoing.leftBytes === 0) {
-        lane.shift();
-        this.#leave(queued.hop);
-        this.#counters.framesSent += 1;
-      }
-      this.#channel.send(fragment);
+      if (queued.outgoing.leftBytes > 0) continue;
+      lane.shift();
+      this.#leave(queued.hop);
+      this.#counters.framesSent += 1;
     }
+    const [first] = fragments;
+    return fragments.length > 1 ? concatBytes(fragments) : (first ?? null);
   }
 
   #leave(hop: string | null): void {
@@ -130,22 +150,25 @@ export class FrameChannel {
     if (queued.frames === 0) this.#hops.delete(hop);
   }
 
-  #take(fragment: Uint8Array<ArrayBuffer>): void {
+  #take(message: Uint8Array<ArrayBuffer>): void {
     if (this.#ending.happened) return;
-    this.#counters.bytesReceived += fragment.length;
-    const bytes = this.#reassembly.take(fragment);
-    if (bytes === null) return;
-    if (bytes === 'malformed') {
-      this.#end('malformed');
+    this.#counters.bytesReceived += message.length;
+    const whole = this.#reassembly.take(message);
+    if (whole === 'malformed') {
+      this.#end(whole);
       return;
     }
-    const decoded = decodeFrame(bytes);
-    if (!decoded.ok) {
-      this.#end(decoded.why);
-      return;
+    const frames: Frame[] = [];
+    for (const bytes of whole) {
+      const decoded = decodeFrame(bytes);
+      if (!decoded.ok) {
+        this.#end(decoded.why);
+        return;
+      }
+      frames.push(decoded.frame);
     }
-    this.#counters.framesReceived += 1;
-    this.#inbox.put(decoded.frame);
+    this.#counters.framesReceived += frames.length;
+    if (frames.length > 0) this.#inbox.put(frames);
   }
 
   #end(why: FrameChannelEnd): void {

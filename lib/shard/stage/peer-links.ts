@@ -4,15 +4,15 @@ import type { Frame } from '#lib/shard/wire/frame.ts';
 
 /** What the host needs of a frame channel; `lib/shard/mesh/frame-channel.ts` is one. */
 export interface FrameLink {
-  send(frame: Frame): void;
-  onFrame(listener: (frame: Frame) => void): void;
+  send(...frames: readonly Frame[]): void;
+  onFrames(listener: (frames: readonly Frame[]) => void): void;
   /** `closed`, `overflow`, or why the peer's bytes were refused (M4). */
   onClose(listener: (why: string) => void): void;
   close(): void;
 }
 
 export interface PeerLinkEvents {
-  readonly frame: (from: NodeId, frame: Frame) => void;
+  readonly frames: (from: NodeId, frames: readonly Frame[]) => void;
   readonly open: (peer: NodeId, path: LinkPath) => void;
   readonly closed: (peer: NodeId) => void;
   /** It sent what is not a frame. */
@@ -43,8 +43,8 @@ export class PeerLinks {
     this.#end(peer);
     const entry: Entry = { link, channel, open: false };
     this.#entries.set(peer, entry);
-    channel.onFrame((frame) => {
-      if (this.#entries.get(peer) === entry) this.#events.frame(peer, frame);
+    channel.onFrames((frames) => {
+      if (this.#entries.get(peer) === entry) this.#events.frames(peer, frames);
     });
     channel.onClose((why) => {
       if (this.#entries.get(peer) !== entry) return;
@@ -65,10 +65,10 @@ export class PeerLinks {
     if (link === null || this.#entries.get(peer)?.link === link) this.#end(peer);
   }
 
-  /** False where there is no link: the frame is lost, and the caller must treat it as closed. */
-  send(peer: NodeId, frame: Frame): boolean {
+  /** False where there is no link: the frames are lost, and the caller must treat it as closed. */
+  send(peer: NodeId, frames: readonly Frame[]): boolean {
     const entry = this.#entries.get(peer);
-    entry?.channel.send(frame);
+    entry?.channel.send(...frames);
     return entry !== undefined;
   }
 

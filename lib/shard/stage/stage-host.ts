@@ -4,6 +4,7 @@ import type { NodeId } from '#lib/kernel/ids.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { Stage } from '#lib/webgpu/stage.ts';
 import type { LinkPort } from '#lib/shard/mesh/types.ts';
+import type { Frame } from '#lib/shard/wire/frame.ts';
 import { createStageCore, stepStage, viewStage } from './core/core.ts';
 import { Engines } from './engines.ts';
 import type { FetchPurpose, HostCommand, HostReport, HostSnapshot } from './host-protocol.ts';
@@ -40,6 +41,7 @@ export class StageHost {
   readonly #links: PeerLinks;
   readonly #loading = new Map<string, Promise<Stage>>();
   readonly #inbox: StageInput[] = [];
+  readonly #outbox = new Map<NodeId, Frame[]>();
   #core;
   #unloading: ReadonlySet<string> | null = null;
   #draining = false;
@@ -52,7 +54,7 @@ export class StageHost {
     this.#doors = doors;
     this.#core = createStageCore(doors.self);
     this.#links = new PeerLinks({
-      frame: (from, frame) => this.feed({ type: 'frame', from, frame }),
+      frames: (from, frames) => this.feed({ type: 'frames', from, frames }),
       open: (peer, path) => this.feed({ type: 'link-open', peer, path }),
       rejected: (peer, why) => doors.report({ type: 'reject-peer', peer, why }),
       closed: (peer) => this.feed({ type: 'link-closed', peer }),
@@ -104,6 +106,7 @@ export class StageHost {
         const [core, outputs] = stepStage(this.#core, next, this.#doors.now());
         this.#core = core;
         for (const output of outputs) this.#perform(output);
+        this.#sendFrames();
       }
     } catch (error) {
       this.#fail(error);
@@ -176,7 +179,7 @@ export class StageHost {
         return;
       }
       case 'frame': {
-        this.#sendFrame(output.to, output.frame);
+        this.#outbox.set(output.to, [...(this.#outbox.get(output.to) ?? []), output.frame]);
         return;
       }
       case 'load':
@@ -200,9 +203,13 @@ export class StageHost {
     }
   }
 
-  #sendFrame(to: NodeId, frame: Extract<StageOutput, { type: 'frame' }>['frame']): void {
-    if (to === this.#doors.self) this.feed({ type: 'frame', from: to, frame });
-    else if (!this.#links.send(to, frame)) this.feed({ type: 'link-closed', peer: to });
+  /** Frames of one step to one peer go as one message: so they are computed in one run there, too. */
+  #sendFrames(): void {
+    for (const [to, frames] of this.#outbox) {
+      this.#outbox.delete(to);
+      if (to === this.#doors.self) this.feed({ type: 'frames', from: to, frames });
+      else if (!this.#links.send(to, frames)) this.feed({ type: 'link-closed', peer: to });
+    }
   }
 
   async #load(order: LoadOrder): Promise<void> {

@@ -35,8 +35,11 @@ export interface RunResult {
 
 export type StageInput =
   | { readonly type: 'message'; readonly message: OwnerMessage }
-  /** `from` is the authenticated peer of the link; this node's own id for hops joined in memory. */
-  | { readonly type: 'frame'; readonly from: NodeId; readonly frame: Frame }
+  /**
+   * What arrived together. `from` is the authenticated peer of the link; this node's own id for hops
+   * joined in memory.
+   */
+  | { readonly type: 'frames'; readonly from: NodeId; readonly frames: readonly Frame[] }
   | { readonly type: 'link-open'; readonly peer: NodeId; readonly path: 'direct' | 'relay' }
   | { readonly type: 'link-closed'; readonly peer: NodeId }
   /** Answer to `load`: the loaded stage's limits, and what its model takes as input. */

@@ -58,7 +58,7 @@ export function encodeFrame(frame: Frame, headroom = 0): Uint8Array<ArrayBuffer>
       view.setUint32(36, frame.rows, true);
       view.setUint32(40, frame.width, true);
       view.setUint32(44, bytes.length - headroom - FRAME_HEADER_BYTES, true);
-      writeValues(view, frame.data, frame.dtype);
+      writeValues(bytes.subarray(headroom + FRAME_HEADER_BYTES), frame.data, frame.dtype);
       return bytes;
     case 'token':
       view.setUint32(28, frame.seq, true);
@@ -96,7 +96,7 @@ export function decodeFrame(bytes: Uint8Array): DecodedFrame {
     if (!isRowsShape(shape)) return reject('malformed');
     if (payload !== count * width * BYTES_PER_VALUE[dtype]) return reject('length');
     if (payload !== bytes.length - FRAME_HEADER_BYTES) return reject('length');
-    const data = readValues(view, count * width, dtype);
+    const data = readValues(bytes.subarray(FRAME_HEADER_BYTES), dtype);
     if (!allFinite(data)) return reject('not-finite');
     return { ok: true, frame: { type, ...address, ...shape, data } };
   }
@@ -117,19 +117,27 @@ function isRowsShape(shape: { firstPosition: number; rows: number; width: number
   return firstPosition + rows <= WIRE.promptIdsMax;
 }
 
-function writeValues(view: DataView, data: Float32Array, dtype: WireDtype): void {
-  const count = (view.byteLength - FRAME_HEADER_BYTES) / BYTES_PER_VALUE[dtype];
-  invariant(count === data.length, 'a rows frame holds rows × width values');
-  for (let i = 0, at = FRAME_HEADER_BYTES; i < count; i += 1, at += BYTES_PER_VALUE[dtype]) {
-    if (dtype === 'f32') view.setFloat32(at, data[i] as number, true);
-    else view.setUint16(at, toHalfBits(data[i] as number), true);
+/** Copies as they lie: WebAssembly, and so every node of ours, is little endian as the wire is. */
+function writeValues(payload: Uint8Array, data: Float32Array, dtype: WireDtype): void {
+  const room = payload.length / BYTES_PER_VALUE[dtype];
+  invariant(room === data.length, 'a rows frame holds rows × width values');
+  if (dtype === 'f32') {
+    payload.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    return;
+  }
+  const view = new DataView(payload.buffer, payload.byteOffset);
+  for (let i = 0; i < data.length; i += 1) {
+    view.setUint16(2 * i, toHalfBits(data[i] as number), true);
   }
 }
 
-function readValues(view: DataView, count: number, dtype: WireDtype): Float32Array {
-  const data = new Float32Array(count);
-  for (let i = 0, at = FRAME_HEADER_BYTES; i < count; i += 1, at += BYTES_PER_VALUE[dtype]) {
-    data[i] = dtype === 'f32' ? view.getFloat32(at, true) : fromHalfBits(view.getUint16(at, true));
+function readValues(payload: Uint8Array, dtype: WireDtype): Float32Array {
+  const data = new Float32Array(payload.length / BYTES_PER_VALUE[dtype]);
+  if (dtype === 'f32') {
+    new Uint8Array(data.buffer).set(payload);
+    return data;
   }
+  const view = new DataView(payload.buffer, payload.byteOffset);
+  for (let i = 0; i < data.length; i += 1) data[i] = fromHalfBits(view.getUint16(2 * i, true));
   return data;
 }

@@ -150,7 +150,7 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     await expect.poll(a.events, { timeout: 3_000 }).toContain('link-open relay');
     await expect.poll(() => node.saw('link-open', a.id)).toBeDefined();
     let rows = 0;
-    node.channel(a.id).onFrame(() => (rows += 1));
+    node.channel(a.id).onFrames((frames) => (rows += frames.length));
     await a.order({ type: 'send', peer: node.id, frames: FRAMES });
     await expect.poll(() => rows, { timeout: 60_000 }).toBe(FRAMES);
     node.mesh.stop();
@@ -164,7 +164,7 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     await expect.poll(a.events, { timeout: 5_000 }).toContain('link-open direct');
     await expect.poll(() => node.saw('link-open', a.id)).toBeDefined();
     let rows = 0;
-    node.channel(a.id).onFrame(() => (rows += 1));
+    node.channel(a.id).onFrames((frames) => (rows += frames.length));
     await a.order({ type: 'send', peer: node.id, frames: 10 });
     await expect.poll(() => rows, { timeout: 5_000 }).toBe(10);
     node.mesh.stop();

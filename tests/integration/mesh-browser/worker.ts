@@ -42,7 +42,7 @@ const row = (place: number, seq: number, rows = 1): Frame => ({
 function open(peer: NodeId, port: LinkPort): void {
   const channel = openLinkPort(port);
   channels.set(peer, channel);
-  channel.onFrame((frame) => {
+  const take = (frame: Frame): void => {
     if (frame.type !== 'rows') return;
     if (frame.place === 0) channel.send(row(1, frame.seq));
     else if (frame.place === 1) onEcho();
@@ -50,7 +50,8 @@ function open(peer: NodeId, port: LinkPort): void {
       inOrder += 1;
       scope.postMessage({ type: 'received', inOrder });
     }
-  });
+  };
+  channel.onFrames((frames) => frames.forEach(take));
   channel.onClose((why) => {
     scope.postMessage({ type: 'ended', why });
   });

@@ -59,9 +59,10 @@ describe('mesh over sockets and WebRTC', () => {
   /** Sends 10 MB of frames one way; the receiver's seqs and the most the link ever held. */
   async function transfer(from: TestNode, to: TestNode): Promise<{ seqs: number[]; ms: number }> {
     const seqs: number[] = [];
-    to.channel(from.id).onFrame((frame) => {
-      if (frame.type === 'rows' && frame.data.every((value) => value === frame.seq)) {
-        seqs.push(frame.seq);
+    to.channel(from.id).onFrames((frames) => {
+      for (const frame of frames) {
+        const whole = frame.type === 'rows' && frame.data.every((value) => value === frame.seq);
+        if (whole) seqs.push(frame.seq);
       }
     });
     const count = Math.ceil((10 * MIB) / (128 * 576 * 4));
@@ -147,21 +148,22 @@ describe('mesh over sockets and WebRTC', () => {
     cluster.hub.introduce(a.id, b.id, { relayOnly: true });
     await linked(a, b);
     const seqs: number[] = [];
-    b.channel(a.id).onFrame((frame) => {
-      if (frame.type === 'rows') seqs.push(frame.seq);
+    b.channel(a.id).onFrames((frames) => {
+      for (const frame of frames) if (frame.type === 'rows') seqs.push(frame.seq);
     });
-    const small = (seq: number): RowsFrame => ({
+    // One message each: no two of them fit one.
+    const large = (seq: number): RowsFrame => ({
       ...rows(seq),
-      rows: 1,
-      data: new Float32Array(576),
+      rows: 20,
+      data: new Float32Array(20 * 576),
     });
-    for (let seq = 0; seq < 400; seq += 1) a.channel(b.id).send(small(seq));
-    await vi.waitFor(() => expect(asked).toBe(400), { timeout: 5_000 });
+    for (let seq = 0; seq < 100; seq += 1) a.channel(b.id).send(large(seq));
+    await vi.waitFor(() => expect(asked).toBe(100), { timeout: 5_000 });
     expect([seqs.length, cluster.hub.relayedBytes()]).toEqual([0, 0]);
     allowed = true;
-    for (let seq = 400; seq < 500; seq += 1) a.channel(b.id).send(small(seq));
-    await vi.waitFor(() => expect(seqs.length).toBe(100), { timeout: 5_000 });
-    expect(seqs[0]).toBe(400);
+    for (let seq = 100; seq < 150; seq += 1) a.channel(b.id).send(large(seq));
+    await vi.waitFor(() => expect(seqs.length).toBe(50), { timeout: 5_000 });
+    expect(seqs[0]).toBe(100);
   });
 
   it('[V3] a fenced node hears why, its links end at once, and it may begin anew', async () => {

@@ -63,11 +63,17 @@ function heldChannel() {
   };
 }
 
+const framesIn = (assembly: Reassembly, message: Uint8Array<ArrayBuffer>) => {
+  const frames = assembly.take(message);
+  if (frames === 'malformed') throw new Error('malformed');
+  return frames;
+};
+
 describe('FrameChannel', () => {
   it('carries frames of all sizes unchanged', async () => {
     const [a, b] = memoryByteChannels();
     const got: Frame[] = [];
-    new FrameChannel(b).onFrame((frame) => got.push(frame));
+    new FrameChannel(b).onFrames((frames) => got.push(...frames));
     const sender = new FrameChannel(a);
     const frames: Frame[] = [rows(1, 0), rows(40, 1), token(2), rows(3, 3)];
     for (const frame of frames) sender.send(frame);
@@ -90,7 +96,13 @@ describe('FrameChannel', () => {
     sender.send(token(0));
     const before = held.sent.length;
     held.drain();
-    expect(held.sent.slice(before, before + 3).map((bytes) => bytes[1])).toEqual([0, 1, 2]);
+    const lanesOf = (message: Uint8Array<ArrayBuffer>) =>
+      framesIn(new Reassembly(), message).map(
+        (frame) => message[frame.byteOffset - FRAGMENT_HEADER_BYTES + 1],
+      );
+    const [urgent, next] = held.sent.slice(before);
+    expect(urgent && lanesOf(urgent)).toEqual([0, 1]);
+    expect(next?.[1]).toBe(2);
   });
 
   it('[S2] a last chunk of one row never passes the chunks of its hop before it', async () => {
@@ -103,14 +115,33 @@ describe('FrameChannel', () => {
     const order: number[] = [];
     while (sender.queuedBytes > 0) held.drain();
     for (const fragment of held.sent) {
-      const frame = assembly.take(fragment);
-      if (frame instanceof Uint8Array)
+      for (const frame of framesIn(assembly, fragment))
         order.push(new DataView(frame.buffer, frame.byteOffset).getUint32(28, true));
     }
     expect(order).toEqual([0, 1, 2]);
     sender.send(rows(1, 3));
     expect(held.sent.at(-1)?.[1]).toBe(1);
     await Promise.resolve();
+  });
+
+  it('frames sent together arrive together, in one message', async () => {
+    const [a, b] = memoryByteChannels();
+    const messages = vi.spyOn(a, 'send');
+    const got: (readonly Frame[])[] = [];
+    new FrameChannel(b).onFrames((frames) => got.push(frames));
+    const together = [rows(1, 0), rows(1, 0, session('c')), token(0)];
+    new FrameChannel(a).send(...together);
+    await vi.waitFor(() => expect(got).toHaveLength(1));
+    expect(messages).toHaveBeenCalledTimes(1);
+    // The most urgent lane first.
+    expect(got[0]).toEqual([token(0), rows(1, 0), rows(1, 0, session('c'))]);
+  });
+
+  it('[S12] a message of several frames is no longer than a fragment', () => {
+    const held = heldChannel();
+    new FrameChannel(held.channel).send(...Array.from({ length: 40 }, (_, seq) => rows(1, seq)));
+    expect(held.sent.length).toBe(2);
+    for (const { length } of held.sent) expect(length).toBeLessThanOrEqual(WIRE.fragmentBytesMax);
   });
 
   it('ends a link that is too slow for what is sent', () => {
@@ -177,9 +208,7 @@ describe('Reassembly', () => {
           const assembly = new Reassembly();
           while (lanes.some((lane) => lane.length > 0)) {
             const fragment = lanes[turns.next().value as number]?.shift();
-            const whole = fragment && assembly.take(fragment);
-            expect(whole).not.toBe('malformed');
-            if (whole instanceof Uint8Array) got.push(whole);
+            if (fragment) got.push(...framesIn(assembly, fragment));
           }
           const digest = (all: Uint8Array[]) => all.map((b) => `${b.length}/${b[0] ?? ''}`).sort();
           expect(digest(got)).toEqual(digest(frames.map((f) => f.bytes)));

@@ -46,6 +46,18 @@ describe('flow', () => {
     expect(runs(rig.order({ ...other, epoch: 1, accepted: 1 }))).toHaveLength(1);
   });
 
+  test('[H9] what one message brought runs together, but for the share of the other places', () => {
+    const rig = new StageRig(3);
+    const together = [1, 2, 3, 4].map((i) => {
+      rig.order(prepare([1, 3], { session: session(i), resumeAt: 0, promptLength: 1 }));
+      return { ...decodeRow(0), session: session(i) };
+    });
+    const [run] = runs(rig.step({ type: 'frames', from: node(1), frames: together }));
+    expect(run?.segments.map((segment) => segment.session)).toEqual([session(1), session(2)]);
+    const [next] = runs(rig.finish());
+    expect(next?.segments.map((segment) => segment.session)).toEqual([session(3), session(4)]);
+  });
+
   test('[S8] EOS and max tokens end at the last stage: nothing goes back to stage 0', () => {
     const rig = new StageRig(3);
     rig.order(prepare([1, 3], { resumeAt: 0, promptLength: 1, eosIds: [100] }));

@@ -77,7 +77,7 @@ export class StageRig {
   }
 
   frame(from: number, frame: Frame): StageOutput[] {
-    return this.step({ type: 'frame', from: node(from), frame });
+    return this.step({ type: 'frames', from: node(from), frames: [frame] });
   }
 
   fill(...starts: number[]): StageOutput[] {

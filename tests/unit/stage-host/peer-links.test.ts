@@ -10,12 +10,12 @@ const frame: Frame = { type: 'chunk-ack', ...ADDRESS, place: 0, taken: 1 };
 class Channel implements FrameLink {
   readonly sent: Frame[] = [];
   closed = 0;
-  deliver: (frame: Frame) => void = () => undefined;
+  deliver: (frames: readonly Frame[]) => void = () => undefined;
   end: (why: string) => void = () => undefined;
-  send(frame: Frame): void {
-    this.sent.push(frame);
+  send(...frames: readonly Frame[]): void {
+    this.sent.push(...frames);
   }
-  onFrame(listener: (frame: Frame) => void): void {
+  onFrames(listener: (frames: readonly Frame[]) => void): void {
     this.deliver = listener;
   }
   onClose(listener: (why: string) => void): void {
@@ -29,7 +29,7 @@ class Channel implements FrameLink {
 function links() {
   const seen: string[] = [];
   const made = new PeerLinks({
-    frame: () => seen.push('frame'),
+    frames: () => seen.push('frames'),
     open: (_peer, path) => seen.push(`open ${path}`),
     closed: () => seen.push('closed'),
     rejected: (_peer, why) => seen.push(`rejected ${why}`),
@@ -39,14 +39,14 @@ function links() {
 
 describe('links of a host', () => {
   it('[H6] a frame without a link is not swallowed', () => {
-    expect(links().made.send(PEER, frame)).toBe(false);
+    expect(links().made.send(PEER, [frame])).toBe(false);
   });
 
   it('[H6] frames wait in a channel that is not open yet', () => {
     const { made } = links();
     const channel = new Channel();
     made.add(PEER, 'a', channel);
-    expect(made.send(PEER, frame)).toBe(true);
+    expect(made.send(PEER, [frame])).toBe(true);
     expect(channel.sent).toEqual([frame]);
   });
 
@@ -58,13 +58,13 @@ describe('links of a host', () => {
     made.add(PEER, 'b', fresh);
     made.opened(PEER, 'b', 'relay');
     expect(seen).toEqual(['open direct', 'closed', 'open relay']);
-    old.deliver(frame);
+    old.deliver([frame]);
     old.end('closed');
     made.close(PEER, 'a');
     expect(seen).toHaveLength(3);
-    fresh.deliver(frame);
+    fresh.deliver([frame]);
     made.close(PEER, 'b');
-    expect(seen.slice(3)).toEqual(['frame', 'closed']);
+    expect(seen.slice(3)).toEqual(['frames', 'closed']);
     expect([old.closed, fresh.closed]).toEqual([1, 1]);
   });
 

@@ -60,8 +60,8 @@ function takeInput(turn: Turn, input: StageInput): void {
       onOwnerMessage(turn, input.message);
       return;
     }
-    case 'frame': {
-      onFrame(turn, input.from, input.frame);
+    case 'frames': {
+      for (const frame of input.frames) onFrame(turn, input.from, frame);
       return;
     }
     case 'link-open': {

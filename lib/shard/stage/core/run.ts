@@ -56,7 +56,8 @@ function planRows(turn: Turn, shard: string): Map<Seat, number> {
   const isFill = ({ seat }: Work): boolean => seat.kvLength < seat.session.prepare.resumeAt;
   const planned = new Map<Seat, number>();
   let left = limits.rowsMax;
-  for (const { seat } of work.filter((each) => !isFill(each)).slice(0, left)) {
+  const decodeMax = Math.min(left, decodeShare(turn, shard));
+  for (const { seat } of work.filter((each) => !isFill(each)).slice(0, decodeMax)) {
     planned.set(seat, 1);
     left -= 1;
   }
@@ -68,6 +69,20 @@ function planRows(turn: Turn, shard: string): Map<Seat, number> {
     left -= Math.min(rows, left);
   }
   return planned;
+}
+
+/**
+ * Decode rows of one run at most: as many as fall to each place when all sessions are spread over
+ * the ring. More at once would leave the other places without work while this one computes: groups
+ * of sessions that met would never part again.
+ */
+function decodeShare(turn: Turn, shard: string): number {
+  let rounds = 0;
+  for (const seat of allSeats(turn.core)) {
+    const { resumeAt, route } = seat.session.prepare;
+    if (seat.shard === shard && seat.kvLength >= resumeAt) rounds += 1 / route.length;
+  }
+  return Math.ceil(rounds);
 }
 
 /** How many rows the seat has ready and may compute (S7, S12). */
