@@ -1,19 +1,9 @@
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { MIB } from '#lib/kernel/units.ts';
-import type { NodeId } from '#lib/kernel/ids.ts';
 import { launchBrowser } from '#tests/support/browser.ts';
-import {
-  assertInterface,
-  PROFILE,
-  startCluster,
-  startNode,
-  type Cluster,
-} from '../mesh/cluster.ts';
-import type { Order, Report } from './worker.ts';
+import { assertInterface, startNode, type Cluster } from '#tests/support/mesh-cluster.ts';
+import { MeshTab, startMeshPages } from '#tests/support/mesh-tab/mesh-tab.ts';
 
 /** Links between real tabs, with frames from worker to worker. */
 describe('mesh in Chromium', { timeout: 90_000 }, () => {
@@ -23,14 +13,7 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
 
   beforeAll(async () => {
     assertInterface();
-    const [page, worker] = await Promise.all(['page.ts', 'worker.ts'].map(bundle));
-    const html = '<!doctype html><title>mesh</title><script src="/page.js"></script>';
-    const files: Record<string, string | undefined> = { '/page.js': page, '/worker.js': worker };
-    cluster = await startCluster((request, response) => {
-      const script = files[request.url ?? ''];
-      response.setHeader('content-type', script === undefined ? 'text/html' : 'text/javascript');
-      response.end(script ?? html);
-    });
+    cluster = await startMeshPages();
     browser = await launchBrowser();
   });
   afterEach(async () => {
@@ -41,104 +24,58 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     await cluster.close();
   });
 
-  async function bundle(entry: string): Promise<string> {
-    const simplePeer = createRequire(import.meta.url).resolve('simple-peer/simplepeer.min.js');
-    const built = await build({
-      entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
-      bundle: true,
-      write: false,
-      format: 'iife',
-      alias: { 'simple-peer': simplePeer },
-    });
-    return built.outputFiles[0]?.text ?? '';
+  async function openTab(): Promise<MeshTab> {
+    const opened = await MeshTab.open(browser, cluster.url);
+    pages.push(opened.page);
+    return opened;
   }
 
-  interface OpenTab {
-    readonly page: Page;
-    readonly id: NodeId;
-    readonly order: (order: Order) => Promise<void>;
-    readonly reports: <T extends Report['type']>(
-      type: T,
-    ) => Promise<Extract<Report, { type: T }>[]>;
-    readonly events: () => Promise<string[]>;
-  }
-
-  async function openTab(relayOnly = false): Promise<OpenTab> {
-    const page = await (await browser.newContext()).newPage();
-    pages.push(page);
-    await page.goto(cluster.url);
-    const id = await page.evaluate(([profile, relay]) => tab.start(profile, { relayOnly: relay }), [
-      PROFILE,
-      relayOnly,
-    ] as const);
-    const seen = () => page.evaluate(() => tab.seen());
-    const events = async () =>
-      (await seen()).events.map((event) => {
-        const detail =
-          event.type === 'link-port' ? event.port.kind : 'path' in event ? event.path : '';
-        return `${event.type} ${detail}`.trim();
-      });
-    await expect.poll(events, { timeout: 10_000 }).toContain('online');
-    return {
-      page,
-      id,
-      order: (order) => page.evaluate((given) => tab.order(given), order),
-      reports: async <T extends Report['type']>(type: T) =>
-        (await seen()).reports.filter(
-          (report): report is Extract<Report, { type: T }> => report.type === type,
-        ),
-      events,
-    };
-  }
-
-  const lastOf = async (tab: OpenTab) => (await tab.reports('received')).at(-1)?.inOrder ?? 0;
+  const lastOf = async (tab: MeshTab) => (await tab.reports('received')).at(-1)?.inOrder ?? 0;
   const FRAMES = Math.ceil((10 * MIB) / (128 * 576 * 4));
 
   it('[S12] two tabs: a transferred channel carries 10 MB in order and a row there and back', async () => {
     const [a, b] = [await openTab(), await openTab()];
     cluster.hub.introduce(a.id, b.id, { relayOnly: false });
-    await expect.poll(a.events, { timeout: 10_000 }).toContain('link-open direct');
-    await expect.poll(b.events, { timeout: 10_000 }).toContain('link-open direct');
+    await a.until('link-open direct', 10_000);
+    await b.until('link-open direct', 10_000);
     expect(await a.events()).toContain('link-port rtc');
     await a.order({ type: 'send', peer: b.id, frames: FRAMES });
     await expect.poll(() => lastOf(b), { timeout: 60_000 }).toBe(FRAMES);
-    await a.order({ type: 'round-trips', peer: b.id, count: 300 });
-    await expect.poll(() => a.reports('round-trips'), { timeout: 60_000 }).toHaveLength(1);
-    const [trips] = await a.reports('round-trips');
-    expect(trips?.p50Ms).toBeLessThan(20);
+    const trips = await a.roundTrips(b.id, 300);
+    expect(trips.p50Ms).toBeLessThan(20);
     await expect
-      .poll(() => a.page.evaluate(() => tab.info()[0]), { timeout: 5_000 })
+      .poll(() => a.link(), { timeout: 5_000 })
       .toMatchObject({ state: 'open', path: 'direct', rttMs: expect.any(Number) as number });
     // The connection's counters are read with each heartbeat.
-    const bytesSent = () => a.page.evaluate(() => tab.info()[0]?.bytesSent);
+    const bytesSent = async () => (await a.link())?.bytesSent;
     await expect.poll(bytesSent, { timeout: 5_000 }).toBeGreaterThan(10 * MIB);
-    const info = await a.page.evaluate(() => tab.info()[0]);
+    const info = await a.link();
     expect(cluster.hub.relayedBytes()).toBe(0);
     process.stdout.write(
-      `row of 2 304 bytes, worker to worker and back: p50 ${trips?.p50Ms.toFixed(2) ?? ''} ms, ` +
-        `p90 ${trips?.p90Ms.toFixed(2) ?? ''} ms; control RTT ${info?.rttMs?.toFixed(2) ?? ''} ms\n`,
+      `row of 2 304 bytes, worker to worker and back: p50 ${trips.p50Ms.toFixed(2)} ms, ` +
+        `p90 ${trips.p90Ms.toFixed(2)} ms; control RTT ${info?.rttMs?.toFixed(2) ?? ''} ms\n`,
     );
   });
 
   it('[V2] a closed tab: its links end at the other side within 1 s', async () => {
     const [a, b] = [await openTab(), await openTab()];
     cluster.hub.introduce(a.id, b.id, { relayOnly: false });
-    await expect.poll(a.events, { timeout: 10_000 }).toContain('link-open direct');
-    await expect.poll(b.events, { timeout: 10_000 }).toContain('link-open direct');
+    await a.until('link-open direct', 10_000);
+    await b.until('link-open direct', 10_000);
     await b.page.close();
-    await expect.poll(a.events, { timeout: 1_000, interval: 20 }).toContain('link-closed');
+    await a.until('link-closed', 1_000);
     await expect.poll(() => a.reports('ended'), { timeout: 1_000 }).toHaveLength(1);
   });
 
   it('[M4] a worker that closes its channel ends the link, on both main threads too', async () => {
     const [a, b] = [await openTab(), await openTab()];
     cluster.hub.introduce(a.id, b.id, { relayOnly: false });
-    await expect.poll(a.events, { timeout: 10_000 }).toContain('link-open direct');
-    await expect.poll(b.events, { timeout: 10_000 }).toContain('link-open direct');
+    await a.until('link-open direct', 10_000);
+    await b.until('link-open direct', 10_000);
     await a.order({ type: 'close', peer: b.id });
     await expect.poll(() => b.reports('ended'), { timeout: 2_000 }).toHaveLength(1);
-    await expect.poll(a.events, { timeout: 2_000 }).toContain('link-closed');
-    await expect.poll(b.events, { timeout: 2_000 }).toContain('link-closed');
+    await a.until('link-closed', 2_000);
+    await b.until('link-closed', 2_000);
   });
 
   it('[M6] a tab and a Node process that hides its addresses: by the relay', async () => {
@@ -147,7 +84,7 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     await expect.poll(() => node.saw('online')).toBeDefined();
     cluster.hub.setRelayRule(() => true);
     cluster.hub.introduce(a.id, node.id, { relayOnly: false });
-    await expect.poll(a.events, { timeout: 3_000 }).toContain('link-open relay');
+    await a.until('link-open relay', 3_000);
     await expect.poll(() => node.saw('link-open', a.id)).toBeDefined();
     let rows = 0;
     node.channel(a.id).onFrames((frames) => (rows += frames.length));
@@ -161,7 +98,7 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     const node = startNode(cluster.url);
     await expect.poll(() => node.saw('online')).toBeDefined();
     cluster.hub.introduce(node.id, a.id, { relayOnly: false });
-    await expect.poll(a.events, { timeout: 5_000 }).toContain('link-open direct');
+    await a.until('link-open direct', 5_000);
     await expect.poll(() => node.saw('link-open', a.id)).toBeDefined();
     let rows = 0;
     node.channel(a.id).onFrames((frames) => (rows += frames.length));

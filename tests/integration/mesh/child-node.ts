@@ -1,4 +1,4 @@
-import { startNode } from './cluster.ts';
+import { startNode } from '#tests/support/mesh-cluster.ts';
 
 /** A node in a process of its own, to be killed or frozen by a test; prints its id when online. */
 const node = startNode(process.argv[2] ?? '');

@@ -7,7 +7,7 @@ import { keyPairFromSeed, newNodeKeys, newSeed, type NodeKeys } from '#lib/shard
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import type { Challenge } from '#lib/shard/mesh/types.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
-import { PROFILE, startCluster, startNode, type Cluster } from './cluster.ts';
+import { PROFILE, startCluster, startNode, type Cluster } from '#tests/support/mesh-cluster.ts';
 
 /** What a stranger with a plain socket can do at the server's door. */
 describe('signaling’s door', () => {

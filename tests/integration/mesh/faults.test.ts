@@ -9,7 +9,7 @@ import {
   startNode,
   type Cluster,
   type TestNode,
-} from './cluster.ts';
+} from '#tests/support/mesh-cluster.ts';
 
 describe('mesh under faults', () => {
   let cluster: Cluster;

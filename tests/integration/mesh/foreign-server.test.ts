@@ -4,7 +4,7 @@ import { Server } from 'socket.io';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
-import { startNode } from './cluster.ts';
+import { startNode } from '#tests/support/mesh-cluster.ts';
 
 /** A server that is not ours, or not of our time: what a node says to it, and does not. */
 describe('[M2] a node before a foreign server', () => {

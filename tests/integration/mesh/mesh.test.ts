@@ -10,7 +10,7 @@ import {
   startNode,
   type Cluster,
   type TestNode,
-} from './cluster.ts';
+} from '#tests/support/mesh-cluster.ts';
 
 const rows = (seq: number): RowsFrame => ({
   type: 'rows',
