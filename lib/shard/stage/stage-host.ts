@@ -41,7 +41,6 @@ export class StageHost {
   readonly #links: PeerLinks;
   readonly #loading = new Map<string, Promise<Stage>>();
   readonly #inbox: StageInput[] = [];
-  readonly #outbox = new Map<NodeId, Frame[]>();
   #core;
   #unloading: ReadonlySet<string> | null = null;
   #draining = false;
@@ -105,8 +104,8 @@ export class StageHost {
       for (let next = this.#inbox.shift(); next; next = this.#inbox.shift()) {
         const [core, outputs] = stepStage(this.#core, next, this.#doors.now());
         this.#core = core;
+        this.#sendFrames(outputs);
         for (const output of outputs) this.#perform(output);
-        this.#sendFrames();
       }
     } catch (error) {
       this.#fail(error);
@@ -178,10 +177,8 @@ export class StageHost {
         this.#doors.report({ type: 'owner', message: output.message });
         return;
       }
-      case 'frame': {
-        this.#outbox.set(output.to, [...(this.#outbox.get(output.to) ?? []), output.frame]);
+      case 'frame':
         return;
-      }
       case 'load':
         return void this.#load(output);
       case 'run': {
@@ -203,10 +200,19 @@ export class StageHost {
     }
   }
 
-  /** Frames of one step to one peer go as one message: so they are computed in one run there, too. */
-  #sendFrames(): void {
-    for (const [to, frames] of this.#outbox) {
-      this.#outbox.delete(to);
+  /**
+   * Before all else, for the next place waits. Frames of one step to one peer go as one message: so
+   * they are computed in one run there, too.
+   */
+  #sendFrames(outputs: readonly StageOutput[]): void {
+    const outbox = new Map<NodeId, Frame[]>();
+    for (const output of outputs) {
+      if (output.type !== 'frame') continue;
+      const frames = outbox.get(output.to);
+      if (frames) frames.push(output.frame);
+      else outbox.set(output.to, [output.frame]);
+    }
+    for (const [to, frames] of outbox) {
       if (to === this.#doors.self) this.feed({ type: 'frames', from: to, frames });
       else if (!this.#links.send(to, frames)) this.feed({ type: 'link-closed', peer: to });
     }

@@ -1,6 +1,7 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { ChunkAckFrame, Frame, RowsFrame, TokenFrame } from '#lib/shard/wire/frame.ts';
+import { allFinite } from '#lib/shard/wire/frame-codec.ts';
 import { holdFrame } from './held.ts';
 import { cutKv } from './kv.ts';
 import { pump } from './send.ts';
@@ -78,7 +79,7 @@ function takeRows(turn: Turn, seat: Seat, frame: RowsFrame): void {
     refuse(turn, seat, { peer, why: 'position-gap' });
     return;
   }
-  if (!frame.data.every(Number.isFinite)) {
+  if (!allFinite(frame.data)) {
     refuse(turn, seat, { peer, why: 'not-finite' });
     return;
   }
