@@ -23,7 +23,7 @@ export function PeerTable({ peers }: { peers: readonly VolunteerPeer[] }) {
                 <td className="py-1 font-mono">{shortId(id)}</td>
                 <td className="py-1 text-soft">{path === 'direct' ? 'direct' : 'by relay'}</td>
                 <td className="py-1 text-right">
-                  {rttMs === null ? '–' : rttMs < 10 ? `${rttMs.toFixed(1)} ms` : formatMs(rttMs)}
+                  {rttMs === null ? '–' : rttMs === 0 ? '< 1 ms' : formatMs(rttMs)}
                 </td>
               </tr>
             ))}

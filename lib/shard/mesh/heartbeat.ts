@@ -9,6 +9,7 @@ import { MESH } from './limits.ts';
 export interface Heartbeat {
   readonly heardAt: InstantMs;
   readonly beatAt: InstantMs;
+  /** Smoothed as RFC 6298 does (SRTT, α = 1/8): one late pong says little of a path. */
   readonly rttMs: number | null;
 }
 
@@ -37,7 +38,8 @@ export const heard = (state: Heartbeat, now: InstantMs): Heartbeat => ({ ...stat
 
 /** A pong echoes our own clock: a value that we cannot have sent is no measurement. */
 export function ponged(state: Heartbeat, at: number, now: InstantMs): Heartbeat {
-  const rttMs = now - at;
-  const plausible = rttMs >= 0 && rttMs <= TIMES.silenceDeadMs * 2;
-  return { ...state, heardAt: now, rttMs: plausible ? rttMs : state.rttMs };
+  const seen = now - at;
+  const plausible = seen >= 0 && seen <= TIMES.silenceDeadMs * 2;
+  const smoothed = state.rttMs === null ? seen : state.rttMs + (seen - state.rttMs) / 8;
+  return { ...state, heardAt: now, rttMs: plausible ? smoothed : state.rttMs };
 }

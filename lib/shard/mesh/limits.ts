@@ -23,6 +23,8 @@ export const MESH = {
   stallMs: 1_000,
   /** Beats between two reports of a link's RTT to the server: 5 s. */
   reportEveryBeats: 10,
+  /** Beats between two looks at a connection's counters: 1 s. The browser gathers all it knows. */
+  countEveryBeats: 2,
   reconnectFirstMs: 250,
   reconnectMsMax: 4_000,
 } as const;

@@ -7,6 +7,7 @@ import { DirectPath } from './direct-path.ts';
 import { beat, heard, newHeartbeat, ponged, type Heartbeat } from './heartbeat.ts';
 import type { KeyPair } from './identity.ts';
 import { decodeLinkMessage, encodeLinkMessage, type LinkMessage } from './link-message.ts';
+import { MESH } from './limits.ts';
 import { portByteChannel } from './port-byte-channel.ts';
 import { pump } from './pump.ts';
 import { RelayPath } from './relay-path.ts';
@@ -55,6 +56,7 @@ export class Link {
   #wire: ByteChannel | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #heartbeat: Heartbeat;
+  #beats = 0;
   #bytes = { sent: 0, received: 0 };
 
   constructor(options: LinkOptions) {
@@ -110,7 +112,8 @@ export class Link {
       return;
     }
     this.#sendMessage({ type: 'ping', at: now });
-    void this.#count();
+    this.#beats += 1;
+    if (this.#beats % MESH.countEveryBeats === 0) void this.#count();
   }
 
   /** Idempotent. The peer hears it from its own channel, or from the server. */

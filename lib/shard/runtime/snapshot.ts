@@ -48,11 +48,14 @@ export function makeSnapshot(state: NodeState, facts: SnapshotFacts): VolunteerS
     frameBytesSent: facts.links.reduce((sum, link) => sum + link.bytesSent, 0),
     peers: facts.links
       .filter((link) => link.state === 'open')
-      .map(({ peer, path, rttMs }) => ({ id: peer, path, rttMs })),
+      .map(({ peer, path, rttMs }) => ({ id: peer, path, rttMs: wholeMs(rttMs) })),
     nodeId: facts.nodeId,
     computing: word === 'measuring' || word === 'warming' || (view?.computing ?? false),
   };
 }
+
+/** What moves by a fraction with each heartbeat is not worth drawing a page anew. */
+const wholeMs = (ms: number | null): number | null => (ms === null ? null : Math.round(ms));
 
 /** Of the assigned shard: by its fetch while that runs, all of it once it is in. */
 export function shardBytes(

@@ -34,6 +34,7 @@ describe('[V1] a link’s heartbeat', () => {
     expect(start.rttMs).toBeNull();
     const measured = ponged(start, 1_001, instantMs(1_004));
     expect(measured.rttMs).toBe(3);
+    expect(ponged(measured, 1_000, instantMs(1_011)).rttMs).toBe(4);
     expect(ponged(measured, 9_999, instantMs(1_005)).rttMs).toBe(3);
     expect(ponged(measured, -1e9, instantMs(1_005)).rttMs).toBe(3);
   });
