@@ -4,15 +4,13 @@ import { goldenRow } from '#tests/support/golden.ts';
 import {
   ThreeTabs,
   WAYS,
+  missed,
   type FailoverCase,
   type FailoverResult,
 } from '#tests/support/three-tabs.ts';
 
 /** Nine cases at positions that a run number rotates, so that runs together see them all. */
 const POSITIONS = [1, 7, 13, 19, 25, 31, 37, 43];
-const GAP_MS_MAX = 4_000;
-const IDLE_SHARE_MAX = 0.05;
-const BACK_MS_MAX = 3_000;
 
 const runNumber = nextRunNumber();
 const short = goldenRow('sky');
@@ -51,10 +49,7 @@ describe(`A3 failover over three tabs, run ${runNumber}`, () => {
     async (failover) => {
       const result = await cluster.run(failover, prompts.short);
       results.push(result);
-      expect(result).toMatchObject({ equal: true, error: null });
-      expect(result.gapMs).toBeLessThanOrEqual(GAP_MS_MAX);
-      expect(result.idleShare).toBeLessThanOrEqual(IDLE_SHARE_MAX);
-      expect(result.backMs).toBeLessThanOrEqual(BACK_MS_MAX);
+      expect(missed(result)).toEqual([]);
     },
     90_000,
   );
@@ -64,9 +59,7 @@ describe(`A3 failover over three tabs, run ${runNumber}`, () => {
     async (failover) => {
       const result = await cluster.run(failover, prompts.long);
       results.push(result);
-      expect(result).toMatchObject({ equal: true, error: null });
-      expect(result.idleShare).toBeLessThanOrEqual(IDLE_SHARE_MAX);
-      expect(result.backMs).toBeLessThanOrEqual(BACK_MS_MAX);
+      expect(missed(result)).toEqual([]);
     },
     90_000,
   );

@@ -1,11 +1,13 @@
 import { VolunteerTab, cpuMs } from './browser.ts';
-import { ask, longestGapMs, type SeenAnswer } from './answer.ts';
+import { ask, longestGapMs } from './answer.ts';
 import { TestServer } from './server.ts';
 
 const LAYERS = 30;
-/** A loss is followed by new links and by fetching the next take-over: then it must be still. */
-const SETTLE_MS = 2_000;
+/** The last words of an answer are said by then. */
+const SETTLE_MS = 500;
 const IDLE_WINDOW_MS = 5_000;
+/** Acceptance of a failover: the longest pause, what remaining tabs then use, click to ready. */
+const BARS = { gapMs: 4_000, idleShare: 0.05, backMs: 3_000 } as const;
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const WAYS = ['close', 'kill', 'stop'] as const;
@@ -22,6 +24,7 @@ export interface FailoverCase {
 export interface FailoverResult extends FailoverCase {
   readonly equal: boolean;
   readonly error: string | null;
+  /** Longest wait for a token; of a loss in the prefill, what it added to the first token's. */
   readonly gapMs: number;
   /** Highest share of a core of a remaining renderer in the idle seconds after the answer. */
   readonly idleShare: number;
@@ -29,10 +32,29 @@ export interface FailoverResult extends FailoverCase {
   readonly backMs: number;
 }
 
+export interface FailoverPrompt {
+  readonly ids: readonly number[];
+  readonly expected: readonly number[];
+}
+
+/** Every bar that a case missed, in words; empty where all is well. */
+export function missed(result: FailoverResult): string[] {
+  const { equal, error, gapMs, idleShare, backMs } = result;
+  return [
+    ...(error === null ? [] : [error]),
+    ...(equal ? [] : ['other ids']),
+    ...(gapMs <= BARS.gapMs ? [] : [`a gap of ${Math.round(gapMs)} ms`]),
+    ...(idleShare <= BARS.idleShare ? [] : [`idle at ${(100 * idleShare).toFixed(1)} %`]),
+    ...(backMs <= BARS.backMs ? [] : [`back in ${Math.round(backMs)} ms`]),
+  ];
+}
+
 /** A server without a built-in volunteer and three tabs, a browser process each. */
 export class ThreeTabs {
   readonly server: TestServer;
   readonly tabs: VolunteerTab[];
+  /** First token of an undisturbed answer, by length of the prompt. */
+  readonly #firstTokenMs = new Map<number, number>();
 
   private constructor(server: TestServer, tabs: VolunteerTab[]) {
     this.server = server;
@@ -83,11 +105,9 @@ export class ThreeTabs {
     throw new Error(`no tab holds stage ${stage}: ${JSON.stringify(status.routes)}`);
   }
 
-  async run(
-    failover: FailoverCase,
-    prompt: { ids: readonly number[]; expected: readonly number[] },
-  ): Promise<FailoverResult> {
+  async run(failover: FailoverCase, prompt: FailoverPrompt): Promise<FailoverResult> {
     await this.whole();
+    const undisturbedMs = failover.at === 'prefill' ? await this.#undisturbed(prompt.ids) : 0;
     const victim = await this.tabOf(failover.stage);
     await victim.rendererPid();
     const lose = (): void => void lossOf(victim, failover.way);
@@ -99,13 +119,14 @@ export class ThreeTabs {
         if (count === failover.at) lose();
       },
     });
+    const [gap, firstMs] = [longestGapMs(seen), seen.arrivals[0] ?? Infinity];
     const idleShare = await this.idleShare(victim);
     const backMs = await this.bringBack(victim, failover.way);
     return {
       ...failover,
       equal: JSON.stringify(seen.ids) === JSON.stringify(prompt.expected),
       error: seen.error?.message ?? null,
-      gapMs: gapOf(failover, seen),
+      gapMs: failover.at === 'prefill' ? Math.max(gap, firstMs - undisturbedMs) : gap,
       idleShare,
       backMs,
     };
@@ -116,9 +137,19 @@ export class ThreeTabs {
       this.tabs.filter((tab) => tab !== victim).map((tab) => tab.rendererPid()),
     );
     await sleep(SETTLE_MS);
-    const first = await busiestShare(pids);
-    // What matters is that nothing spins on: housekeeping may fall into one window, not into two.
-    return first <= 0.05 ? first : busiestShare(pids);
+    const before = pids.map(cpuMs);
+    await sleep(IDLE_WINDOW_MS);
+    return Math.max(...pids.map((pid, i) => (cpuMs(pid) - (before[i] ?? 0)) / IDLE_WINDOW_MS));
+  }
+
+  /** Measured once: the wait that a loss in the prefill adds to. */
+  async #undisturbed(promptIds: readonly number[]): Promise<number> {
+    const known = this.#firstTokenMs.get(promptIds.length);
+    if (known !== undefined) return known;
+    const seen = await ask(this.server.url, { promptIds, maxTokens: 1 });
+    const measured = seen.arrivals[0] ?? Infinity;
+    this.#firstTokenMs.set(promptIds.length, measured);
+    return measured;
   }
 
   private async bringBack(victim: VolunteerTab, way: Way): Promise<number> {
@@ -136,21 +167,9 @@ export class ThreeTabs {
   }
 }
 
-/** Highest share of a core of these processes over five seconds. */
-async function busiestShare(pids: readonly number[]): Promise<number> {
-  const before = pids.map(cpuMs);
-  await sleep(IDLE_WINDOW_MS);
-  return Math.max(...pids.map((pid, i) => (cpuMs(pid) - (before[i] ?? 0)) / IDLE_WINDOW_MS));
-}
-
 async function lossOf(victim: VolunteerTab, way: Way): Promise<void> {
   if (way === 'close') await victim.closePage();
   else await victim.signal(way === 'kill' ? 'SIGKILL' : 'SIGSTOP');
-}
-
-/** A loss in the prefill is waited out before the first token: that wait is the gap. */
-function gapOf(failover: FailoverCase, seen: SeenAnswer): number {
-  return failover.at === 'prefill' ? (seen.arrivals[0] ?? Infinity) : longestGapMs(seen);
 }
 
 export function isWhole(

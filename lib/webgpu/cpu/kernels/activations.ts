@@ -1,18 +1,37 @@
-import { BLOCK, range } from './range';
+import { BLOCK, TILE, range } from './range';
 import { ROUNDER, sumLanes } from './vector';
 
-/** Readies `input` [rows × cols] for products with block formats: sums, and int16 if asked. */
+/**
+ * Readies `input` [rows × cols] for products with block formats. fp32: `sums` [rows × blocks].
+ * int16: `input16` in tiles of four rows, the last of what is left, each as the products read it,
+ * [col / 2][row] pairs; `scales` and `sums` by tile, too: [block][row].
+ */
 export function prepareInput(rows: i32, cols: i32): void {
   if (cols % BLOCK != 0) return; // only F32 and F16 weights may have such a width
   const r = range();
-  const blocks = rows * (cols / BLOCK);
+  const blocks = <usize>cols / BLOCK;
   let x = r.input;
-  let x16 = r.input16;
-  for (let block: usize = 0; block < <usize>blocks; block++) {
-    if (r.int16) quantiseBlock(x, x16, r.scales + block * 4, r.sums + block * 4);
-    else store<f32>(r.sums + block * 4, sumBlock(x));
-    x += BLOCK * 4;
-    x16 += BLOCK * 2;
+  for (let row = 0; row < rows; row++, x += <usize>cols * 4) {
+    if (r.int16) quantiseRow(x, row, <usize>min(TILE, rows - (row & -TILE)), blocks);
+    else sumRow(x, r.sums + <usize>row * blocks * 4, blocks);
+  }
+}
+
+function sumRow(x: usize, to: usize, blocks: usize): void {
+  for (const end = to + blocks * 4; to < end; to += 4, x += BLOCK * 4) store<f32>(to, sumBlock(x));
+}
+
+/** Row `row` at `x` to its lane of a tile of `height` rows. */
+function quantiseRow(x: usize, row: i32, height: usize, blocks: usize): void {
+  const r = range();
+  const lane = <usize>(row & (TILE - 1)) * 4;
+  const first = <usize>(row & -TILE) * blocks;
+  let x16 = r.input16 + first * BLOCK * 2 + lane;
+  let at = first * 4 + lane;
+  for (let block: usize = 0; block < blocks; block++, x += BLOCK * 4) {
+    quantiseBlock(x, x16, height * 4, r.scales + at, r.sums + at);
+    x16 += height * BLOCK * 2;
+    at += height * 4;
   }
 }
 
@@ -26,9 +45,9 @@ function sumBlock(x: usize): f32 {
   return sumLanes(sum);
 }
 
-/** x ≈ scale · int16, scale = max|x| / 32767; `sum` is of the rounded values. */
+/** x ≈ scale · int16, scale = max|x| / 32767; `sum` is of the rounded values. Pairs lie `next` apart. */
 @inline
-function quantiseBlock(x: usize, x16: usize, scale: usize, sum: usize): void {
+function quantiseBlock(x: usize, x16: usize, next: usize, scale: usize, sum: usize): void {
   let top = f32x4.abs(v128.load(x));
   for (let i: usize = 16; i < <usize>BLOCK * 4; i += 16) {
     top = f32x4.pmax(top, f32x4.abs(v128.load(x + i)));
@@ -41,7 +60,11 @@ function quantiseBlock(x: usize, x16: usize, scale: usize, sum: usize): void {
     const low = roundToInt(f32x4.mul(v128.load(x + i), inverse));
     const high = roundToInt(f32x4.mul(v128.load(x + i, 16), inverse));
     const both = i16x8.narrow_i32x4_s(low, high);
-    v128.store(x16 + i / 2, both);
+    v128.store_lane<i32>(x16, both, 0);
+    v128.store_lane<i32>(x16 + next, both, 1);
+    v128.store_lane<i32>(x16 + 2 * next, both, 2);
+    v128.store_lane<i32>(x16 + 3 * next, both, 3);
+    x16 += 4 * next;
     total = i32x4.add(total, i32x4.dot_i16x8_s(both, i16x8.splat(1)));
   }
   const step: f32 = most > 1e-30 ? most / <f32>32767 : 0;

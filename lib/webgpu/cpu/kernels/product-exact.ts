@@ -9,7 +9,7 @@ import {
   isQ41,
   weightsOffset,
 } from './formats';
-import { BLOCK, F16, F32, Q4_0, Q8_0, Tensor, range, roundUp4 } from './range';
+import { BLOCK, F16, F32, Q4_0, Q8_0, TILE, Tensor, range, roundUp4 } from './range';
 import { columnOf, looseColumn, runBytes, runOf } from './unpack';
 
 /*
@@ -191,9 +191,9 @@ function unpackBlock<T>(w: usize, second: usize, width: usize): void {
   }
 }
 
-/** One unpacked block against four input rows from `x` on, `cols` wide. */
+/** One unpacked block against `count` input rows from `x` on, `cols` wide. */
 @inline
-function fourRows<T>(w: usize, second: usize, width: usize, x: usize, cols: usize, at: usize, out: usize, stride: usize): void {
+function tileOf<T>(count: usize, w: usize, second: usize, width: usize, x: usize, cols: usize, at: usize, out: usize, stride: usize): void {
   let a0 = f32x4.splat(0);
   let a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
   let x1 = x + cols * 4;
@@ -207,31 +207,51 @@ function fourRows<T>(w: usize, second: usize, width: usize, x: usize, cols: usiz
     let xs = v128.load32_splat(x);
     a0 = mulAdd(a0, w0, xs);
     b0 = mulAdd(b0, w1, xs);
-    xs = v128.load32_splat(x1);
-    a1 = mulAdd(a1, w0, xs);
-    b1 = mulAdd(b1, w1, xs);
-    xs = v128.load32_splat(x2);
-    a2 = mulAdd(a2, w0, xs);
-    b2 = mulAdd(b2, w1, xs);
-    xs = v128.load32_splat(x3);
-    a3 = mulAdd(a3, w0, xs);
-    b3 = mulAdd(b3, w1, xs);
+    if (count > 1) {
+      xs = v128.load32_splat(x1);
+      a1 = mulAdd(a1, w0, xs);
+      b1 = mulAdd(b1, w1, xs);
+    }
+    if (count > 2) {
+      xs = v128.load32_splat(x2);
+      a2 = mulAdd(a2, w0, xs);
+      b2 = mulAdd(b2, w1, xs);
+    }
+    if (count > 3) {
+      xs = v128.load32_splat(x3);
+      a3 = mulAdd(a3, w0, xs);
+      b3 = mulAdd(b3, w1, xs);
+    }
     p += 32;
     x += 4;
-    x1 += 4;
-    x2 += 4;
-    x3 += 4;
+    if (count > 1) x1 += 4;
+    if (count > 2) x2 += 4;
+    if (count > 3) x3 += 4;
   }
   const blocks = cols / BLOCK;
   addTo(out, scaled<T>(w, a0, at));
-  addTo(out + stride, scaled<T>(w, a1, at + blocks));
-  addTo(out + 2 * stride, scaled<T>(w, a2, at + 2 * blocks));
-  addTo(out + 3 * stride, scaled<T>(w, a3, at + 3 * blocks));
+  if (count > 1) addTo(out + stride, scaled<T>(w, a1, at + blocks));
+  if (count > 2) addTo(out + 2 * stride, scaled<T>(w, a2, at + 2 * blocks));
+  if (count > 3) addTo(out + 3 * stride, scaled<T>(w, a3, at + 3 * blocks));
   if (second == 0) return;
   addTo(out + 16, scaled<T>(w + second, b0, at));
-  addTo(out + 16 + stride, scaled<T>(w + second, b1, at + blocks));
-  addTo(out + 16 + 2 * stride, scaled<T>(w + second, b2, at + 2 * blocks));
-  addTo(out + 16 + 3 * stride, scaled<T>(w + second, b3, at + 3 * blocks));
+  if (count > 1) addTo(out + 16 + stride, scaled<T>(w + second, b1, at + blocks));
+  if (count > 2) addTo(out + 16 + 2 * stride, scaled<T>(w + second, b2, at + 2 * blocks));
+  if (count > 3) addTo(out + 16 + 3 * stride, scaled<T>(w + second, b3, at + 3 * blocks));
+}
+
+/* The rows past the fours: functions apart, or the compiler folds the bodies into one. */
+
+function threeRows<T>(w: usize, second: usize, width: usize, x: usize, cols: usize, at: usize, out: usize, stride: usize): void {
+  tileOf<T>(3, w, second, width, x, cols, at, out, stride);
+}
+
+function twoRows<T>(w: usize, second: usize, width: usize, x: usize, cols: usize, at: usize, out: usize, stride: usize): void {
+  tileOf<T>(2, w, second, width, x, cols, at, out, stride);
+}
+
+function lastRow<T>(w: usize, second: usize, width: usize, x: usize, cols: usize, at: usize, out: usize): void {
+  tileOf<T>(1, w, second, width, x, cols, at, out, 0);
 }
 
 @inline
@@ -245,7 +265,7 @@ function manyRows<T>(two: bool, w: usize, t: Tensor, rows: i32, out: usize): voi
   const stride = <usize>roundUp4(t.rows) * 4;
   const second = two ? groupBytes<T>(cols) : 0;
   const blocks = cols / BLOCK;
-  const end = <usize>roundUp4(rows);
+  const end = <usize>rows;
   for (let row: usize = 0; row < end; row++) {
     v128.store(out + row * stride, f32x4.splat(0));
     if (two) v128.store(out + row * stride, f32x4.splat(0), 16);
@@ -253,11 +273,19 @@ function manyRows<T>(two: bool, w: usize, t: Tensor, rows: i32, out: usize): voi
   for (let from: usize = 0; from < cols; from += BLOCK) {
     const width = min(<usize>BLOCK, cols - from);
     unpackBlock<T>(w, second, width);
-    for (let row: usize = 0; row < end; row += 4) {
-      const x = range().input + (row * cols + from) * 4;
-      const at = row * blocks + from / BLOCK;
-      fourRows<T>(w, second, width, x, cols, at, out + row * stride, stride);
+    let x = range().input + from * 4;
+    let at = from / BLOCK;
+    let y = out;
+    for (let row: usize = TILE; row <= end; row += TILE) {
+      tileOf<T>(4, w, second, width, x, cols, at, y, stride);
+      x += TILE * 4 * cols;
+      at += TILE * blocks;
+      y += TILE * stride;
     }
+    const rest = end % TILE;
+    if (rest == 3) threeRows<T>(w, second, width, x, cols, at, y, stride);
+    else if (rest == 2) twoRows<T>(w, second, width, x, cols, at, y, stride);
+    else if (rest == 1) lastRow<T>(w, second, width, x, cols, at, y);
     w += blockBytes<T>(width);
   }
 }
@@ -278,7 +306,7 @@ function allRows<T>(t: Tensor, rows: i32, out: usize): void {
   }
 }
 
-/** out [rows, rounded up to 4 past one × t.rows, rounded up to 4] = input · tᵀ. */
+/** out [rows × t.rows, rounded up to 4] = input · tᵀ. */
 export function productExact(t: Tensor, rows: i32, out: usize): void {
   if (t.type == F32) allRows<F32Column>(t, rows, out);
   else if (t.type == F16) allRows<F16Column>(t, rows, out);

@@ -1,5 +1,5 @@
 import { Q40Block, Q41Block, Q80Block, isQ40, isQ41, isQ80, weightsOffset } from './formats';
-import { BLOCK, GROUP, Q4_0, Q4_1, Tensor, range, roundUp4 } from './range';
+import { BLOCK, Q4_0, Q4_1, TILE, Tensor, range, roundUp4 } from './range';
 
 /*
  * y = W·x with x in int16: for a block, Σ w·x = d·s·Σ q·x16 + m·Σ x. A vector holds two columns of
@@ -64,22 +64,21 @@ function blockOfNibbles(p: usize, x: usize, mask0: v128, mask1: v128, mask2: v12
   return i32x4.add(a, i32x4.add(i32x4.shr_s(b, 4), i32x4.shr_s(c, 8)));
 }
 
-/** One input row against all output rows: `groups` of four. */
-function oneRow<T>(w: usize, cols: usize, out: usize, groups: usize): void {
-  const r = range();
+/** One input row, a tile of its own, against `groups` groups of output rows. */
+function oneRow<T>(w: usize, cols: usize, row: usize, out: usize, groups: usize): void {
   const blocks = cols / BLOCK;
   const mask0 = v128.load(MASKS);
   const mask1 = v128.load(MASKS, 16);
   const mask2 = v128.load(MASKS, 32);
   for (let group: usize = 0; group < groups; group++, out += 16) {
-    let x = r.input16;
-    let s = r.scales;
-    let m = r.sums;
+    let x = range().input16 + row * cols * 2;
+    let s = range().scales + row * blocks * 4;
+    let m = range().sums + row * blocks * 4;
     let y = f32x4.splat(0);
     for (let block: usize = 0; block < blocks; block++, w += offsetof<T>()) {
       const p = w + weightsOffset<T>();
       const sums = isQ80<T>() ? blockOfBytes(p, x) : blockOfNibbles(p, x, mask0, mask1, mask2);
-      y = f32x4.add(y, scaled<T>(w, sums, v128.load32_splat(s), v128.load32_splat(m)));
+      y = f32x4.add(y, scaled<T>(w, sums, splatAt(s), splatAt(m)));
       x += BLOCK * 2;
       s += 4;
       m += 4;
@@ -88,86 +87,118 @@ function oneRow<T>(w: usize, cols: usize, out: usize, groups: usize): void {
   }
 }
 
-/** Weights of columns 2·step, 2·step + 1 of a run of eight: `raw` of nibbles, or bytes at `p`. */
-@inline
-function pairOf<T>(step: i32, raw: v128, p: usize, mask: v128): v128 {
-  if (isQ80<T>()) return v128.load8x8_s(p + <usize>step * 8);
-  if (step == 0) return v128.and(raw, mask);
-  if (step == 3) return i16x8.shr_u(raw, 12);
-  return v128.and(i16x8.shr_u(raw, step * 4), mask);
-}
-
-/** acc + the dot of a run of eight columns, given as four pairs, with those at `p`. */
-@inline
-function runAdd(acc: v128, n0: v128, n1: v128, n2: v128, n3: v128, p: usize): v128 {
-  // One load and shuffles: with four splatting loads a row, V8 loads early and spills.
-  const x = v128.load(p);
-  acc = dotAdd(acc, n0, v128.shuffle<i32>(x, x, 0, 0, 0, 0));
-  acc = dotAdd(acc, n1, v128.shuffle<i32>(x, x, 1, 1, 1, 1));
-  acc = dotAdd(acc, n2, v128.shuffle<i32>(x, x, 2, 2, 2, 2));
-  return dotAdd(acc, n3, v128.shuffle<i32>(x, x, 3, 3, 3, 3));
-}
-
-/** Four input rows from row `row` on against one group of output rows. */
-function fourRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  const r = range();
-  const mask = v128.load(MASKS);
-  const blocks = cols / BLOCK;
-  const row4 = blocks * 4;
-  let s = r.scales + row * row4;
-  let m = r.sums + row * row4;
-  const next = cols * 2;
-  let x = r.input16 + row * next;
-  let y0 = f32x4.splat(0);
-  let y1 = y0, y2 = y0, y3 = y0;
-  for (let block: usize = 0; block < blocks; block++, w += offsetof<T>()) {
-    let a0 = i32x4.splat(0);
-    let a1 = a0, a2 = a0, a3 = a0;
-    let p = w + weightsOffset<T>();
-    for (let i = 0; i < 4; i++, x += 16) {
-      const raw = isQ80<T>() ? a0 : v128.load(p);
-      const n0 = pairOf<T>(0, raw, p, mask);
-      const n1 = pairOf<T>(1, raw, p, mask);
-      const n2 = pairOf<T>(2, raw, p, mask);
-      const n3 = pairOf<T>(3, raw, p, mask);
-      a0 = runAdd(a0, n0, n1, n2, n3, x);
-      a1 = runAdd(a1, n0, n1, n2, n3, x + next);
-      a2 = runAdd(a2, n0, n1, n2, n3, x + 2 * next);
-      a3 = runAdd(a3, n0, n1, n2, n3, x + 3 * next);
-      p += isQ80<T>() ? 32 : 16;
-    }
-    y0 = f32x4.add(y0, scaled<T>(w, a0, splatAt(s), splatAt(m)));
-    y1 = f32x4.add(y1, scaled<T>(w, a1, splatAt(s + row4), splatAt(m + row4)));
-    y2 = f32x4.add(y2, scaled<T>(w, a2, splatAt(s + 2 * row4), splatAt(m + 2 * row4)));
-    y3 = f32x4.add(y3, scaled<T>(w, a3, splatAt(s + 3 * row4), splatAt(m + 3 * row4)));
-    s += 4;
-    m += 4;
-  }
-  v128.store(out, y0);
-  v128.store(out + stride, y1);
-  v128.store(out + 2 * stride, y2);
-  v128.store(out + 3 * stride, y3);
-}
-
 @inline
 function splatAt(address: usize): v128 {
   return v128.load32_splat(address);
 }
 
-function allRows<T>(t: Tensor, rows: i32, out: usize): void {
-  const cols = <usize>t.cols;
-  const width = <usize>roundUp4(t.rows);
-  let w = t.data;
-  if (rows == 1) return oneRow<T>(w, cols, out, width / GROUP);
-  for (let n: usize = 0; n < width; n += GROUP, out += 16) {
-    for (let row: usize = 0; row < <usize>rows; row += 4) {
-      fourRows<T>(w, cols, row, out + row * width * 4, width * 4);
+/**
+ * A tile of `count` input rows from row `row` on against one group of output rows. `x` is never 0:
+ * the branches that ask are never taken. They keep V8 of Node 20 from loading all splats of a turn
+ * first, more than there are registers.
+ */
+@inline
+function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+  const mask = v128.load(MASKS);
+  const at = row * (cols / BLOCK) * 4;
+  let x = range().input16 + row * cols * 2;
+  let s = range().scales + at;
+  let m = range().sums + at;
+  let y0 = f32x4.splat(0);
+  let y1 = y0, y2 = y0, y3 = y0;
+  for (const end = s + (cols / BLOCK) * 4 * count; s < end; s += 4 * count, m += 4 * count) {
+    let a0 = i32x4.splat(0);
+    let a1 = a0, a2 = a0, a3 = a0, n = a0;
+    let p = w + weightsOffset<T>();
+    const next = w + offsetof<T>();
+    if (isQ80<T>()) {
+      for (; p < next; p += 8) {
+        n = v128.load8x8_s(p);
+        a0 = dotAdd(a0, n, v128.load32_splat(x));
+        if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
+        if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
+        if (count > 3) a3 = dotAdd(a3, n, v128.load32_splat(x, 12));
+        x += 4 * count;
+      }
+    } else {
+      for (; p < next; p += 16) {
+        const raw = v128.load(p);
+        n = v128.and(raw, mask);
+        a0 = dotAdd(a0, n, v128.load32_splat(x));
+        if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
+        if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
+        if (count > 3) a3 = dotAdd(a3, n, v128.load32_splat(x, 12));
+        x += 4 * count;
+        if (x == 0) break;
+        n = v128.and(i16x8.shr_u(raw, 4), mask);
+        a0 = dotAdd(a0, n, v128.load32_splat(x));
+        if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
+        if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
+        if (count > 3) a3 = dotAdd(a3, n, v128.load32_splat(x, 12));
+        x += 4 * count;
+        if (x == 0) break;
+        n = v128.and(i16x8.shr_u(raw, 8), mask);
+        a0 = dotAdd(a0, n, v128.load32_splat(x));
+        if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
+        if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
+        if (count > 3) a3 = dotAdd(a3, n, v128.load32_splat(x, 12));
+        x += 4 * count;
+        if (x == 0) break;
+        n = i16x8.shr_u(raw, 12);
+        a0 = dotAdd(a0, n, v128.load32_splat(x));
+        if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
+        if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
+        if (count > 3) a3 = dotAdd(a3, n, v128.load32_splat(x, 12));
+        x += 4 * count;
+      }
     }
-    w += (cols / BLOCK) * offsetof<T>();
+    y0 = f32x4.add(y0, scaled<T>(w, a0, splatAt(s), splatAt(m)));
+    if (count > 1) y1 = f32x4.add(y1, scaled<T>(w, a1, splatAt(s + 4), splatAt(m + 4)));
+    if (count > 2) y2 = f32x4.add(y2, scaled<T>(w, a2, splatAt(s + 8), splatAt(m + 8)));
+    if (count > 3) y3 = f32x4.add(y3, scaled<T>(w, a3, splatAt(s + 12), splatAt(m + 12)));
+    w = next;
+  }
+  v128.store(out, y0);
+  if (count > 1) v128.store(out + stride, y1);
+  if (count > 2) v128.store(out + 2 * stride, y2);
+  if (count > 3) v128.store(out + 3 * stride, y3);
+}
+
+/** The `count` rows from row `row` on, a tile, against one group. */
+@inline
+function tile<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+  if (count == 4) fourRows<T>(w, cols, row, out, stride);
+  else if (count == 3) threeRows<T>(w, cols, row, out, stride);
+  else if (count == 2) twoRows<T>(w, cols, row, out, stride);
+  else oneRow<T>(w, cols, row, out, 1);
+}
+
+function fourRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+  tileOf<T>(4, w, cols, row, out, stride);
+}
+
+function threeRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+  tileOf<T>(3, w, cols, row, out, stride);
+}
+
+function twoRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+  tileOf<T>(2, w, cols, row, out, stride);
+}
+
+/** Group by group, so that weights are read from memory once for all rows. */
+function allRows<T>(t: Tensor, rows: usize, out: usize): void {
+  const cols = <usize>t.cols;
+  const stride = <usize>roundUp4(t.rows) * 4;
+  let w = t.data;
+  if (rows == 1) return oneRow<T>(w, cols, 0, out, stride / 16);
+  for (const end = out + stride; out < end; out += 16, w += (cols / BLOCK) * offsetof<T>()) {
+    for (let row: usize = 0; row < rows; row += TILE) {
+      tile<T>(min(<usize>TILE, rows - row), w, cols, row, out + row * stride, stride);
+    }
   }
 }
 
-/** out [rows, rounded up to 4 past one × t.rows, rounded up to 4] = prepared input · tᵀ. */
+/** out [rows × t.rows, rounded up to 4] = prepared input · tᵀ. */
 export function productInt16(t: Tensor, rows: i32, out: usize): void {
   if (t.type == Q4_1) allRows<Q41Block>(t, rows, out);
   else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out);

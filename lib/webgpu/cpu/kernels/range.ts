@@ -14,6 +14,8 @@ export const Q4_1 = 4;
 export const BLOCK = 32;
 /** Output rows that are stored interleaved: the lanes of one vector. */
 export const GROUP = 4;
+/** Input rows of a step that are multiplied together; a power of two. */
+export const TILE = 4;
 
 /** A matrix [rows × cols] packed by `pack.ts`, or a plain fp32 vector. */
 @unmanaged
@@ -63,7 +65,7 @@ export class Range {
   sin: usize;
   /** Residual stream [rows × hidden]. */
   stream: usize;
-  /** Input of the next product [rows × cols]: fp32, int16, scale and sum of each block. */
+  /** Input of the next product [rows × cols]: fp32, then as `prepareInput` lays it out. */
   input: usize;
   input16: usize;
   scales: usize;
