@@ -125,7 +125,7 @@ function numbersOf({ shape, numerics }: LayoutOptions, layers: number): Addresse
   };
 }
 
-/** Buffers that a pass writes; products fill rows up to the next multiple of four. */
+/** Buffers that a pass writes. */
 function workSpace(arena: Arena, { shape, range }: LayoutOptions) {
   const { hidden, heads, kvHeads, headDim, mlp, contextMax, vocab } = shape;
   const rows = CPU_LIMITS.passRowsMax;

@@ -12,6 +12,8 @@ export const CPU_LIMITS = {
   headRowsMax: 16,
   /** Stored bytes that lie in memory beside the packed ones while a tensor is taken in. */
   stagingBytesMax: 1 * MIB,
+  /** Parts read and hashed while one is packed: two hide the disk; all of them lie in memory. */
+  partsAheadMax: 2,
   /** A WASM memory addresses 2³² bytes; the last page stays free, so that no end wraps to 0. */
   memoryBytesMax: 4 * GIB - 65_536,
   /** Memory grows by at least this: V8 counts a whole memory at each growth, and collects garbage. */
@@ -22,6 +24,4 @@ export const CPU_LIMITS = {
 } as const;
 
 invariant(CPU_LIMITS.pagePositions % 8 === 0, 'scores are computed for eight positions at a time');
-invariant(CPU_LIMITS.passRowsMax % 4 === 0, 'rows are padded to a multiple of four');
-invariant(CPU_LIMITS.headRowsMax % 4 === 0, 'rows are padded to a multiple of four');
 invariant(CPU_LIMITS.passRowsMax - CPU_LIMITS.headRowsMax >= 0, 'the head uses a pass’s space');

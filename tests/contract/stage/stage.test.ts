@@ -64,7 +64,7 @@ function stageContract(implementation: StageImplementation): void {
     const same = (actual: Float32Array, expected: Float32Array) =>
       expectEqual(implementation, actual, expected);
 
-    it.each([1, 7, 64])('[W1] chunks of %i rows give what one chunk gives', async (chunk) => {
+    it.each([1, 2, 3, 5, 7, 64])('[W1] chunks of %i rows give what one chunk gives', async (chunk) => {
       const ids = idsOf(150);
       const whole = await run(stage.openKv(), ids);
       const kv = stage.openKv();
