@@ -77,6 +77,8 @@ export interface StoredTensor {
 export interface WeightSource {
   /** All tensors of a part. Throws `FaultError` `package/…` where bytes are missing or wrong. */
   part(key: PartKey): Promise<ReadonlyMap<TensorName, StoredTensor>>;
+  /** The engine has taken the part in: its tensors are looked at no more, their memory may go. */
+  release?(key: PartKey): void;
 }
 
 /** A shard: layers `first` … `last`, both inclusive, with or without embedding and head. */

@@ -7,7 +7,9 @@ import {
   type PartKey,
   type StoredTensor,
   type TensorName,
+  type WeightSource,
 } from '../model.ts';
+import { readAhead } from '../read-ahead.ts';
 import type { StageOptions } from '../stage.ts';
 import { tensorSize } from '../tensor-size.ts';
 import type { Arena } from './arena.ts';
@@ -24,20 +26,24 @@ interface Target {
 /** Bytes of a packed block of four rows, as `packedBlockBytes` in `kernels/range.ts`. */
 const PACKED_BLOCK_BYTES = { F32: 16, F16: 8, Q8_0: 144, Q4_0: 80, Q4_1: 96 } as const;
 
+type Part = Awaited<ReturnType<WeightSource['part']>>;
+
 /**
- * Takes the parts of a range in, one after the other, and packs each tensor for the kernels.
+ * Takes the parts of a range in, one after the other, and packs each tensor for the kernels. The
+ * next parts are read meanwhile; one that is packed is released at once.
  * @throws FaultError `package/malformed` where a tensor is missing or has a wrong shape;
  *   `engine/out-of-memory`; and what the source throws.
  */
 export async function loadWeights(target: Target, options: StageOptions): Promise<void> {
   const staging = target.arena.allocate(CPU_LIMITS.stagingBytesMax);
+  const { shape, range, weights } = options;
+  const keys = partsOfRange(shape, range);
+  const read = async (key: PartKey) => ({ key, part: await weights.part(key) });
   let storedBytes = 0;
-  for (const key of partsOfRange(options.shape, options.range)) {
-    const part = await options.weights.part(key);
+  for await (const { key, part } of readAhead(keys, CPU_LIMITS.partsAheadMax, read)) {
     for (const name of tensorsOf(key)) {
-      const tensor = part.get(name);
-      if (!tensor) throw new FaultError('package/malformed', `part ${key} has no tensor ${name}`);
-      checkTensor(`${key}: ${name}`, tensor, tensorSize(options.shape, name));
+      const tensor = tensorOf(part, key, name);
+      checkTensor(`${key}: ${name}`, tensor, tensorSize(shape, name));
       const data = isVector(name)
         ? placeVector(target.arena, tensor)
         : packMatrix(target, tensor, staging);
@@ -47,8 +53,15 @@ export async function loadWeights(target: Target, options: StageOptions): Promis
       }
       storedBytes += tensor.bytes.length;
     }
+    weights.release?.(key);
     options.onProgress?.(storedBytes);
   }
+}
+
+function tensorOf(part: Part, key: PartKey, name: TensorName): StoredTensor {
+  const tensor = part.get(name);
+  if (!tensor) throw new FaultError('package/malformed', `part ${key} has no tensor ${name}`);
+  return tensor;
 }
 
 const tensorsOf = (key: PartKey): readonly TensorName[] =>
