@@ -2,6 +2,7 @@ import { sha256HexFast } from '#lib/kernel/digest.ts';
 import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
 import type { ModelId } from '#lib/kernel/ids.ts';
 import type { PartKey } from '#lib/webgpu/model.ts';
+import type { ChunkBuffers } from './chunk-buffers.ts';
 import { FETCH } from './limits.ts';
 import { chunkRefs, partOf, type ChunkRef, type Manifest } from './manifest.ts';
 import { attemptChunk, type ChunkFetcher, type RetryPolicy } from './retry.ts';
@@ -18,6 +19,7 @@ export interface FetchOptions {
   readonly manifest: Manifest;
   readonly store: ChunkStore;
   readonly fetchChunk: ChunkFetcher;
+  readonly buffers?: ChunkBuffers | undefined;
   readonly onProgress?: (progress: FetchProgress) => void;
   readonly signal?: AbortSignal | undefined;
   readonly retry?: RetryPolicy;
@@ -82,6 +84,7 @@ async function obtain(
     // Another tab of the profile is at this very chunk: the bytes will be there, or come again.
     if (!isFault(error, 'package/busy')) throw error;
   });
+  options.buffers?.give(bytes);
   return 'network';
 }
 
@@ -90,6 +93,8 @@ export interface ChunkReader {
   readonly model: ModelId;
   /** Asked once for a chunk that is missing or corrupt. */
   readonly fetchChunk: ChunkFetcher;
+  /** Where the chunk lies, if given; whoever asked for it gives it back there. */
+  readonly buffers?: ChunkBuffers | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly retry?: RetryPolicy | undefined;
 }
@@ -102,9 +107,12 @@ export async function readVerified(
   ref: ChunkRef,
   reader: ChunkReader,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const kept = await reader.store.read(ref.sha256);
+  const kept = await reader.store.read(ref.sha256, reader.buffers?.take);
   if (kept?.length === ref.bytes && (await sha256HexFast(kept)) === ref.sha256) return kept;
-  if (kept) await reader.store.delete(ref.sha256);
+  if (kept) {
+    reader.buffers?.give(kept);
+    await reader.store.delete(ref.sha256);
+  }
   const bytes = await attemptChunk(ref, reader);
   await reader.store.write(ref.sha256, bytes, reader.model).catch((error: unknown) => {
     if (!isFault(error, 'package/storage-full') && !isFault(error, 'package/busy')) throw error;

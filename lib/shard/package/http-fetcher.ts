@@ -4,15 +4,20 @@ import type { ChunkFetcher } from './retry.ts';
 /** Client errors that another attempt may cure: time-out, too early, too many requests. */
 const PASSING = new Set([408, 425, 429]);
 
+/** Bytes taken from a stream at a time, into one buffer that is used again. */
+const PIECE_BYTES = 256 * 1024;
+
 /**
  * Chunks by HTTP from a gateway. `origin` is like `http://localhost:3000`, without a slash.
  * At most the declared bytes are read, whatever the server sends.
  */
 export const httpChunkFetcher =
   (origin: string): ChunkFetcher =>
-  async (ref, signal) => {
+  async (ref, signal, allocate) => {
     const response = await fetch(`${origin}/models/chunks/${ref.sha256}`, { signal });
-    if (response.ok && response.body) return readExactly(response.body, ref.bytes);
+    if (response.ok && response.body) {
+      return readExactly(response.body, allocate?.(ref.bytes) ?? new Uint8Array(ref.bytes));
+    }
     await response.body?.cancel();
     const { status } = response;
     const isFinal = status >= 400 && status < 500 && !PASSING.has(status);
@@ -20,18 +25,18 @@ export const httpChunkFetcher =
     throw new FaultError(code, `chunk ${ref.sha256}: HTTP ${status}`, { details: { status } });
   };
 
+/** Fills `bytes`. */
 async function readExactly(
   body: ReadableStream<Uint8Array>,
-  length: number,
+  bytes: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
-  const reader = body.getReader();
+  const reader = pieceReader(body);
   let at = 0;
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      if (at + value.length > length) {
+      if (at + value.length > bytes.length) {
         throw new FaultError('package/hash-mismatch', 'more bytes came than the chunk has');
       }
       bytes.set(value, at);
@@ -40,6 +45,38 @@ async function readExactly(
   } finally {
     await reader.cancel();
   }
-  if (at !== length) throw new FaultError('package/fetch-failed', 'the chunk was cut short');
+  if (at !== bytes.length) throw new FaultError('package/fetch-failed', 'the chunk was cut short');
   return bytes;
+}
+
+interface PieceReader {
+  /** A piece to be looked at before the next is asked for. */
+  read(): Promise<ReadableStreamReadResult<Uint8Array>>;
+  cancel(): Promise<void>;
+}
+
+/**
+ * All pieces in one buffer where the browser can: a hundred megabytes that come in arrays of 4 KB
+ * are memory that is collected late. Safari before 26 cannot fill a buffer of ours.
+ */
+function pieceReader(body: ReadableStream<Uint8Array>): PieceReader {
+  const filler = fillingReader(body);
+  if (!filler) return body.getReader();
+  let room = new Uint8Array(PIECE_BYTES);
+  return {
+    async read() {
+      const result = await filler.read(room);
+      if (result.value) room = new Uint8Array(result.value.buffer);
+      return result;
+    },
+    cancel: () => filler.cancel(),
+  };
+}
+
+function fillingReader(body: ReadableStream): ReadableStreamBYOBReader | null {
+  try {
+    return body.getReader({ mode: 'byob' });
+  } catch {
+    return null;
+  }
 }

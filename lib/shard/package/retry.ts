@@ -1,13 +1,19 @@
 import { sha256HexFast } from '#lib/kernel/digest.ts';
 import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
+import type { Allocate, ChunkBuffers } from './chunk-buffers.ts';
 import { FETCH } from './limits.ts';
 import type { ChunkRef } from './manifest.ts';
 
 /**
- * Brings a chunk from somewhere: the origin, later a neighbour. Its bytes are not trusted.
+ * Brings a chunk from somewhere: the origin, later a neighbour. Its bytes are not trusted; they lie
+ * in the room that `allocate` gives where the fetcher can.
  * Rejects with `package/not-found` where asking again is useless.
  */
-export type ChunkFetcher = (ref: ChunkRef, signal: AbortSignal) => Promise<Uint8Array<ArrayBuffer>>;
+export type ChunkFetcher = (
+  ref: ChunkRef,
+  signal: AbortSignal,
+  allocate?: Allocate,
+) => Promise<Uint8Array<ArrayBuffer>>;
 
 export interface RetryPolicy {
   readonly attemptsMax: number;
@@ -21,6 +27,7 @@ const DEFAULT_POLICY: RetryPolicy = {
 
 interface AttemptOptions {
   readonly fetchChunk: ChunkFetcher;
+  readonly buffers?: ChunkBuffers | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly retry?: RetryPolicy | undefined;
 }
@@ -52,7 +59,7 @@ export async function attemptChunk(
 async function verified(ref: ChunkRef, options: AttemptOptions): Promise<Uint8Array<ArrayBuffer>> {
   const deadline = AbortSignal.timeout(FETCH.attemptMsMax);
   const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
-  const bytes = await options.fetchChunk(ref, signal);
+  const bytes = await options.fetchChunk(ref, signal, options.buffers?.take);
   if (bytes.length !== ref.bytes || (await sha256HexFast(bytes)) !== ref.sha256) {
     throw new FaultError('package/hash-mismatch', `chunk ${ref.sha256} came with other bytes`);
   }

@@ -49,4 +49,22 @@ describe.each([true, false])('OPFS with synchronous handles: %s', (hasSyncHandle
     expect(await store.has(hash)).toBe(false);
     expect(await store.read(hash)).toBeNull();
   });
+
+  it('[K10] reads into the room that is given, and notes the use of a chunk once an hour', async () => {
+    const { opfs, index } = setUp();
+    const clock = { nowMs: 1_000 };
+    const store = opfsChunkStore({ folder: opfs.folder, index, nowMs: () => clock.nowMs });
+    await store.write(hash, bytes, null);
+    const room = new Uint8Array(bytes.length);
+    const read = await store.read(hash, () => room);
+    expect(read).toEqual(bytes);
+    if (hasSyncHandles) expect(read).toBe(room);
+    const usedAfter = async (waitMs: number): Promise<number | undefined> => {
+      clock.nowMs += waitMs;
+      await store.read(hash);
+      return (await index.get(hash))?.lastUsedMs;
+    };
+    expect(await usedAfter(3_599_999)).toBe(1_000);
+    expect(await usedAfter(1)).toBe(3_601_000);
+  });
 });

@@ -1,4 +1,5 @@
 import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
+import type { Allocate } from '../chunk-buffers.ts';
 
 export interface StoredChunk {
   readonly sha256: ChunkHash;
@@ -15,8 +16,11 @@ export interface StoredChunk {
  */
 export interface ChunkStore {
   has(hash: ChunkHash): Promise<boolean>;
-  /** The bytes as stored, unverified; `null` where there are none. */
-  read(hash: ChunkHash): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * The bytes as stored, unverified; `null` where there are none. They lie in the room that
+   * `allocate` gives where the store can.
+   */
+  read(hash: ChunkHash, allocate?: Allocate): Promise<Uint8Array<ArrayBuffer> | null>;
   /**
    * All or nothing; a chunk that is there already is replaced.
    * @throws FaultError `package/storage-full`, `package/busy` where another tab is in the way.

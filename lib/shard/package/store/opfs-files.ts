@@ -1,4 +1,5 @@
 import { FaultError } from '#lib/kernel/errors.ts';
+import type { Allocate } from '../chunk-buffers.ts';
 
 /** `mode` is in the specification and in Chromium, not yet in TypeScript's library. */
 type SyncHandleFile = FileSystemFileHandle & {
@@ -40,11 +41,14 @@ export async function removeFile(folder: FileSystemDirectoryHandle, name: string
  * All bytes of a file: through a read-only handle, which many tabs may hold, else as a blob.
  * `null` where it went away or another tab is writing it.
  */
-export async function readFile(file: SyncHandleFile): Promise<Uint8Array<ArrayBuffer> | null> {
+export async function readFile(
+  file: SyncHandleFile,
+  allocate: Allocate = (bytes) => new Uint8Array(bytes),
+): Promise<Uint8Array<ArrayBuffer> | null> {
   const handle = await file.createSyncAccessHandle?.({ mode: 'read-only' }).catch(() => null);
   if (!handle) return readBlob(file);
   try {
-    const bytes = new Uint8Array(handle.getSize());
+    const bytes = allocate(handle.getSize());
     return handle.read(bytes, { at: 0 }) === bytes.length ? bytes : null;
   } finally {
     handle.close();

@@ -1,6 +1,7 @@
 import type { ChunkHash } from '#lib/kernel/ids.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import { totalBytes, type ChunkStore } from './chunk-store.ts';
+import { freeBytes } from '#lib/webgpu/free-bytes.ts';
 import { equalBytes } from '../equal-bytes.ts';
 import { findFile, readFile, removeFile, writeFile } from './opfs-files.ts';
 
@@ -17,6 +18,9 @@ export interface OpfsStoreOptions {
   readonly nowMs?: () => number;
 }
 
+/** `lastUsedMs` is exact to this: a write for each chunk read would double the time of a load. */
+const TOUCH_EVERY_MS = 3_600_000;
+
 /**
  * Chunks in the origin's private file system, shared by all tabs of a profile: one tab writes a
  * chunk under a lock named by its hash, all read it.
@@ -24,22 +28,31 @@ export interface OpfsStoreOptions {
 export function opfsChunkStore(options: OpfsStoreOptions): ChunkStore {
   const { folder, index, locks, nowMs = Date.now } = options;
 
+  const find = async (hash: ChunkHash) => {
+    const [row, file] = await Promise.all([index.get(hash), findFile(folder, hash)]);
+    return { row, file };
+  };
+
   const has = async (hash: ChunkHash): Promise<boolean> => {
-    const row = await index.get(hash);
-    const file = row && (await findFile(folder, hash));
+    const { row, file } = await find(hash);
     return row !== undefined && (await file?.getFile())?.size === row.bytes;
   };
 
-  const read = async (hash: ChunkHash): Promise<Uint8Array<ArrayBuffer> | null> => {
-    const file = (await index.get(hash)) && (await findFile(folder, hash));
-    return file ? readFile(file) : null;
+  const read: ChunkStore['read'] = async (hash, allocate) => {
+    const { row, file } = await find(hash);
+    if (!row || !file) return null;
+    const bytes = await readFile(file, allocate);
+    if (bytes && nowMs() - row.lastUsedMs >= TOUCH_EVERY_MS) await index.touch(hash, nowMs());
+    return bytes;
   };
 
   /** Two tabs may have fetched the same chunk: the second finds it there and writes nothing. */
   const writeAlone = async (chunk: Parameters<ChunkStore['write']>): Promise<void> => {
     const [hash, bytes, model] = chunk;
     const there = await read(hash);
-    if (there && equalBytes(there, bytes)) return;
+    const isThere = there !== null && equalBytes(there, bytes);
+    if (there) freeBytes(there);
+    if (isThere) return;
     await index.delete(hash);
     await writeFile(await folder.getFileHandle(hash, { create: true }), bytes);
     await index.put({ sha256: hash, bytes: bytes.length, model, lastUsedMs: nowMs() });
@@ -47,11 +60,7 @@ export function opfsChunkStore(options: OpfsStoreOptions): ChunkStore {
 
   return {
     has,
-    async read(hash) {
-      const bytes = await read(hash);
-      if (bytes) await index.touch(hash, nowMs());
-      return bytes;
-    },
+    read,
     async write(...chunk) {
       const write = () => writeAlone(chunk);
       if (locks) await locks.request(`declai-chunk-${chunk[0]}`, write);
