@@ -11,7 +11,7 @@ export const STAGE_HOST = {
   /** Tokens/s is the mean over this many whole seconds. */
   rateWindowSeconds: 4,
   /** Rows of the steps that warm an engine up: the shapes of prefill and of decode. */
-  warmUpRows: [8, 8, 1, 1],
+  warmUpRows: [8, 1],
   warmUpSeed: 1,
   /** Step times kept for the median. */
   stepSamplesMax: 64,

@@ -3,6 +3,7 @@ import type { ManifestHash } from '#lib/kernel/ids.ts';
 import { partsOfRange, type LayerRange, type PartKey } from '#lib/webgpu/model.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { knownAnswer } from '#lib/webgpu/known-answer.ts';
+import { ChunkBuffers } from '#lib/shard/package/chunk-buffers.ts';
 import { fetchParts, type FetchProgress } from '#lib/shard/package/fetch-chunks.ts';
 import { chunkRefs, manifestHash, partOf, type Manifest } from '#lib/shard/package/manifest.ts';
 import type { ChunkFetcher } from '#lib/shard/package/retry.ts';
@@ -16,7 +17,7 @@ import type { LoadOrder } from './stage-host.ts';
 export interface ShardLoaderDoors {
   readonly store: () => Promise<ChunkStore>;
   readonly fetchChunk: ChunkFetcher;
-  /** Asked at the first load: compiles and checks the kernels. */
+  /** Asked beside the first fetch or load: compiles and checks the kernels. */
   readonly factory: () => Promise<StageFactory>;
   /** Bytes that the engines loaded so far hold. */
   readonly memoryBytes: () => number;
@@ -28,6 +29,7 @@ export interface ShardLoaderDoors {
 export class ShardLoader {
   readonly #doors: ShardLoaderDoors;
   readonly #models = new Map<ManifestHash, Manifest>();
+  readonly #buffers = new ChunkBuffers();
   readonly #fetches = new Map<FetchPurpose, AbortController>();
 
   constructor(doors: ShardLoaderDoors) {
@@ -79,14 +81,21 @@ export class ShardLoader {
         networkBytes: progress.networkBytes,
         cacheBytes: progress.cachedBytes,
       });
-    const done = await fetchParts({
+    const fetching = fetchParts({
       manifest,
       parts: partsOfRange(manifest.shape, range),
       store: await this.#doors.store(),
       fetchChunk: this.#doors.fetchChunk,
+      buffers: this.#buffers,
       onProgress: tell,
       signal: abort.signal,
     });
+    // A device whose kernels fail their check has nothing to download for.
+    const checking = this.#doors.factory().catch((error: unknown) => {
+      abort.abort(error);
+      throw error;
+    });
+    const [done] = await Promise.all([fetching, checking]);
     return { networkBytes: done.networkBytes, cacheBytes: done.cachedBytes };
   }
 
@@ -97,29 +106,29 @@ export class ShardLoader {
 
   /**
    * A warmed engine of the range, from the cache where its chunks are there. What a failover finds
-   * missing is fetched first, several chunks at once: the engine would ask for one after the other.
+   * missing comes from the network; the parts that the engine reads ahead come together.
    */
   async load(order: LoadOrder): Promise<Stage> {
     const manifest = this.model(order.manifest);
     const { range, numerics } = order;
-    const factory = await this.#doors.factory();
     const bytesTotal = storedBytes(manifest, range);
     const store = await this.#doors.store();
     const { fetchChunk } = this.#doors;
-    const parts = partsOfRange(manifest.shape, range);
-    await fetchParts({ manifest, parts, store, fetchChunk });
+    const buffers = this.#buffers;
+    const factory = await this.#doors.factory();
     const stage = await factory({
       shape: manifest.shape,
       range,
       numerics,
       kvBytesMax: this.#kvBytes(bytesTotal),
-      weights: storedWeights(manifest, { store, fetchChunk }),
+      weights: storedWeights(manifest, { store, fetchChunk, buffers }),
       onProgress: (bytesDone) =>
         this.#doors.onProgress({
           ...{ stage: 'load', range, bytesDone, bytesTotal },
           ...{ networkBytes: 0, cacheBytes: 0 },
         }),
     });
+    buffers.forget();
     await warmUp(stage);
     return stage;
   }
