@@ -12,6 +12,7 @@ const FENCE: Partial<Record<LossCause, FenceReason>> = {
   disconnected: { code: 'mesh/closed', message: 'the socket closed and did not come back in time' },
   'no-prepared': { code: 'mesh/closed', message: 'the node did not answer an order' },
   'not-working': { code: 'kernel/timeout', message: 'the node took work and did not return it' },
+  overrun: { code: 'mesh/limit', message: 'more messages than a node has reason to send' },
   'wrong-answer': { code: 'engine/wrong-answer', message: 'the device computes wrong results' },
 };
 

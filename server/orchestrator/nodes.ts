@@ -25,6 +25,8 @@ export function onHubEvent(turn: Turn, event: HubEvent): void {
     case 'disconnected':
       changeNode(turn, node, { closedAt: turn.now });
       return;
+    case 'overrun':
+      return loseNode(turn, node, 'overrun');
     case 'pong':
       changeNode(turn, node, { heardAt: turn.now, rttMs: event.rttMs });
       return onProgress(turn, node, event.progress);

@@ -30,7 +30,9 @@ export type LossCause =
   | 'replaced'
   | 'wrong-answer'
   | 'no-prepared'
-  | 'not-working';
+  | 'not-working'
+  /** It said more than its rates allow (M5). */
+  | 'overrun';
 
 export type Standing =
   | { readonly kind: 'working' }

@@ -4,6 +4,7 @@ import type { NodeId } from '#lib/kernel/ids.ts';
 import { encodeMessage } from '#lib/shard/wire/message-codec.ts';
 import type { ServerMessage } from '#lib/shard/wire/node-messages.ts';
 import { SIGNALING } from './limits.ts';
+import { MessageRates } from './message-rates.ts';
 import { fullBucket, takeFrom, type TokenBucket } from './token-bucket.ts';
 
 /** A relayed message that waits for its sender's rate. */
@@ -16,6 +17,7 @@ interface Waiting {
 /** One socket and what only its own life needs: rates, awaited pings, the relay's waiting line. */
 export class Connection {
   readonly id: string;
+  readonly rates = new MessageRates();
   /** Set by the welcome. */
   node: { readonly id: NodeId; readonly incarnation: number } | null = null;
   readonly #socket: Socket;

@@ -25,6 +25,8 @@ export type HubEvent =
       readonly incarnation: number;
       readonly message: NodeMessage;
     }
+  /** It says more than its rates allow (M5): the incarnation is to be fenced. */
+  | { readonly type: 'overrun'; readonly node: NodeId; readonly incarnation: number }
   /** Each pong: round-trip of the socket and the frames taken and sent by place (V1). */
   | {
       readonly type: 'pong';

@@ -1,6 +1,7 @@
 import { KIB, MIB } from '#lib/kernel/units.ts';
 import { invariant } from '#lib/kernel/assert.ts';
 import { RING, WIRE } from '#lib/shard/wire/limits.ts';
+import type { MessageKind } from './message-rates.ts';
 
 /** Bounds of signaling (M5): what one tab, one profile or one address may take of the server. */
 export const SIGNALING = {
@@ -16,7 +17,7 @@ export const SIGNALING = {
   socketsPerAddressPerMinuteMax: 1_200,
   /** A node in a full mesh of 64 that is introduced to all again and again. */
   introductionsPerMinuteMax: 600,
-  /** Sixteen streams of 100 tokens a second, with reports, pongs and acks. */
+  /** Of all kinds together: sixteen streams of 100 tokens a second, with reports and pongs. */
   messagesPerSecondMax: 2_000,
   /** A hundred decode streams or two prefills at once; a server has many nodes to carry. */
   relayBytesPerSecondMax: 16 * MIB,
@@ -32,6 +33,44 @@ export const SIGNALING = {
   pingsAwaitedMax: 16,
   tickMs: 250,
 } as const;
+
+/**
+ * Messages of one kind that a node may send a second, in bursts of a second's worth. What is cheap to
+ * say can be dear to hear: 1 500 `leave` and `resume` a second, a plan of the cluster each, kept every
+ * answer waiting for 3 s. A kind that an honest node says seldom gets room for its worst second.
+ */
+export const KIND_PER_SECOND_MAX: Readonly<Record<MessageKind, number>> = {
+  /** The second one is refused anyway (M2). */
+  hello: 4,
+  /** Two a second; after our own standing still all that were awaited come at once. */
+  pong: 64,
+  /** Every change of phase: two an answer on a node that serves short ones. */
+  state: 128,
+  /** Ranges of the sessions that a failover brings, each once. */
+  loaded: 32,
+  'load-failed': 16,
+  cached: 32,
+  'known-answer': 16,
+  /** A dozen candidates a link, all links at once: forwarded as they come. */
+  signal: SIGNALING.messagesPerSecondMax,
+  /** All links of a node at once, opened and closed again; then one each a few seconds. */
+  link: 256,
+  /** A person's clicks, and a page that is hidden and shown. */
+  leave: 8,
+  resume: 8,
+  /** One a second. */
+  load: 16,
+  /** One an epoch and session: every session of a node in failover, a few times over. */
+  'session/prepared': 128,
+  /** One a chunk of prefill and place. */
+  'session/report': 1_024,
+  /** Each may end an epoch: every session of a node once or twice. */
+  'session/fault': 64,
+  'session/room': 64,
+  'session/token': SIGNALING.messagesPerSecondMax,
+  /** One a reconnect; each is a step of every open session. */
+  'session/resync': 4,
+};
 
 invariant(
   SIGNALING.payloadBytesMax > WIRE.messageBytesMax &&

@@ -15,6 +15,7 @@ import { doorkeeper } from './doorkeeper.ts';
 import type { HubEvent, NodeHub } from './hub.ts';
 import { SIGNALING } from './limits.ts';
 import { addressKey, originOf, type OriginRule } from './origin.ts';
+import { kindOf } from './message-rates.ts';
 import { introduce, linkClosed, part } from './pairs.ts';
 import { emptyRegistry, goodbye, peerOn, socketOf, type RegistryStep } from './registry.ts';
 import { Relay, type RelayRule } from './relay.ts';
@@ -157,13 +158,16 @@ class SocketHub implements Hub {
   }
 
   #takeText(connection: Connection, text: unknown): void {
-    if (!connection.allowsMessage(this.#clock.now())) {
-      this.#refuse(connection, { code: 'mesh/limit', message: 'too many messages' });
+    const now = this.#clock.now();
+    if (!connection.allowsMessage(now)) {
+      this.#overrun(connection, 'too many messages');
       return;
     }
     const decoded = decodeNodeMessage(text);
     if (decoded.ok) {
-      this.#take(connection, decoded.message);
+      const kind = kindOf(decoded.message);
+      if (connection.rates.allows(kind, now)) this.#take(connection, decoded.message);
+      else this.#overrun(connection, `too many messages of kind ${kind}`);
       return;
     }
     const protocol = protocolOf(text);
@@ -225,7 +229,7 @@ class SocketHub implements Hub {
       case 'forward': {
         const forward = () => this.#connectionOf(verdict.to)?.sendRelay(link, bytes);
         const paced = connection.pace(bytes.length, forward, this.#clock.now());
-        if (!paced) this.#refuse(connection, { code: 'mesh/limit', message: 'relay overrun' });
+        if (!paced) this.#overrun(connection, 'relay overrun');
         return;
       }
       case 'return-credit':
@@ -237,6 +241,13 @@ class SocketHub implements Hub {
       case 'refuse':
         this.#refuse(connection, { code: 'wire/malformed', message: 'not a relayed message' });
     }
+  }
+
+  /** The socket hears why; whoever spoke on it is out until a new hello: a resume would go on (V3). */
+  #overrun(connection: Connection, message: string): void {
+    this.#refuse(connection, { code: 'mesh/limit', message });
+    const { node } = connection;
+    if (node) this.#listener({ type: 'overrun', node: node.id, incarnation: node.incarnation });
   }
 
   #refuse(connection: Connection, reason: Reason): void {

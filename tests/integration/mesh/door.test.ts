@@ -7,6 +7,7 @@ import { keyPairFromSeed, newNodeKeys, newSeed, type NodeKeys } from '#lib/shard
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import type { Challenge } from '#lib/shard/mesh/types.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
+import { KIND_PER_SECOND_MAX } from '#server/signaling/limits.ts';
 import { PROFILE, startCluster, startNode, type Cluster } from '#tests/support/mesh-cluster.ts';
 
 /** What a stranger with a plain socket can do at the server's door. */
@@ -124,14 +125,61 @@ describe('signaling’s door', () => {
     await refused(who, code);
   });
 
-  it('[M5] more messages than the rate: closed with the reason', async () => {
+  const welcomedStranger = async (): Promise<Stranger> => {
     const who = await stranger();
     who.say(helloTo(who.challenge));
-    for (let i = 0; i < 4_000; i += 1) who.say({ type: 'resume' });
-    await vi.waitFor(() => expect(who.closed()).toBe(true), { timeout: 5_000 });
-    expect(who.said).toContainEqual(
-      expect.objectContaining({ type: 'goodbye', code: 'mesh/limit' }),
-    );
+    await vi.waitFor(() => expect(who.said.map(({ type }) => type)).toContain('welcome'));
+    return who;
+  };
+  const heard = (type: string) =>
+    cluster.events.filter((event) => event.type === 'message' && event.message.type === type);
+
+  it.each([
+    ['leave', { type: 'leave', how: 'pause' }],
+    ['resume', { type: 'resume' }],
+    [
+      'load-failed',
+      {
+        ...{ type: 'load-failed', code: 'engine/out-of-memory', message: '' },
+        ...{ model: { id: 'a', hash: 'a'.repeat(64) }, range: { first: 0, last: 1 } },
+      },
+    ],
+    ['session/resync', { type: 'session', message: { type: 'resync', sessions: [] } }],
+  ] as const)('[M5] more %s than its kind allows: closed, told why, fenced', async (kind, said) => {
+    const who = await welcomedStranger();
+    for (let i = 0; i < 500; i += 1) who.say(said);
+    await refused(who, 'mesh/limit', 5_000);
+    await vi.waitFor(() => expect(cluster.events.map(({ type }) => type)).toContain('overrun'));
+    const most = KIND_PER_SECOND_MAX[kind];
+    expect(heard(said.type).length).toBeGreaterThanOrEqual(most);
+    // On a busy machine the bucket refills a little before the next message is read.
+    expect(heard(said.type).length).toBeLessThanOrEqual(most + 4);
+    expect(cluster.events.filter(({ type }) => type === 'overrun')).toEqual([
+      { type: 'overrun', node: keys.node.id, incarnation: expect.any(Number) as number },
+    ]);
+  });
+
+  it('[M5] as many as an honest node says pass: a page shown and hidden, sessions that move', async () => {
+    const who = await welcomedStranger();
+    const session = 'a'.repeat(32);
+    for (let i = 0; i < 4; i += 1) {
+      who.say({ type: 'leave', how: 'pause' });
+      who.say({ type: 'resume' });
+    }
+    for (let i = 0; i < 600; i += 1) {
+      const token = { type: 'token', session, epoch: 1, place: 0, index: i, id: 1, last: false };
+      who.say({ type: 'session', message: token });
+    }
+    await vi.waitFor(() => expect(heard('session')).toHaveLength(600), { timeout: 3_000 });
+    expect(who.closed()).toBe(false);
+  });
+
+  it('[M5] more messages of all kinds than the rate: closed with the reason', async () => {
+    const who = await welcomedStranger();
+    // Signals have no rate of their own.
+    const signal = { type: 'signal', to: keys.node.id, link: '1'.repeat(32), payload: '' };
+    for (let i = 0; i < 4_000; i += 1) who.say({ ...signal, signature: null });
+    await refused(who, 'mesh/limit', 5_000);
   });
 
   it('[M3] signals and relayed bytes reach nobody who was not introduced', async () => {

@@ -169,6 +169,21 @@ describe('who is dead', () => {
     expect(driver.view().nodes).toEqual([]);
   });
 
+  it('[M5] a node that says more than its rates allow is fenced, named, and does not resume', () => {
+    const driver = new OrchestratorDriver();
+    const node = driver.join(1);
+    const { incarnation } = driver.node(1);
+    driver.feed({ type: 'hub', event: { type: 'overrun', node, incarnation } });
+    expect(driver.log).toContainEqual({ event: 'node-lost', node, cause: 'overrun' });
+    expect(driver.outputs).toContainEqual({
+      ...{ type: 'fence', node, incarnation },
+      reason: { code: 'mesh/limit', message: 'more messages than a node has reason to send' },
+    });
+    driver.hub(1, 'back');
+    driver.say(1, { type: 'resume' });
+    expect(driver.view().nodes.map(({ state }) => state)).toEqual(['lost']);
+  });
+
   it('[V2] pause, resume, finish and stop show at once', () => {
     const driver = new OrchestratorDriver();
     driver.join(0);
