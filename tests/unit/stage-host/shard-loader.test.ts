@@ -11,6 +11,8 @@ import { ShardLoader, type ShardLoaderDoors } from '#lib/shard/stage/shard-loade
 const FOLDER = 'public/models/smollm2-135m-instruct';
 const RANGE = { first: 1, last: 12 };
 
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
 let manifest: Manifest;
 let kernels: WebAssembly.Module;
 beforeAll(async () => {
@@ -27,6 +29,7 @@ describe('a shard loader', () => {
       store: () => Promise.resolve(store),
       fetchChunk: async ({ sha256 }) => {
         asked.push(sha256);
+        await sleep(2);
         return (await origin.read(sha256)) ?? Promise.reject(new Error('no such chunk'));
       },
       factory,
@@ -41,6 +44,7 @@ describe('a shard loader', () => {
     const wrong = new FaultError('engine/wrong-answer', 'other bits');
     const { loader, asked, hash } = make(() => Promise.reject(wrong));
     await expect(loader.fetch({ hash, range: RANGE, purpose: 'shard' })).rejects.toBe(wrong);
+    await sleep(50);
     expect(asked.length).toBeLessThanOrEqual(FETCH.concurrentMax);
   });
 
