@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { closeWithConnection, refuseBroken } from './gateway/http/connection.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** Slow-loris bounds: a request must be sent within these, and only so many sockets may stand. */
@@ -22,6 +23,8 @@ export function makeHttpServer(tls: TlsFiles | null, listener: RequestListener):
   const server = tls
     ? createTlsServer({ ...timeouts, cert: tls.cert, key: tls.key }, listener)
     : createServer(timeouts, listener);
+  server.prependListener('request', closeWithConnection);
+  server.on('clientError', refuseBroken);
   server.maxConnections = HTTP.socketsMax;
   return server;
 }

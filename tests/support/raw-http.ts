@@ -20,7 +20,7 @@ export interface RawAnswer {
   until(enough: (body: string) => boolean): Promise<string>;
   /** True: the body came whole. False: the socket broke before its end. */
   readonly whole: Promise<boolean>;
-  hangUp(): void;
+  readonly hangUp: () => void;
 }
 
 /** One request on a connection of its own. */

@@ -11,10 +11,12 @@ const only =
   (...values: unknown[]): NoOp =>
   (value) =>
     values.includes(value);
-const empty: NoOp = (value) =>
-  Array.isArray(value)
-    ? value.length === 0
-    : typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+const emptyList: NoOp = (value) => Array.isArray(value) && value.length === 0;
+const emptyObject: NoOp = (value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.keys(value).length === 0;
 const never: NoOp = () => false;
 const typeIs =
   (name: string): NoOp =>
@@ -28,7 +30,7 @@ const COMMON: Readonly<Record<string, NoOp>> = {
   n: only(1),
   presence_penalty: only(0),
   frequency_penalty: only(0),
-  logit_bias: empty,
+  logit_bias: emptyObject,
   response_format: typeIs('text'),
   best_of: only(1),
   repetition_penalty: only(1),
@@ -39,10 +41,10 @@ const COMMON: Readonly<Record<string, NoOp>> = {
   use_beam_search: only(false),
   skip_special_tokens: only(true),
   include_stop_str_in_output: only(false),
-  stop_token_ids: empty,
-  bad_words: empty,
-  allowed_token_ids: empty,
-  logits_processors: empty,
+  stop_token_ids: emptyList,
+  bad_words: emptyList,
+  allowed_token_ids: emptyList,
+  logits_processors: emptyList,
   prompt_logprobs: only(0, false),
   truncate_prompt_tokens: never,
   structured_outputs: never,
@@ -55,9 +57,9 @@ const COMMON: Readonly<Record<string, NoOp>> = {
 const CHAT_ONLY: Readonly<Record<string, NoOp>> = {
   logprobs: only(false),
   top_logprobs: only(0),
-  tools: empty,
+  tools: emptyList,
   tool_choice: only('none', 'auto'),
-  functions: empty,
+  functions: emptyList,
   function_call: only('none', 'auto'),
   modalities: textOnly,
   audio: never,
@@ -68,8 +70,8 @@ const CHAT_ONLY: Readonly<Record<string, NoOp>> = {
   add_generation_prompt: only(true),
   continue_final_message: only(false),
   chat_template: never,
-  chat_template_kwargs: empty,
-  documents: empty,
+  chat_template_kwargs: emptyObject,
+  documents: emptyList,
 };
 
 const COMPLETIONS_ONLY: Readonly<Record<string, NoOp>> = {

@@ -147,7 +147,7 @@ const SCENARIOS: readonly Scenario[] = [
     drive: async (session, server) => {
       session.say('par');
       await sleep(5);
-      server.gateway.close();
+      await server.gateway.close();
     },
   },
 ];

@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { startGateway, type TestGateway } from '#tests/support/gateway-server.ts';
+import { begin, openWire, postText, send } from '#tests/support/raw-http.ts';
+
+/** Rules 10 and 11 of peers.md 4.8 and the last row of 4.9: a connection that closes, and comes again. */
+const CHAT = '/v1/chat/completions';
+const ASK = { model: 'bytes', messages: [{ role: 'user', content: 'hi' }] };
+
+/** Milliseconds from a hang-up until the session is cancelled. */
+async function freed(server: TestGateway, hangUp: () => void): Promise<number> {
+  const startedAt = performance.now();
+  const session = server.answers.last;
+  hangUp();
+  await expect.poll(() => session.cancelled, { timeout: 1_000, interval: 1 }).toBe(1);
+  return performance.now() - startedAt;
+}
+
+test('[4.8.10] closing the connection ends the session: while it waits, in a stream, in a plain answer', async () => {
+  await using server = await startGateway();
+  const waiting = await begin(server.url, { path: CHAT, body: { ...ASK, stream: true } });
+  server.answers.last.emit({ type: 'queued', position: 1 });
+  await freed(server, waiting.hangUp);
+
+  const stream = await begin(server.url, { path: CHAT, body: { ...ASK, stream: true } });
+  server.answers.last.say('abc');
+  await stream.until((body) => body.includes('"c"'));
+  await freed(server, stream.hangUp);
+
+  const plain = openWire(server.url);
+  plain.socket.write(postText(CHAT, ASK));
+  await expect.poll(() => server.answers.sessions.length).toBe(3);
+  await freed(server, () => plain.socket.destroy());
+  expect(server.answers.running).toBe(0);
+});
+
+test('[4.8.10] tokens that come after a hang-up are nobody’s: no fault, and the next one is answered', async () => {
+  await using server = await startGateway();
+  const stream = await begin(server.url, { path: CHAT, body: { ...ASK, stream: true } });
+  const session = server.answers.last;
+  await freed(server, stream.hangUp);
+  session.emit({ type: 'token', index: 0, id: 65, finish: null });
+  server.answers.onStart = (next) => next.end();
+  expect((await send(server.url, { path: CHAT, body: ASK })).status).toBe(200);
+  expect(server.reported).toEqual([]);
+});
+
+test('[4.9.p7] the session of a client that breaks off is freed within milliseconds', async () => {
+  await using server = await startGateway();
+  const times: number[] = [];
+  for (let i = 0; i < 10; i += 1) {
+    const stream = await begin(server.url, { path: CHAT, body: { ...ASK, stream: true } });
+    times.push(await freed(server, stream.hangUp));
+  }
+  // Their table says 2–9 ms; the median of ten bears a busy machine.
+  expect(times.sort((a, b) => a - b)[5]).toBeLessThan(100);
+});
+
+test('[4.8.10] requests behind one another on a connection that closes are all ended', async () => {
+  await using server = await startGateway();
+  const wire = openWire(server.url);
+  const one = postText(CHAT, { ...ASK, stream: true });
+  wire.socket.write(one + one + one);
+  await expect.poll(() => server.answers.sessions.length).toBe(3);
+  wire.socket.destroy();
+  await expect.poll(() => server.answers.running, { timeout: 1_000 }).toBe(0);
+});
+
+test('[4.8.11] the hold of a connection that dies before its first token is released', async () => {
+  await using server = await startGateway();
+  const left = async () => {
+    const { headers } = await send(server.url, { path: CHAT, body: { ...ASK, n: 2 } });
+    return Number(headers['x-ratelimit-remaining-tokens']);
+  };
+  const before = await left();
+  for (const stream of [true, false]) {
+    const wire = openWire(server.url);
+    wire.socket.write(postText(CHAT, { ...ASK, stream }));
+    await expect.poll(() => server.answers.running).toBe(1);
+    expect(await left()).toBeLessThan(before);
+    wire.socket.destroy();
+    await expect.poll(left, { timeout: 1_000 }).toBe(before);
+  }
+});
