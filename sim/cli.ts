@@ -1,27 +1,37 @@
 import { parseArgs } from 'node:util';
-import { runCampaign } from './campaign.ts';
+import { runCampaign, type CampaignReport } from './campaign.ts';
+import type { SimCore } from './core.ts';
+import { loadCore } from './load-core.ts';
+import { EVENTS, isTooRare } from './session/events.ts';
 import { runSession } from './session/run.ts';
 
 const HELP = `npm run sim -- session [options]
 
-Runs the real session cores (owner and stages) over a simulated network, from seeds.
+Runs the real session cores (owners and stages) over a simulated network, from seeds.
 
-  --seeds=N   how many seeds (300)
-  --from=S    the first seed (1)
-  --seed=S    one run again, bit for bit
-  --trace     with --seed: every event as a line
-  --help      this text
+  --seeds=N    how many seeds (300)
+  --from=S     the first seed (1)
+  --seed=S     one run again, bit for bit: every event as a line
+  --core DIR   another copy of the core: DIR/lib/shard/session, DIR/lib/shard/stage/core
+  --mutants    breaks the core by each of sim/mutants/*.patch and searches a seed that finds it
+  --help       this text
 
-Prints how often each kind of event really happened; exits 1 where a seed failed.
+Prints how often each event really happened; exits 1 where a seed failed, an event happened too
+seldom to have shown anything, or a mutant was not found.
 `;
 
 const print = (text: string): boolean => process.stdout.write(`${text}\n`);
 
+/** The command line is wrong: says how it should be. */
+function misused(text: string): never {
+  process.stderr.write(`${text}\n\n${HELP}`);
+  process.exit(2);
+}
+
 function natural(text: string, name: string): number {
   const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  process.stderr.write(`--${name} needs a whole number, not ${text}\n`);
-  process.exit(2);
+  if (text !== '' && Number.isSafeInteger(value) && value >= 0) return value;
+  return misused(`--${name} needs a whole number, not ${text}`);
 }
 
 function readArguments() {
@@ -32,46 +42,59 @@ function readArguments() {
         seeds: { type: 'string', default: '300' },
         from: { type: 'string', default: '1' },
         seed: { type: 'string' },
-        trace: { type: 'boolean', default: false },
+        core: { type: 'string' },
+        mutants: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
-    process.exit(2);
+    return misused(error instanceof Error ? error.message : String(error));
   }
 }
 
-function one(seed: number, keepLines: boolean): number {
-  const report = runSession(seed, { keepLines });
+function one(seed: number, core: SimCore | null): number {
+  const report = runSession(seed, { keepLines: true, ...(core && { core }) });
   for (const line of report.lines ?? []) print(line);
   print(`seed ${seed} trace ${report.hash} ${report.failure?.message ?? 'ok'}`);
   return report.failure ? 1 : 0;
 }
 
-function campaign(from: number, seeds: number): number {
-  const began = performance.now();
-  const report = runCampaign(from, seeds);
-  const seconds = (performance.now() - began) / 1000;
-  const rows = [...report.counts].sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [what, count] of rows) print(`${String(count).padStart(9)}  ${what}`);
-  for (const { seed, failure } of report.failures)
-    print(`FAILED --seed=${seed} ${failure?.message ?? ''}`);
-  print(
-    `${seeds} seeds from ${from}: ${report.failures.length} failed, ` +
-      `${(seeds / seconds).toFixed(0)} seeds/s, trace ${report.hash}`,
-  );
-  return report.failures.length > 0 ? 1 : 0;
-}
-
-function main(): number {
-  const { values, positionals } = readArguments();
-  if (values.help || positionals[0] !== 'session') {
-    print(HELP);
-    return values.help ? 0 : 2;
+function printReport({ events, counts, failures, ...report }: CampaignReport): void {
+  const named = new Set(EVENTS.map(([name]) => name));
+  const others = [...counts].filter(([name]) => !named.has(name));
+  for (const [what, count] of others.sort(([a], [b]) => (a < b ? -1 : 1)))
+    print(`${String(count).padStart(9)}           ${what}`);
+  print('\n    count    least  event');
+  for (const row of events) {
+    const count = Number.isInteger(row.count) ? String(row.count) : row.count.toFixed(2);
+    const least = String(row.min).padStart(7);
+    print(`${count.padStart(9)}  ${least}  ${row.name}${isTooRare(row) ? '  TOO RARE' : ''}`);
   }
-  if (values.seed !== undefined) return one(natural(values.seed, 'seed'), values.trace);
-  return campaign(natural(values.from, 'from'), natural(values.seeds, 'seeds'));
+  for (const { seed, failure } of failures)
+    print(`FAILED --seed=${seed} ${failure?.message ?? ''}`);
+  const found = `${failures.length} failed, ${report.tooRare.length} events too rare`;
+  print(`\n${report.seeds} seeds from ${report.from}: ${found}, trace ${report.hash}`);
 }
 
-process.exitCode = main();
+function campaign(from: number, seeds: number, core: SimCore | null): number {
+  const began = performance.now();
+  const report = runCampaign(from, seeds, core ?? undefined);
+  printReport(report);
+  const seconds = (performance.now() - began) / 1000;
+  print(`${seconds.toFixed(1)} s, ${(seeds / seconds).toFixed(0)} seeds/s`);
+  return report.failures.length + report.tooRare.length > 0 ? 1 : 0;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = readArguments();
+  if (values.help) {
+    print(HELP);
+    return 0;
+  }
+  if (positionals[0] !== 'session') return misused('Which simulation? There is: session');
+  const core = values.core === undefined ? null : await loadCore(values.core);
+  if (values.seed !== undefined) return one(natural(values.seed, 'seed'), core);
+  return campaign(natural(values.from, 'from'), natural(values.seeds, 'seeds'), core);
+}
+
+process.exitCode = await main();

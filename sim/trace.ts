@@ -1,4 +1,10 @@
-/** A run's history as one number, so that two runs can be told equal; and as text where asked. */
+const BITS = new Float64Array(1);
+const WORDS = new Uint32Array(BITS.buffer);
+
+/**
+ * A run's history as one number, so that two runs can be told equal; and as text where asked. The
+ * number is made of instants and marks, the text only of what is read: a campaign writes none.
+ */
 export class Trace {
   readonly lines: string[] | null;
   private state = 0x811c9dc5;
@@ -7,13 +13,15 @@ export class Trace {
     this.lines = keepLines ? [] : null;
   }
 
-  add(line: string): void {
-    let state = this.state;
-    // FNV-1a over UTF-16 code units.
-    for (let i = 0; i < line.length; i += 1)
-      state = Math.imul(state ^ line.charCodeAt(i), 0x01000193);
-    this.state = state;
-    this.lines?.push(line);
+  /** `mark` tells events of one instant apart: a length, a place, a node's number. */
+  add(at: number, mark: number, line: () => string): void {
+    BITS[0] = at;
+    for (const word of [WORDS[0] ?? 0, WORDS[1] ?? 0, mark]) {
+      // FNV-1a's step over words; the shift brings their high bits down.
+      const state = Math.imul(this.state ^ word, 0x01000193);
+      this.state = state ^ (state >>> 15);
+    }
+    this.lines?.push(`${at.toFixed(3)} ${line()}`);
   }
 
   get hash(): string {

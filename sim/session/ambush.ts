@@ -1,6 +1,14 @@
+import type { NodeId } from '#lib/kernel/ids.ts';
 import { disturb } from './disturb.ts';
 import type { SimNode } from './node.ts';
+import type { Ambush } from './scenario.ts';
 import type { World } from './world.ts';
+
+/** A message at a node's end: who sends or gets it, and for frames who is at the other end. */
+export interface Meeting {
+  readonly node: SimNode;
+  readonly peer?: NodeId;
+}
 
 /** Disturbances that lie in wait for the nth message of a kind: around its very sending. */
 export class Ambushes {
@@ -12,26 +20,36 @@ export class Ambushes {
   }
 
   /** Sends, with what lies in wait for it; a node struck before it sends does not send. */
-  around(what: string, node: SimNode, send: () => void): void {
-    const { world } = this;
-    const nth = this.seen.get(what) ?? 0;
-    this.seen.set(what, nth + 1);
-    const due = world.scenario.ambushes.filter(
-      (ambush) => ambush.on === what && ambush.nth === nth,
-    );
+  around(what: string, meeting: Meeting, send: () => void): void {
+    const due = this.due(what);
+    const { node } = meeting;
     const { life } = node;
-    for (const ambush of due) if (!ambush.after) this.strike(ambush, node);
-    if (node.life === life) send();
-    for (const ambush of due) if (ambush.after) this.strike(ambush, node);
+    for (const ambush of due) if (!ambush.after) this.strike(ambush, meeting);
+    const isDropped = due.some(({ kind }) => kind === 'drop-it');
+    if (node.life === life && !isDropped) send();
+    for (const ambush of due) if (ambush.after) this.strike(ambush, meeting);
   }
 
-  private strike(ambush: World['scenario']['ambushes'][number], node: SimNode): void {
-    this.world.count(`ambush on ${ambush.on}`);
+  /** An owner came into a phase of its failover; `node` holds a place of its route. */
+  onFailover(phase: string, node: SimNode | null): void {
+    for (const ambush of this.due(`failover:${phase}`)) if (node) this.strike(ambush, { node });
+  }
+
+  private due(what: string): readonly Ambush[] {
+    const { ambushes } = this.world.scenario;
+    if (ambushes.length === 0) return [];
+    const nth = this.seen.get(what) ?? 0;
+    this.seen.set(what, nth + 1);
+    return ambushes.filter((ambush) => ambush.on === what && ambush.nth === nth);
+  }
+
+  private strike(ambush: Ambush, meeting: Meeting): void {
     // Not inside the step that sends: the core must have returned first, except where it dies.
-    if (ambush.kind.startsWith('crash')) disturb(this.world, ambush, node);
+    const isDeath = ambush.kind.startsWith('crash') && ambush.kind !== 'crash-holder';
+    if (isDeath) disturb(this.world, ambush, meeting);
     else
       this.world.timeline.in(0, () => {
-        disturb(this.world, ambush, node);
+        disturb(this.world, ambush, meeting);
       });
   }
 }

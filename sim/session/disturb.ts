@@ -1,4 +1,5 @@
 import { unreachable } from '#lib/kernel/assert.ts';
+import type { Meeting } from './ambush.ts';
 import type { SimNode } from './node.ts';
 import type { DisturbanceKind } from './scenario.ts';
 import { short, type World } from './world.ts';
@@ -8,23 +9,28 @@ interface What {
   readonly size: number;
 }
 
-/** Does one disturbance, to `target` where it is about a node. */
-export function disturb(world: World, what: What, target: SimNode | null = null): void {
+/** Does one disturbance; where it met a message, to the node at its end. */
+export function disturb(world: World, what: What, meeting: Meeting | null = null): void {
   const living = world.livingNodes();
-  const node =
-    target?.state === 'up' ? target : living.length > 0 ? world.random.pick(living) : null;
+  const met = meeting?.node.state === 'up' ? meeting : null;
+  const node = met?.node ?? (living.length > 0 ? world.random.pick(living) : null);
   if (!node) return;
-  world.log(`disturbance ${what.kind} ${short(node.id)}`);
-  if (apply(world, what, node)) world.count(what.kind);
+  world.log(() => `disturbance ${what.kind} ${short(node.id)}`, node.incarnation);
+  if (apply(world, what, { ...met, node })) world.count(what.kind);
 }
 
 /** @returns whether it really happened. */
-function apply(world: World, { kind, size }: What, node: SimNode): boolean {
+function apply(world: World, { kind, size }: What, meeting: Meeting): boolean {
+  const { node } = meeting;
   switch (kind) {
     case 'crash':
+    case 'crash-holder':
       return crash(node, size, 4000 + size * 6000);
     case 'crash-back':
       return crash(node, size, 50 + size * 1800);
+    case 'crash-adjacent':
+    case 'crash-apart':
+      return crashTwo(world, node, { size, isNext: kind === 'crash-adjacent' });
     case 'crash-two': {
       const others = world.livingNodes().filter((other) => other !== node);
       if (others.length > 0) crash(world.random.pick(others), size, 3000 + size * 3000);
@@ -33,6 +39,10 @@ function apply(world: World, { kind, size }: What, node: SimNode): boolean {
     case 'freeze':
       node.stop('frozen', size < 0.5 ? size * 3000 : size * 12_000);
       return true;
+    case 'zombie-early':
+    case 'zombie-late':
+      node.becomeZombie(kind === 'zombie-early' ? 0 : 100 + size * 1000);
+      return true;
     case 'hang':
       node.stop('hung', size * 20_000);
       return true;
@@ -40,17 +50,24 @@ function apply(world: World, { kind, size }: What, node: SimNode): boolean {
       return slow(world, node, size);
     case 'leave':
       return leave(world, node, size);
+    case 'pause':
+      return world.office.pause(node, size * 4000);
     case 'join':
       world.addNode();
       return true;
     case 'socket-drop':
       return world.office.dropSocket(node, size * 700);
+    case 'sockets-drop':
+      return dropAll(world, size);
     case 'link-close':
     case 'link-flap':
-      return closeLink(world, node, kind === 'link-flap' ? size : size * 3000);
+      return closeLink(world, peerOf(world, meeting), kind === 'link-flap' ? size : size * 3000);
     case 'one-way':
     case 'lose-frame':
-      return harmLink(world, node, kind);
+      return harmLink(world, peerOf(world, meeting), kind);
+    case 'drop-it':
+      world.count('frame lost on a live link');
+      return true;
     case 'owner-dies':
       return world.office.killOwner();
     case 'shard-gone':
@@ -91,27 +108,61 @@ function leave(world: World, node: SimNode, size: number): boolean {
   return true;
 }
 
-function peerOf(world: World, node: SimNode): SimNode | null {
-  const peers = world
-    .livingNodes()
-    .filter((other) => other !== node && world.network.isOpen(node.id, other.id));
-  return peers.length > 0 ? world.random.pick(peers) : null;
+/** Two holders of one route: neighbours in its ring, or not. */
+function crashTwo(
+  world: World,
+  node: SimNode,
+  { size, isNext }: { size: number; isNext: boolean },
+): boolean {
+  for (const places of world.office.routesOver(node.id)) {
+    const at = places.findIndex((place) => place.node === node.id);
+    const others = places.filter((_, i) => {
+      const apart = Math.abs(i - at);
+      return apart > 0 && (apart === 1 || apart === places.length - 1) === isNext;
+    });
+    const other = others.map((place) => world.nodes.get(place.node)).find((each) => each !== node);
+    if (other?.state !== 'up') continue;
+    crash(other, size, 3000 + size * 3000);
+    return crash(node, size, 2000 + size * 9000);
+  }
+  return false;
 }
 
-function closeLink(world: World, node: SimNode, backMs: number): boolean {
-  const peer = peerOf(world, node);
-  if (!peer) return false;
-  world.network.close(node.id, peer.id);
-  world.network.connect(node.id, peer.id, backMs);
+/** The owner's network is away for a moment: all sockets at once. */
+function dropAll(world: World, size: number): boolean {
+  const dropped = world.livingNodes().filter((node) => world.office.dropSocket(node, size * 700));
+  return dropped.length > 0;
+}
+
+type Ends = readonly [SimNode, SimNode];
+
+/** The peer that was met, or a neighbour in a route, or any. */
+function peerOf(world: World, { node, peer }: Meeting): Ends | null {
+  const isPeer = (other: SimNode): boolean =>
+    other !== node && other.state === 'up' && world.network.isOpen(node.id, other.id);
+  const met = peer === undefined ? undefined : world.nodes.get(peer);
+  if (met && isPeer(met)) return [node, met];
+  const routed = world.office.routesOver(node.id).flat();
+  const peers = world.livingNodes().filter(isPeer);
+  const near = peers.filter((other) => routed.some((place) => place.node === other.id));
+  const pool = near.length > 0 && world.random.chance(0.7) ? near : peers;
+  return pool.length > 0 ? [node, world.random.pick(pool)] : null;
+}
+
+function closeLink(world: World, ends: Ends | null, backMs: number): boolean {
+  if (!ends) return false;
+  world.network.close(ends[0].id, ends[1].id);
+  world.network.connect(ends[0].id, ends[1].id, backMs);
   return true;
 }
 
-function harmLink(world: World, node: SimNode, kind: 'one-way' | 'lose-frame'): boolean {
-  const peer = peerOf(world, node);
-  if (!peer) return false;
-  world.network.deafen(node.id, peer.id);
+function harmLink(world: World, ends: Ends | null, kind: 'one-way' | 'lose-frame'): boolean {
+  if (!ends) return false;
+  // What the node sends is lost, or what it is sent.
+  const [deaf, from] = world.random.chance(0.5) ? ends : ([ends[1], ends[0]] as const);
+  world.network.deafen(deaf.id, from.id);
   if (kind === 'lose-frame') {
-    const pair = world.network.pair(node.id, peer.id);
+    const pair = world.network.pair(deaf.id, from.id);
     world.timeline.in(pair.delayMs + 5, () => {
       pair.deafEnd = null;
     });

@@ -2,9 +2,8 @@ import type { SessionId } from '#lib/kernel/ids.ts';
 import { RING, TIMES } from '#lib/shard/wire/limits.ts';
 import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
-import { viewStage } from '#lib/shard/stage/core/core.ts';
-import type { OwnerState } from '#lib/shard/session/owner.ts';
-import type { RunSegment, StageInput } from '#lib/shard/stage/types.ts';
+import type { RunSegment, StageInput, StageView } from '#lib/shard/stage/types.ts';
+import type { OwnerState } from '#sim/core.ts';
 import type { FakeEngine } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
 import type { SimNode } from './node.ts';
@@ -20,8 +19,8 @@ interface Told {
   readonly inFlight: Map<number, { sent: number; acked: number }>;
 }
 
-/** A released node may need so long to hear of it. */
-const RELEASE_MS = 1500;
+/** A node may need so long to hear a word: the slowest socket takes 100 ms. */
+const HEARD_MS = 1500;
 
 /** Watches nodes from outside and holds the rules that a right answer alone does not show. */
 export class Monitor {
@@ -35,17 +34,41 @@ export class Monitor {
     this.world = world;
   }
 
-  afterInput(node: SimNode, input: StageInput): void {
+  afterInput(node: SimNode, input: StageInput, { keptBytes }: StageView): void {
     if (input.type === 'message') this.onOrder(node, input.message);
     for (const frame of input.type === 'frames' ? input.frames : []) {
       if (frame.type === 'chunk-ack') this.onAck(node, frame);
     }
-    const { keptBytes } = viewStage(node.core);
     if (keptBytes > this.world.scenario.keptBytesMax) {
       throw new SimFailure('budget', `${short(node.id)} keeps ${keptBytes} bytes`);
     }
     if (node.core.held.some(({ frame }) => this.ended.has(keyOf(node, frame.session)))) {
       throw new SimFailure('leftover', `${short(node.id)} holds a frame of an ended session`);
+    }
+    this.checkBounds(node);
+  }
+
+  /** Nothing that a node keeps of its peers and owners grows without end. */
+  private checkBounds(node: SimNode): void {
+    const { held, sessions, fences } = node.core;
+    const fail = (what: string): never => {
+      throw new SimFailure('budget', `${short(node.id)} ${what}`);
+    };
+    for (const { frame } of held) {
+      const beside = held.filter((each) => each.frame.session === frame.session);
+      const same = beside.filter((each) => each.frame.place === frame.place).length;
+      if (same > RING.heldFramesMax) fail(`holds ${same} frames of one place`);
+    }
+    if (fences.size > this.world.office.desks.size) fail(`has ${fences.size} fences`);
+    for (const { id, seats } of sessions.values()) {
+      if (this.ended.has(keyOf(node, id)))
+        throw new SimFailure('leftover', `${short(node.id)} goes on with an ended session`);
+      for (const { flow } of seats) {
+        if (flow.unacked.length > RING.unackedTokensMax) fail('keeps too many tokens');
+        if (flow.unacked.length === RING.unackedTokensMax) this.world.count('run-ahead stops');
+        // Two chunks on the way and a row to decode; a lost ack lets no more come.
+        if (flow.inbox.length > RING.unackedChunksMax + 1) fail('takes more chunks than two');
+      }
     }
   }
 
@@ -121,21 +144,36 @@ export class Monitor {
       throw new SimFailure('lost', `${short(node.id)} lets a held session expire`);
   }
 
+  /** Who could hear the end of a session has freed it soon (S10). */
+  onEnd(session: SessionId): void {
+    this.whenHeard((node) => {
+      if (node.core.sessions.has(session))
+        throw new SimFailure('leftover', `${short(node.id)} holds a session that has ended`);
+    });
+  }
+
   /** Whom a new route leaves out frees the session soon, not when it expires (S5). */
   onEpoch(session: SessionId, epoch: number, ownerNow: () => OwnerState | null): void {
+    this.whenHeard((node) => {
+      const owner = ownerNow();
+      if (owner?.route?.epoch !== epoch || owner.phase.kind === 'done') return;
+      const isIn = owner.route.places.some((place) => place.node === node.id);
+      if (!isIn && node.core.sessions.has(session))
+        throw new SimFailure('leftover', `${short(node.id)} was left out and holds on`);
+    });
+  }
+
+  /** Looks after a while at each node that could hear its owner all the time. */
+  private whenHeard(look: (node: SimNode) => void): void {
     const { office, timeline } = this.world;
-    const before = [...office.alive.values()].map(({ node }) => {
+    const before = this.world.livingNodes().map((node) => {
       return { node, life: node.life, generation: office.sockets.generationOf(node) };
     });
     const began = timeline.now;
-    timeline.in(RELEASE_MS, () => {
-      const owner = ownerNow();
-      if (owner?.route?.epoch !== epoch || owner.phase.kind === 'done') return;
+    timeline.in(HEARD_MS, () => {
       for (const { node, life, generation } of before) {
-        const isIn = owner.route.places.some((place) => place.node === node.id);
         const heard = node.life === life && office.sockets.generationOf(node) === generation;
-        if (isIn || !heard || node.stuckUntil > began || !node.core.sessions.has(session)) continue;
-        throw new SimFailure('leftover', `${short(node.id)} was left out and holds on`);
+        if (heard && node.stuckUntil <= began) look(node);
       }
     });
   }

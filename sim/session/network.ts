@@ -13,8 +13,19 @@ interface Pair {
   /** No direct path will ever form again, or it loses what it carries (V1). */
   relayOnly: boolean;
   deafEnd: NodeId | null;
-  /** When the last frame to each end arrives: order is kept. */
+  /** When the last message to each end arrives: order is kept. */
   readonly lastAt: Map<NodeId, number>;
+  /** Messages sent to each end, and the latest of them that came: to see those that come late. */
+  readonly sent: Map<NodeId, number>;
+  readonly came: Map<NodeId, number>;
+}
+
+/** What one message brings. */
+interface Flight {
+  readonly from: NodeId;
+  readonly frames: readonly Frame[];
+  readonly inOrder: boolean;
+  readonly isCopy?: boolean;
 }
 
 export class Network {
@@ -40,6 +51,8 @@ export class Network {
         relayOnly: false,
         deafEnd: null,
         lastAt: new Map(),
+        sent: new Map(),
+        came: new Map(),
       };
       this.pairs.set(key, pair);
     }
@@ -75,7 +88,7 @@ export class Network {
     pair.generation += 1;
     pair.lastAt.clear();
     const { generation } = pair;
-    this.world.log(`link ${short(a)}-${short(b)} closed`);
+    this.world.log(() => `link ${short(a)}-${short(b)} closed`);
     for (const [end, peer] of [[a, b] as const, [b, a] as const]) {
       const delay = this.world.random.unit() * noticeMs;
       this.world.timeline.in(delay, () => {
@@ -91,6 +104,11 @@ export class Network {
     }
   }
 
+  /** The open path of a pair, if there is one. */
+  pathOf(a: NodeId, b: NodeId): 'direct' | 'relay' | null {
+    return this.pair(a, b).path;
+  }
+
   isOpen(a: NodeId, b: NodeId): boolean {
     return this.pair(a, b).path !== null;
   }
@@ -100,59 +118,73 @@ export class Network {
     this.pair(end, from).deafEnd = end;
   }
 
-  send(from: NodeId, to: NodeId, frame: Frame): void {
+  send(from: NodeId, to: NodeId, frames: readonly Frame[]): void {
     const { world } = this;
     const pair = this.pair(from, to);
     if (pair.path === null) return;
     if (pair.path === 'direct' && pair.deafEnd === to) {
-      world.count('frame lost: one-way');
+      world.count('frame lost on a dead direction');
       return;
     }
     const { frameTrouble } = world.scenario;
     if (frameTrouble > 0 && world.random.chance(frameTrouble)) {
-      this.trouble(pair, to, frame);
+      this.trouble(pair, to, { from, frames, inOrder: false });
       return;
     }
-    this.carry(pair, to, { from, frame, inOrder: true });
+    this.carry(pair, to, { from, frames, inOrder: true });
   }
 
-  private trouble(pair: Pair, to: NodeId, frame: Frame): void {
+  private trouble(pair: Pair, to: NodeId, flight: Flight): void {
     const { world } = this;
-    const from = pair.ends[0] === to ? pair.ends[1] : pair.ends[0];
-    const kind = world.random.pick(['lost', 'doubled', 'overtaken'] as const);
-    world.count(`frame ${kind}`);
-    if (kind === 'lost') return;
-    this.carry(pair, to, { from, frame, inOrder: kind === 'doubled' });
-    if (kind === 'doubled') this.carry(pair, to, { from, frame, inOrder: false });
+    const kind = world.random.pick(['lost', 'doubled', 'overtaken', 'overtaken'] as const);
+    if (kind === 'lost') {
+      world.count('frame lost on a live link');
+      return;
+    }
+    this.carry(pair, to, { ...flight, inOrder: kind === 'doubled' });
+    if (kind === 'doubled') this.carry(pair, to, { ...flight, isCopy: true });
   }
 
-  private carry(
-    pair: Pair,
-    to: NodeId,
-    what: { from: NodeId; frame: Frame; inOrder: boolean },
-  ): void {
-    const { timeline, random } = this.world;
+  private carry(pair: Pair, to: NodeId, flight: Flight): void {
+    const { world } = this;
     const { generation } = pair;
-    const delay = pair.delayMs * (1 + random.unit() * 0.2) * (pair.path === 'relay' ? 3 : 1);
-    let at = timeline.now + delay + (what.inOrder ? 0 : random.unit() * 20 * pair.delayMs);
-    if (what.inOrder) {
+    const delay = pair.delayMs * (1 + world.random.unit() * 0.2) * (pair.path === 'relay' ? 3 : 1);
+    let at = world.timeline.now + delay;
+    if (flight.inOrder) {
       at = Math.max(at, pair.lastAt.get(to) ?? 0);
       pair.lastAt.set(to, at);
-    }
-    timeline.at(at, () => {
-      if (pair.generation !== generation) {
-        this.world.count('frame lost: link closed');
-        return;
-      }
-      this.tell(to, { type: 'frames', from: what.from, frames: [what.frame] });
+    } else at += world.random.unit() * (20 * pair.delayMs + 200);
+    const number = (pair.sent.get(to) ?? 0) + 1;
+    pair.sent.set(to, number);
+    const isZombie = !world.office.isAtWork(flight.from);
+    world.timeline.at(at, () => {
+      if (pair.generation === generation) this.arrive(pair, to, { flight, number, isZombie });
+      else if (pair.path === null) world.count('frame lost: link closed');
+      else world.count('frame lost: link closed and open again');
     });
+  }
+
+  private arrive(
+    pair: Pair,
+    to: NodeId,
+    { flight, number, isZombie }: { flight: Flight; number: number; isZombie: boolean },
+  ): void {
+    const { world } = this;
+    const node = world.nodes.get(to);
+    if (!node) return;
+    if (flight.isCopy) world.count('frame doubled');
+    else if (number < (pair.came.get(to) ?? 0)) world.count('frame out of order');
+    else pair.came.set(to, number);
+    if (isZombie && node.state === 'up')
+      for (const frame of flight.frames) world.witness.zombieFrame(node, frame);
+    node.feed({ type: 'frames', from: flight.from, frames: flight.frames });
   }
 
   private open(pair: Pair, path: 'direct' | 'relay'): void {
     pair.generation += 1;
     pair.path = path;
     pair.lastAt.clear();
-    this.world.log(`link ${short(pair.ends[0])}-${short(pair.ends[1])} open ${path}`);
+    this.world.log(() => `link ${short(pair.ends[0])}-${short(pair.ends[1])} open ${path}`);
     this.tell(pair.ends[0], { type: 'link-open', peer: pair.ends[1], path });
     this.tell(pair.ends[1], { type: 'link-open', peer: pair.ends[0], path });
   }

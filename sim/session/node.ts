@@ -2,18 +2,19 @@ import { instantMs } from '#lib/kernel/units.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { TIMES, WIRE } from '#lib/shard/wire/limits.ts';
 import type { OwnerMessage, Progress } from '#lib/shard/wire/session-messages.ts';
+import type { Frame } from '#lib/shard/wire/frame.ts';
 import {
-  createStageCore,
-  stepStage,
-  viewStage,
-  type StageCore,
-} from '#lib/shard/stage/core/core.ts';
-import { shardKey, type StageInput, type StageOutput } from '#lib/shard/stage/types.ts';
+  shardKey,
+  type RunSegment,
+  type StageInput,
+  type StageOutput,
+} from '#lib/shard/stage/types.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
+import type { StageCore } from '#sim/core.ts';
 import { FAKE_WIDTH, FakeEngine } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
 import { MANIFEST } from './office.ts';
-import { describe } from './describe.ts';
+import { describe, markOf } from './describe.ts';
 import { short, type World } from './world.ts';
 
 const PAGE_POSITIONS = 4;
@@ -29,12 +30,18 @@ export class SimNode {
   engines = new Map<string, FakeEngine>();
   /** Ranges in memory or in the cache: for the planner. */
   range: LayerRange | null = null;
+  /** What its engine computes just now. */
+  segments: readonly RunSegment[] = [];
   slowness = 1;
   /** All threads stand still (SIGSTOP), or the worker alone (a hung GPU). */
   frozen = false;
   hung = false;
+  /** Frozen until so long after its death was declared: a zombie. */
+  private wakesAfterMs: number | null = null;
   /** When it last was, or will be, at work again. */
   stuckUntil = 0;
+  /** Frames of the present step that leave together. */
+  private readonly outbox = new Map<NodeId, Frame[]>();
   private mainBacklog: (() => void)[] = [];
   private workerBacklog: (() => void)[] = [];
   private lastProgress: readonly Progress[] = [];
@@ -53,6 +60,9 @@ export class SimNode {
     this.state = 'up';
     this.frozen = false;
     this.hung = false;
+    this.wakesAfterMs = null;
+    this.segments = [];
+    world.witness.joined(this);
     this.slowness = world.random.pick([1, 1, 1, world.scenario.evenNodes ? 1 : 3]);
     this.core = this.freshCore();
     this.engines.clear();
@@ -72,7 +82,8 @@ export class SimNode {
     if (this.state === 'gone') return;
     this.state = 'gone';
     this.life += 1;
-    this.world.log(`${short(this.id)} gone`);
+    this.world.log(() => `${short(this.id)} gone`);
+    this.world.witness.died(this);
     this.world.network.closeAll(this.id, noticeMs);
   }
 
@@ -80,11 +91,29 @@ export class SimNode {
     this[kind] = true;
     this.stuckUntil = Math.max(this.stuckUntil, this.world.timeline.now + ms);
     const { life } = this;
-    this.world.log(`${short(this.id)} ${kind} for ${ms.toFixed(0)}`);
+    this.world.log(() => `${short(this.id)} ${kind} for ${ms.toFixed(0)}`);
     this.world.timeline.in(ms, () => {
       if (this.life !== life) return;
       this[kind] = false;
-      this.world.log(`${short(this.id)} no longer ${kind}`);
+      this.world.log(() => `${short(this.id)} no longer ${kind}`);
+      this.drain();
+    });
+  }
+
+  /** Stands still until its death is declared, and wakes `wakesAfterMs` later. */
+  becomeZombie(wakesAfterMs: number): void {
+    this.stop('frozen', 15_000);
+    this.wakesAfterMs = wakesAfterMs;
+  }
+
+  onDeclared(): void {
+    const { life, wakesAfterMs } = this;
+    if (wakesAfterMs === null || this.state === 'gone') return;
+    this.wakesAfterMs = null;
+    this.world.timeline.in(wakesAfterMs, () => {
+      if (this.life !== life || !this.frozen) return;
+      this.frozen = false;
+      this.world.log(() => `${short(this.id)} wakes`);
       this.drain();
     });
   }
@@ -115,35 +144,44 @@ export class SimNode {
       });
       return;
     }
-    const { world } = this;
-    if (input.type !== 'tick') world.log(`${short(this.id)} < ${describe(input)}`);
+    const { world, life } = this;
+    if (input.type !== 'tick')
+      world.log(() => `${short(this.id)} < ${describe(input)}`, markOf(input) + this.incarnation);
+    world.witness.beforeInput(this, input);
     const now = instantMs(world.timeline.now);
-    const [core, outputs] = stepStage(this.core, input, now);
+    const [core, outputs] = world.core.stepStage(this.core, input, now);
     this.core = core;
-    world.monitor.afterInput(this, input);
-    this.lastProgress = viewStage(core).progress;
-    const { life } = this;
+    const view = world.core.viewStage(core);
+    world.monitor.afterInput(this, input, view);
+    this.lastProgress = view.progress;
     const ordered = world.scenario.framesFirst ? framesFirst(outputs) : outputs;
-    for (const output of ordered) if (this.life === life) this.perform(output);
+    const done = new Set<StageOutput>();
+    for (const output of ordered) {
+      if (output.type !== 'frame') this.sendAll();
+      if (this.life === life) this.perform(output);
+      if (this.life === life) done.add(output);
+    }
+    this.sendAll();
+    if (this.life !== life) world.witness.diedInside(outputs, done);
   }
 
   private perform(output: StageOutput): void {
     const { world } = this;
     switch (output.type) {
-      case 'owner':
+      case 'owner': {
         world.monitor.onWord(this, output.message);
-        {
-          world.office.fromNode(this, output.message);
-          return;
-        }
-      case 'frame':
-        world.monitor.onFrameSent(this, output.frame);
-        {
-          world.ambushes.around(`frame:${output.frame.type}`, this, () => {
-            world.network.send(this.id, output.to, output.frame);
-          });
-          return;
-        }
+        world.office.fromNode(this, output.message);
+        return;
+      }
+      case 'frame': {
+        const { to, frame } = output;
+        world.monitor.onFrameSent(this, frame);
+        world.ambushes.around(`frame:${frame.type}`, { node: this, peer: to }, () => {
+          this.outbox.set(to, [...(this.outbox.get(to) ?? []), frame]);
+        });
+        if (!world.scenario.together) this.sendAll();
+        return;
+      }
       case 'load': {
         this.load(output, world.scenario.loadMs);
         return;
@@ -159,14 +197,23 @@ export class SimNode {
     }
   }
 
+  /** One message a peer. What a node has not sent when it dies is lost. */
+  private sendAll(): void {
+    for (const [to, frames] of this.outbox)
+      if (this.state === 'up') this.world.network.send(this.id, to, frames);
+    this.outbox.clear();
+  }
+
   private run(output: Extract<StageOutput, { type: 'run' }>): void {
     const { world, life } = this;
     const engine = this.engines.get(output.shard);
     const rows = output.segments.reduce((sum, segment) => sum + segment.rows, 0);
+    this.segments = output.segments;
     const ms =
       (0.3 + rows * world.scenario.rowMs) * this.slowness * (0.9 + world.random.unit() * 0.2);
     world.timeline.in(ms, () => {
       if (this.life !== life) return;
+      this.segments = [];
       if (!engine || this.engines.get(output.shard) !== engine) {
         this.feed({ type: 'run-failed', run: output.run, why: 'engine' });
         return;
@@ -185,6 +232,7 @@ export class SimNode {
       if (this.life !== life) return;
       this.engines.set(what.shard, new FakeEngine(what.range, { ...limits, salted }));
       this.feed({ type: 'shard-ready', shard: what.shard, ...limits });
+      world.office.changed();
     });
   }
 
@@ -218,7 +266,7 @@ export class SimNode {
 
   private freshCore(): StageCore {
     const { keptBytesMax } = this.world.scenario;
-    return createStageCore(this.id, { keptBytesMax, keptBlockRows: 4 });
+    return this.world.core.createStageCore(this.id, { keptBytesMax, keptBlockRows: 4 });
   }
 }
 

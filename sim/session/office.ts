@@ -1,29 +1,34 @@
 import type { ManifestHash, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
 import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
-import { createOwner, stepOwner, viewOwner, type OwnerState } from '#lib/shard/session/owner.ts';
 import type {
   OwnerInput,
   OwnerOutput,
   OwnerStep,
+  PlannedPlace,
   SessionRequest,
 } from '#lib/shard/session/types.ts';
+import type { OwnerState } from '#sim/core.ts';
+import { Auditor } from './auditor.ts';
 import { SimFailure } from './failure.ts';
 import { describeOrder, describeWord } from './describe.ts';
 import type { SimNode } from './node.ts';
-import { cutLayers, planRoute } from './planner.ts';
+import { planRoute } from './planner.ts';
 import { Reader } from './reader.ts';
 import type { SessionDraw } from './scenario.ts';
 import { Sockets } from './sockets.ts';
+import { rangeFor } from './wild-planner.ts';
+import { isInFailover } from './witness.ts';
 import { short, type World } from './world.ts';
 
 export const MANIFEST = 'f'.repeat(64) as ManifestHash;
 
 /** One session at its owner; `owner` is null once its process has died (S13). */
-interface Desk {
+export interface Desk {
   readonly id: SessionId;
   readonly request: SessionRequest;
   readonly reader: Reader;
+  readonly auditor: Auditor;
   owner: OwnerState | null;
   tickAt: number;
 }
@@ -35,6 +40,8 @@ export class Office {
   readonly sockets: Sockets;
   /** Living incarnations, with when they were last heard (V1). */
   readonly alive = new Map<NodeId, { node: SimNode; incarnation: number; heardAt: number }>();
+  /** Alive, and takes no work (V2). */
+  private readonly paused = new Set<NodeId>();
   private readonly world: World;
   private opened = 0;
   private incarnations = 0;
@@ -51,10 +58,33 @@ export class Office {
       away: (node, incarnation) => {
         this.lose(node, incarnation, 'socket');
       },
-      isAlive: (node, incarnation) => this.alive.get(node.id)?.incarnation === incarnation,
+      isAlive: (node, incarnation) => this.isLiving(node.id, incarnation),
     });
     world.timeline.in(0, () => {
       this.watch();
+    });
+  }
+
+  isLiving(node: NodeId, incarnation: number): boolean {
+    return this.alive.get(node)?.incarnation === incarnation;
+  }
+
+  /** Not declared: what it sends is of a node that the owners count on. */
+  isAtWork(id: NodeId): boolean {
+    const node = this.world.nodes.get(id);
+    return node !== undefined && this.isLiving(id, node.incarnation);
+  }
+
+  /** Living nodes that may be given places. */
+  workers(): { readonly node: SimNode; readonly incarnation: number }[] {
+    return [...this.alive.values()].filter(({ node }) => !this.paused.has(node.id));
+  }
+
+  /** The present routes that name a node, of sessions that go on. */
+  routesOver(node: NodeId): (readonly PlannedPlace[])[] {
+    return [...this.desks.values()].flatMap(({ owner }) => {
+      const places = owner?.phase.kind === 'done' ? [] : (owner?.route?.places ?? []);
+      return places.some((place) => place.node === node) ? [places] : [];
     });
   }
 
@@ -74,11 +104,16 @@ export class Office {
     this.incarnations += 1;
     node.incarnation = this.incarnations;
     if (before) this.lose(node, before.incarnation, 'hello');
-    node.range ??= this.rangeFor();
+    node.range ??= rangeFor(this.world, this.alive.size);
     const { now } = this.world.timeline;
     this.alive.set(node.id, { node, incarnation: node.incarnation, heardAt: now });
     this.sockets.open(node);
-    this.world.log(`${short(node.id)} hello ${node.incarnation}`);
+    this.world.log(() => `${short(node.id)} hello ${node.incarnation}`);
+    this.changed();
+  }
+
+  /** Somebody came or is ready for more. */
+  changed(): void {
     this.broadcast({ type: 'nodes-changed' });
   }
 
@@ -93,13 +128,36 @@ export class Office {
   }
 
   fromNode(node: SimNode, message: StageMessage): void {
-    this.world.ambushes.around(message.type, node, () => {
+    this.world.ambushes.around(message.type, { node }, () => {
       this.sockets.say(node, message);
     });
   }
 
   leave(node: SimNode): void {
     this.lose(node, node.incarnation, 'left');
+  }
+
+  /** Its places are given up at once, and freed; it may get others when it resumes (V2). */
+  pause(node: SimNode, ms: number): boolean {
+    const { id, incarnation, life } = node;
+    if (!this.isLiving(id, incarnation) || this.paused.has(id)) return false;
+    this.paused.add(id);
+    node.feed({ type: 'pause' });
+    for (const desk of this.desks.values()) {
+      const route = desk.owner?.phase.kind === 'done' ? null : desk.owner?.route;
+      if (!route?.places.some((place) => place.node === id)) continue;
+      desk.auditor.released(id);
+      this.send(node, { type: 'release', session: desk.id, epoch: route.epoch });
+    }
+    this.broadcast({ type: 'node-lost', node: id, incarnation });
+    this.world.timeline.in(ms, () => {
+      if (node.life !== life || !this.isLiving(id, incarnation)) return;
+      this.paused.delete(id);
+      node.feed({ type: 'resume' });
+      this.broadcast({ type: 'node-returned', node: id, incarnation });
+      this.changed();
+    });
+    return true;
   }
 
   dropSocket(node: SimNode, ms: number): boolean {
@@ -115,7 +173,7 @@ export class Office {
     const desk = [...this.desks.values()].find((each) => each.owner && !each.reader.ended);
     if (!desk) return false;
     desk.owner = null;
-    this.world.log(`owner of ${desk.reader.name} dies`);
+    this.world.log(() => `owner of ${desk.reader.name} dies`);
     this.world.timeline.in(300, () => {
       if (!desk.reader.ended) this.open(desk.reader);
     });
@@ -128,10 +186,11 @@ export class Office {
     return reader !== undefined;
   }
 
-  private cancel(reader: Reader): void {
+  /** The reader hangs up, or has read a stop string. */
+  cancel(reader: Reader): void {
     const desk = [...this.desks.values()].find((each) => each.reader === reader && each.owner);
-    if (!desk || reader.ended) return;
-    this.world.count(`cancel while ${desk.owner?.phase.kind ?? 'gone'}`);
+    if (!desk?.owner || reader.ended) return;
+    this.world.witness.cancelled(desk.owner);
     this.input(desk, { type: 'cancel' });
   }
 
@@ -139,24 +198,31 @@ export class Office {
     this.opened += 1;
     const id = this.opened.toString(16).padStart(32, '0') as SessionId;
     const request = reader.requestFor(id, MANIFEST);
-    const desk: Desk = { id, request, reader, owner: null, tickAt: Infinity };
+    const auditor = new Auditor(reader.name, this);
+    const desk: Desk = { id, request, reader, auditor, owner: null, tickAt: Infinity };
     this.desks.set(id, desk);
-    const plan = planRoute(this.world, [...this.alive.values()], { keep: [], relay: [] });
-    this.took(desk, createOwner(request, plan, this.world.timeline.now));
+    const plan = planRoute(this.world, { keep: [], relay: [], without: [] });
+    const [state, outputs] = this.world.core.createOwner(request, plan, this.world.timeline.now);
+    auditor.opened(outputs);
+    this.took(desk, [state, outputs]);
   }
 
   private onWord(node: SimNode, incarnation: number, message: StageMessage): void {
-    this.world.log(`office < ${short(node.id)} ${describeWord(message)}`);
-    if (message.type === 'fault') this.world.count(`fault ${message.why}`);
+    this.world.log(
+      () => `office < ${short(node.id)} ${describeWord(message)}`,
+      message.type.length + node.incarnation * 32,
+    );
     const input = { type: 'message', node: node.id, incarnation, message } as const;
+    const isLiving = this.isLiving(node.id, incarnation);
+    this.world.witness.heard(input, isLiving);
     if (message.type !== 'resync') {
       const desk = this.desks.get(message.session);
       if (desk?.owner) this.input(desk, input);
-      else this.send(node, { type: 'end', session: message.session });
+      else if (isLiving) this.send(node, { type: 'end', session: message.session });
       return;
     }
     for (const { session } of message.sessions) {
-      if (!this.desks.get(session)?.owner) this.send(node, { type: 'end', session });
+      if (isLiving && !this.desks.get(session)?.owner) this.send(node, { type: 'end', session });
     }
     for (const desk of this.desks.values()) if (desk.owner) this.input(desk, input);
   }
@@ -168,14 +234,30 @@ export class Office {
   }
 
   private input(desk: Desk, input: OwnerInput): void {
-    if (!desk.owner) return;
-    this.took(desk, stepOwner(desk.owner, input, this.world.timeline.now));
+    const before = desk.owner;
+    if (!before) return;
+    const step = this.world.core.stepOwner(before, input, this.world.timeline.now);
+    desk.auditor.after({ before, input, outputs: step[1] });
+    this.took(desk, step);
+    if (desk.owner && isInFailover(desk.owner)) this.lieInWait(desk.owner, before);
+  }
+
+  private lieInWait(owner: OwnerState, before: OwnerState): void {
+    const isSame =
+      owner.phase.kind === before.phase.kind && owner.route?.epoch === before.route?.epoch;
+    if (isSame && isInFailover(before)) return;
+    const living = (owner.route?.places ?? []).filter((place) =>
+      this.isLiving(place.node, place.incarnation),
+    );
+    const place = living.length > 0 ? this.world.random.pick(living) : null;
+    const node = place ? (this.world.nodes.get(place.node) ?? null) : null;
+    this.world.ambushes.onFailover(owner.phase.kind, node);
   }
 
   private took(desk: Desk, [state, outputs]: OwnerStep<OwnerState>): void {
     desk.owner = state;
     for (const output of outputs) this.perform(desk, output);
-    const { deadline } = viewOwner(desk.owner);
+    const { deadline } = this.world.core.viewOwner(state);
     if (deadline >= desk.tickAt || !Number.isFinite(deadline)) return;
     desk.tickAt = deadline;
     this.world.timeline.at(deadline, () => {
@@ -188,8 +270,10 @@ export class Office {
     const { world } = this;
     switch (output.type) {
       case 'send': {
-        const known = this.alive.get(output.node);
-        if (known?.incarnation === output.incarnation) this.send(known.node, output.message);
+        const { node, incarnation, message } = output;
+        if (message.type === 'fill' && desk.owner) world.witness.filled(desk.owner, message);
+        const known = this.alive.get(node);
+        if (known?.incarnation === incarnation) this.send(known.node, message);
         return;
       }
       case 'accept': {
@@ -215,23 +299,27 @@ export class Office {
         }
         return;
       }
-      case 'route-changed':
+      case 'route-changed': {
         world.count(`epoch: ${output.cause}`);
+        world.witness.routed(desk.id, output.plan);
         world.monitor.onEpoch(desk.id, output.epoch, () => desk.owner);
-        {
-          world.log(`${desk.reader.name} epoch ${output.epoch}: ${output.cause}`);
-          return;
-        }
+        world.log(() => `${desk.reader.name} epoch ${output.epoch}: ${output.cause}`, output.epoch);
+        return;
+      }
       case 'done': {
         desk.reader.done(output.outcome);
+        world.monitor.onEnd(desk.id);
         return;
       }
     }
   }
 
   private send(node: SimNode, message: OwnerMessage): void {
-    this.world.log(`office > ${short(node.id)} ${describeOrder(message)}`);
-    this.world.ambushes.around(message.type, node, () => {
+    this.world.log(
+      () => `office > ${short(node.id)} ${describeOrder(message)}`,
+      message.type.length + node.incarnation * 64,
+    );
+    this.world.ambushes.around(message.type, { node }, () => {
       this.sockets.order(node, message);
     });
   }
@@ -240,9 +328,14 @@ export class Office {
     const { world } = this;
     const delay = world.random.chance(0.5) ? 0 : world.random.unit() * 60;
     if (ask.relay.length > 0) world.count('route by relay');
+    const kept = new Set(ask.keep.map(({ node }) => node));
+    // Living and not kept: short of pages (S11).
+    const without = (desk.owner?.route?.places ?? [])
+      .filter((place) => this.isLiving(place.node, place.incarnation) && !kept.has(place.node))
+      .map(({ node }) => node);
     world.timeline.in(delay, () => {
       const isBusy = world.random.chance(0.1);
-      const plan = isBusy ? null : planRoute(world, [...this.alive.values()], ask);
+      const plan = isBusy ? null : planRoute(world, { ...ask, without });
       this.input(desk, { type: 'route', plan });
       if (isBusy)
         world.timeline.in(200, () => {
@@ -255,8 +348,11 @@ export class Office {
   private lose(node: SimNode, incarnation: number, why: string): void {
     const known = this.alive.get(node.id);
     if (known?.incarnation !== incarnation) return;
+    this.world.witness.lost(node.id, this.desks.values());
     this.alive.delete(node.id);
-    this.world.log(`${short(node.id)} declared: ${why}`);
+    this.paused.delete(node.id);
+    this.world.log(() => `${short(node.id)} declared: ${why}`, node.incarnation);
+    node.onDeclared();
     this.sockets.fence(node, incarnation);
     this.broadcast({ type: 'node-lost', node: node.id, incarnation });
   }
@@ -270,13 +366,5 @@ export class Office {
     this.world.timeline.in(100, () => {
       this.watch();
     });
-  }
-
-  private rangeFor() {
-    const { layers, stages } = this.world.scenario;
-    const ranges = cutLayers(layers, stages);
-    const taken = this.alive.size;
-    if (taken < stages) return ranges[taken] ?? null;
-    return this.world.random.chance(0.6) ? this.world.random.pick(ranges) : null;
   }
 }

@@ -1,87 +1,34 @@
 import type { NodeId } from '#lib/kernel/ids.ts';
-import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
 import { shardKey } from '#lib/shard/stage/types.ts';
 import { MANIFEST } from './office.ts';
-import type { SimNode } from './node.ts';
+import { placementRoute } from './placement-planner.ts';
+import { wildRoute } from './wild-planner.ts';
 import type { World } from './world.ts';
 
-type Pair = readonly [NodeId, NodeId];
+/** What an owner asks for (`need-route`), and whom the orchestrator leaves out. */
+export interface RouteAsk {
+  /** Living holders: they stay at their ranges (S6). */
+  readonly keep: readonly PlannedPlace[];
+  /** Pairs whose direct path lost frames (V1). */
+  readonly relay: readonly (readonly [NodeId, NodeId])[];
+  /** Alive, and short of pages (S11). */
+  readonly without: readonly NodeId[];
+}
 
-/** Even ranges, for the nodes that come first. */
-export function cutLayers(layers: number, stages: number): LayerRange[] {
-  const ranges: LayerRange[] = [];
-  for (let stage = 0; stage < stages; stage += 1) {
-    const first = Math.floor((stage * layers) / stages);
-    ranges.push({ first, last: Math.floor(((stage + 1) * layers) / stages) - 1 });
+/** The orchestrator's answer: a route, or null where there is no cover just now. */
+export function planRoute(world: World, ask: RouteAsk): RoutePlan | null {
+  const choose = world.scenario.planner === 'wild' ? wildRoute : placementRoute;
+  const places = choose(world, ask);
+  if (!places) return null;
+  for (const [at, { node, path }] of places.entries()) {
+    const next = places[(at + 1) % places.length];
+    if (path === 'relay' && next) world.network.useRelay(node, next.node);
   }
-  return ranges;
+  return timed(world, places);
 }
 
-/**
- * Routes as wild as the rules allow, and wilder than placement would choose: kept places stay
- * (S6), a gap goes to any node there is, whole or in pieces, to one that has it or not.
- */
-export function planRoute(
-  world: World,
-  alive: readonly { readonly node: SimNode; readonly incarnation: number }[],
-  ask: { readonly keep: readonly PlannedPlace[]; readonly relay: readonly Pair[] },
-): RoutePlan | null {
-  if (alive.length === 0) return null;
-  // Now and then a living holder is left out: it is released, and may come back later.
-  const keep = ask.keep.filter(
-    () => world.scenario.patienceMs !== null || !world.random.chance(0.08),
-  );
-  const places = [...keep];
-  for (const range of gapsOf(world, keep)) {
-    const holders = alive.filter(({ node }) => sameRange(node.range, range));
-    const pool = holders.length > 0 && world.random.chance(0.7) ? holders : alive;
-    const { node, incarnation } = world.random.pick(pool);
-    places.push({ node: node.id, incarnation, range, path: 'direct' });
-  }
-  places.sort((a, b) => a.range.first - b.range.first);
-  return timed(world, withPaths(world, places, ask.relay));
-}
-
-const sameRange = (a: LayerRange | null, b: LayerRange): boolean =>
-  a?.first === b.first && a.last === b.last;
-
-function gapsOf(world: World, keep: readonly PlannedPlace[]): LayerRange[] {
-  const { layers, stages } = world.scenario;
-  if (keep.length === 0) return cutLayers(layers, stages);
-  const gaps: LayerRange[] = [];
-  let next = 0;
-  for (const end of [...keep.map(({ range }) => range), { first: layers, last: layers }]) {
-    if (end.first > next) gaps.push({ first: next, last: end.first - 1 });
-    next = end.last + 1;
-  }
-  return gaps.flatMap((gap) => (world.random.chance(0.2) ? halves(gap) : [gap]));
-}
-
-function halves({ first, last }: LayerRange): LayerRange[] {
-  if (first === last) return [{ first, last }];
-  const middle = (first + last) >> 1;
-  return [
-    { first, last: middle },
-    { first: middle + 1, last },
-  ];
-}
-
-function withPaths(
-  world: World,
-  places: readonly PlannedPlace[],
-  relay: readonly Pair[],
-): PlannedPlace[] {
-  return places.map((place, at) => {
-    const next = places[(at + 1) % places.length] ?? place;
-    const isSuspect = relay.some(
-      (pair) => pair.includes(place.node) && pair.includes(next.node) && place.node !== next.node,
-    );
-    if (isSuspect) world.network.useRelay(place.node, next.node);
-    return { ...place, path: isSuspect ? 'relay' : 'direct' };
-  });
-}
-
+/** Predicted times as the simulated engines and links really have them. */
 function timed(world: World, places: readonly PlannedPlace[]): RoutePlan {
   const { chunkRows, rowMs, loadMs, sessions } = world.scenario;
   let roundMs = 0;

@@ -1,8 +1,9 @@
 import type { ManifestHash, SessionId } from '#lib/kernel/ids.ts';
 import type { OwnerOutput, SessionRequest } from '#lib/shard/session/types.ts';
 import { sampleId, saltOf, WholeModel } from './fake-engine.ts';
-import { SimFailure } from './failure.ts';
+import { SimFailure, type Check } from './failure.ts';
 import type { SessionDraw } from './scenario.ts';
+import { beforeStop, textOf } from './text.ts';
 import type { World } from './world.ts';
 
 type Outcome = Extract<OwnerOutput, { type: 'done' }>['outcome'];
@@ -19,11 +20,17 @@ export class Reader {
   private readonly model: WholeModel;
   private hidden = 0;
   private finish: 'stop' | 'length' | null = null;
+  /** What the reader sees, and all that the accepted ids say. */
+  private shown = '';
+  private said = '';
+  private readonly stops: InstanceType<World['core']['StopMatcher']>;
+  private isStopped = false;
 
   constructor(world: World, draw: SessionDraw) {
     this.world = world;
     this.draw = draw;
     this.name = `r${world.office.readers.length}`;
+    this.stops = new world.core.StopMatcher(draw.stops);
     this.model = new WholeModel(world.scenario.layers);
     for (const id of draw.promptIds) this.hidden = this.model.forward(id);
   }
@@ -47,7 +54,7 @@ export class Reader {
   }
 
   accept({ index, id, finish }: Accepted, at: { session: SessionId; epoch: number }): void {
-    this.world.log(`${this.name} reads #${index} id ${id}`);
+    this.world.log(() => `${this.name} reads #${index} id ${id}`, id);
     if (this.outcome || this.finish) this.wrong('reads past its end');
     if (index !== this.ids.length) this.wrong(`got #${index}, #${this.ids.length} is next`);
     const salt = this.world.scenario.salted ? saltOf(at.session, at.epoch) : 0;
@@ -57,17 +64,39 @@ export class Reader {
     this.hidden = this.model.forward(id);
     if (finish !== this.finishOf(id)) this.wrong(`#${index} ends by ${finish ?? 'nothing'}`);
     this.finish = finish;
+    this.show(textOf(id));
+  }
+
+  /** As the gateway: text up to a stop string, which ends the answer. */
+  private show(text: string): void {
+    if (this.isStopped) return;
+    this.said += text;
+    const { emit, stopped } = this.stops.push(text);
+    this.shown += emit;
+    if (!stopped) return;
+    this.isStopped = true;
+    this.world.count('answer stopped by a string');
+    this.world.timeline.in(0, () => {
+      this.world.office.cancel(this);
+    });
   }
 
   done(outcome: Outcome): void {
-    this.world.log(`${this.name} ${outcome.kind}`);
+    this.world.log(() => `${this.name} ${outcome.kind}`);
     if (this.outcome) this.wrong('ends twice');
     this.outcome = outcome;
     this.endedAt = this.world.timeline.now;
     this.world.count(`answer ${outcome.kind}`);
     if (outcome.kind === 'finished' && !this.finish) this.wrong('is called finished too early');
     // However bad it was: all trouble passes, and nodes were always there again within seconds.
+    this.checkText();
     if (outcome.kind === 'lost') throw new SimFailure('lost', `${this.name}: ${outcome.code}`);
+  }
+
+  private checkText(): void {
+    if (!this.isStopped) this.shown += this.stops.flush();
+    const expected = beforeStop(this.said, this.draw.stops);
+    if (this.shown !== expected) this.wrong(`shows "${this.shown}", not "${expected}"`, 'text');
   }
 
   private finishOf(id: number): 'stop' | 'length' | null {
@@ -75,7 +104,7 @@ export class Reader {
     return this.ids.length >= this.draw.maxTokens ? 'length' : null;
   }
 
-  private wrong(what: string): never {
-    throw new SimFailure('token', `${this.name} ${what}`);
+  private wrong(what: string, check: Check = 'token'): never {
+    throw new SimFailure(check, `${this.name} ${what}`);
   }
 }

@@ -1,9 +1,6 @@
-import { InvariantError } from '#lib/kernel/assert.ts';
-import { viewStage } from '#lib/shard/stage/core/core.ts';
 import { disturb } from './disturb.ts';
 import { SimFailure } from './failure.ts';
-import type { Scenario } from './scenario.ts';
-import { short, World } from './world.ts';
+import { short, World, type WorldOptions } from './world.ts';
 
 /** No answer may take longer in virtual time: 30 s without progress end it (S13). */
 const HANG_MS = 600_000;
@@ -21,24 +18,20 @@ export interface RunReport {
 }
 
 /** One seed from beginning to end: everything that happens follows from it. */
-export function runSession(
-  seed: number,
-  options: { readonly keepLines?: boolean; readonly scenario?: Scenario } = {},
-): RunReport {
-  const { scenario } = options;
-  const world = new World(seed, {
-    keepLines: options.keepLines ?? false,
-    ...(scenario && { scenario }),
-  });
+export function runSession(seed: number, options: WorldOptions = {}): RunReport {
+  const world = new World(seed, options);
   let failure: SimFailure | null = null;
   try {
     play(world);
-    if (world.scenario.patienceMs !== null && !scenario) checkDelays(world, seed);
+    if (world.scenario.patienceMs !== null && !options.scenario) checkDelays(world, seed);
   } catch (error) {
     if (error instanceof SimFailure) failure = error;
-    else if (error instanceof InvariantError) failure = new SimFailure('invariant', error.message);
+    // By name: another copy of the core has a class of its own.
+    else if (error instanceof Error && error.name === 'InvariantError')
+      failure = new SimFailure('invariant', error.message);
     else throw error;
-    world.log(`FAILED ${failure.message}`);
+    const { message } = failure;
+    world.log(() => `FAILED ${message}`);
   }
   return { seed, hash: world.trace.hash, failure, counts: world.counts, lines: world.trace.lines };
 }
@@ -65,7 +58,7 @@ function play(world: World): void {
 /** Against the same world undisturbed: an answer may be late by what its one trouble explains. */
 function checkDelays(world: World, seed: number): void {
   const calm = { ...world.scenario, disturbances: [], ambushes: [] };
-  const twin = new World(seed, { keepLines: false, scenario: calm });
+  const twin = new World(seed, { scenario: calm, core: world.core });
   play(twin);
   for (const [at, reader] of world.office.readers.entries()) {
     const calmMs = twin.office.readers[at]?.endedAt ?? Infinity;
@@ -79,7 +72,7 @@ function checkDelays(world: World, seed: number): void {
 /** After `end` nodes hold nothing of a session: no KV, no kept rows, no frame (S10). */
 function checkNothingLeft(world: World): void {
   for (const node of world.livingNodes()) {
-    const { sessions, keptBytes } = viewStage(node.core);
+    const { sessions, keptBytes } = world.core.viewStage(node.core);
     let kvs = 0;
     for (const engine of node.engines.values()) kvs += engine.kvs.size;
     const left = {

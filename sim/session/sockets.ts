@@ -61,18 +61,23 @@ export class Sockets {
 
   say(node: SimNode, message: StageMessage): void {
     const { incarnation } = node;
-    this.up(node, () => {
-      // Of an ended incarnation: its socket is refused (V3).
-      if (this.listener.isAlive(node, incarnation)) this.listener.word(node, incarnation, message);
+    const arrive = (): void => {
+      this.listener.word(node, incarnation, message);
+    };
+    this.up(node, arrive, () => {
+      // Some words were read before their socket was fenced, and are heard after it (V3).
+      const isLate = !this.listener.isAlive(node, incarnation) && this.world.random.chance(0.5);
+      if (isLate) arrive();
+      else this.world.witness.lostOnSocket(message);
     });
   }
 
   /** Node to server. */
-  up(node: SimNode, arrive: () => void): void {
+  up(node: SimNode, arrive: () => void, lost: () => void = () => undefined): void {
     const socket = this.byNode.get(node.id);
     if (!socket?.open || node.state === 'gone') return;
     socket.upAt = Math.max(socket.upAt, this.world.timeline.now + this.delay(socket));
-    this.fly(socket, socket.upAt, arrive);
+    this.fly(socket, { at: socket.upAt, arrive, lost });
   }
 
   /** Server to node. */
@@ -81,9 +86,13 @@ export class Sockets {
     if (!socket?.open) return;
     const { life } = node;
     socket.downAt = Math.max(socket.downAt, this.world.timeline.now + this.delay(socket));
-    this.fly(socket, socket.downAt, () => {
+    const arrive = (): void => {
       if (node.life === life) node.onSocket(message);
-    });
+    };
+    const lost = (): void => {
+      this.world.witness.lostOnSocket(message);
+    };
+    this.fly(socket, { at: socket.downAt, arrive, lost });
   }
 
   /** Loses what is in flight; back after `ms`, in the same incarnation if that still lives. */
@@ -139,11 +148,11 @@ export class Sockets {
     });
   }
 
-  private fly(socket: Socket, at: number, arrive: () => void): void {
+  private fly(socket: Socket, what: { at: number; arrive: () => void; lost: () => void }): void {
     const { generation } = socket;
-    this.world.timeline.at(at, () => {
-      if (socket.generation === generation && socket.open) arrive();
-      else this.world.count('message lost: socket');
+    this.world.timeline.at(what.at, () => {
+      if (socket.generation === generation && socket.open) what.arrive();
+      else what.lost();
     });
   }
 

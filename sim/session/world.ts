@@ -1,13 +1,22 @@
 import { seededRandom, type Random } from '#lib/kernel/random.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { Timeline } from '#sim/timeline.ts';
+import { OUR_CORE, type SimCore } from '#sim/core.ts';
 import { Trace } from '#sim/trace.ts';
 import { Ambushes } from './ambush.ts';
 import { Monitor } from './monitor.ts';
 import { Network } from './network.ts';
 import { SimNode } from './node.ts';
+import { drawScenario } from './draw.ts';
 import { Office } from './office.ts';
-import { drawScenario, type Scenario } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
+import { Witness } from './witness.ts';
+
+export interface WorldOptions {
+  readonly keepLines?: boolean;
+  readonly scenario?: Scenario;
+  readonly core?: SimCore;
+}
 
 /** Everything of one run: made from a seed, held together by one virtual clock. */
 export class World {
@@ -19,19 +28,20 @@ export class World {
   readonly office: Office;
   readonly ambushes: Ambushes;
   readonly monitor: Monitor;
+  readonly witness: Witness;
+  readonly core: SimCore;
   readonly nodes = new Map<NodeId, SimNode>();
   /** How often what really happened, by name. */
   readonly counts = new Map<string, number>();
 
-  constructor(
-    seed: number,
-    options: { readonly keepLines: boolean; readonly scenario?: Scenario },
-  ) {
+  constructor(seed: number, options: WorldOptions = {}) {
     const random = seededRandom(seed);
-    this.trace = new Trace(options.keepLines);
+    this.trace = new Trace(options.keepLines ?? false);
     this.scenario = options.scenario ?? drawScenario(random.fork());
     this.random = random.fork();
+    this.core = options.core ?? OUR_CORE;
     this.monitor = new Monitor(this);
+    this.witness = new Witness(this);
     this.network = new Network(this);
     this.office = new Office(this);
     this.ambushes = new Ambushes(this);
@@ -50,8 +60,9 @@ export class World {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
-  log(line: string): void {
-    this.trace.add(`${this.timeline.now.toFixed(3)} ${line}`);
+  /** `mark`: what tells this event from another of the same instant. */
+  log(line: () => string, mark = 0): void {
+    this.trace.add(this.timeline.now, mark, line);
   }
 
   livingNodes(): SimNode[] {

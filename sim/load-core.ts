@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+import type { SimCore } from './core.ts';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** The folders whose code is under test, as they lie in the repository. */
+export const CORE_FOLDERS = ['lib/shard/session', 'lib/shard/stage/core'] as const;
+
+/** Repository paths (`lib/…`) to files: the copy's where it has them, ours for the rest. */
+export type Locate = (path: string) => string | null;
+
+const FACE = `
+export { createStageCore, stepStage, viewStage } from '#lib/shard/stage/core/core.ts';
+export { createOwner, stepOwner, viewOwner } from '#lib/shard/session/owner.ts';
+export { StopMatcher } from '#lib/shard/session/stop-strings.ts';
+`;
+
+/**
+ * Loads a copy of the core: `dir` has `lib/shard/session` and `lib/shard/stage/core`, or is the
+ * folder `lib/shard` of such a copy. What it lacks (wire, kernel) is ours.
+ * @throws Error where `dir` holds neither folder.
+ */
+export async function loadCore(dir: string): Promise<SimCore> {
+  const bases = [resolve(dir), resolve(dir, '../..')];
+  const base = bases.find((each) => CORE_FOLDERS.some((folder) => existsSync(join(each, folder))));
+  if (base === undefined) throw new Error(`${dir} holds no ${CORE_FOLDERS.join(' and no ')}`);
+  return bundleCore((path) => join(base, path));
+}
+
+/** One module of the copy and of what it imports, so that nothing is shared with our own core. */
+export async function bundleCore(locate: Locate): Promise<SimCore> {
+  const out = await build({
+    stdin: { contents: FACE, resolveDir: ROOT, loader: 'ts', sourcefile: 'sim-core.ts' },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    logLevel: 'silent',
+    plugins: [fromCopy(locate)],
+  });
+  const folder = join(ROOT, 'build');
+  await mkdir(folder, { recursive: true });
+  const place = await mkdtemp(join(folder, 'sim-core-'));
+  try {
+    const file = join(place, 'core.mjs');
+    await writeFile(file, out.outputFiles[0]?.contents ?? '');
+    return (await import(/* @vite-ignore */ pathToFileURL(file).href)) as SimCore;
+  } finally {
+    await rm(place, { recursive: true });
+  }
+}
+
+/** Follows `#lib/…` and relative imports by their path in the repository. */
+function fromCopy(locate: Locate): Plugin {
+  const find = (path: string): string => {
+    const copy = locate(path);
+    return copy !== null && existsSync(copy) ? copy : join(ROOT, path);
+  };
+  return {
+    name: 'from-copy',
+    setup(hooks) {
+      hooks.onResolve({ filter: /^#lib\// }, ({ path }) => {
+        const inside = path.slice(1);
+        return { path: find(inside), pluginData: inside };
+      });
+      hooks.onResolve({ filter: /^\./ }, ({ path, pluginData }) => {
+        if (typeof pluginData !== 'string') return null;
+        const inside = join(dirname(pluginData), path);
+        return { path: find(inside), pluginData: inside };
+      });
+    },
+  };
+}
