@@ -80,12 +80,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url: `${scheme}://${isOpenHost(options.host) || options.host === '127.0.0.1' ? 'localhost' : options.host}:${port}`,
     notes: notesFor(options, { tls, port }),
     async close() {
-      gateway.close();
+      // Nobody new; who is here is told before the sockets go (S13).
+      http.close();
+      await gateway.close();
       orchestrator.close();
       hub.close();
       checker.close();
       http.closeAllConnections();
-      http.close();
       await Promise.all([seed?.stop(), pages.close()]);
     },
   };

@@ -42,6 +42,7 @@ export const FAULT_CODES = [
   'request/not-found',
   'request/method-not-allowed',
   'server/port-in-use',
+  'server/stopping',
   'server/config',
 ] as const;
 

@@ -69,6 +69,13 @@ const ROWS: Partial<Record<FaultCode, ErrorRow>> = {
     code: 'answer.lost',
     text: reasonText('answer.lost'),
   },
+  /** The one 503: whoever asks again reaches the next server, or this one when it is back. */
+  'server/stopping': {
+    status: 503,
+    type: 'server_error',
+    code: 'server_stopping',
+    text: 'The server is being stopped. Ask again in a few seconds.',
+  },
   /** Only a reader of an answer that somebody else stopped sees this; no client asks again. */
   'session/cancelled': {
     status: 410,
@@ -108,7 +115,7 @@ export function retryHeaders(error: unknown): Record<string, string> {
   const status = statusOf(error);
   return {
     ...(seconds === null ? {} : { 'retry-after': String(seconds) }),
-    ...(status === 410 || status >= 500 ? { 'x-should-retry': 'false' } : {}),
+    ...(status === 410 || status === 500 ? { 'x-should-retry': 'false' } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isFault } from '#lib/kernel/errors.ts';
+import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import { systemClock, type Clock } from '#lib/kernel/ports.ts';
 import type { Answers } from '#server/orchestrator/answers.ts';
 import { AnswerStore } from './answers/store.ts';
@@ -26,60 +26,94 @@ export interface GatewayOptions {
 export interface Gateway {
   /** Handles the request, or returns false where its path belongs to somebody else. */
   handle(req: IncomingMessage, res: ServerResponse): boolean;
-  /** Cancels every answer; their readers get a reset, never a clean end (S13). */
-  close(): void;
+  /**
+   * Ends every answer and refuses the rest with `server/stopping`: readers of a stream get an error
+   * event and a reset, never a clean end (S13), the others a 503. Settles when they have been told,
+   * or were cut.
+   */
+  close(): Promise<void>;
 }
 
-export function createGateway(options: GatewayOptions): Gateway {
-  const clock = options.clock ?? systemClock;
-  const config = gatewayConfig(options.config);
-  const store = new AnswerStore(config, clock);
-  const parts: GatewayParts = {
-    answers: options.answers,
-    models: options.models,
-    store,
-    clock,
-    config,
-  };
-  return {
-    handle(req, res) {
-      const exchange = openExchange(req, res, clock);
-      const match = exchange && matchDoor(exchange.url.pathname);
-      if (!match) return false;
-      void answerExchange(parts, { exchange, match, report: options.report });
-      return true;
-    },
-    close() {
-      store.close();
-      options.models.close();
-    },
-  };
-}
+export const createGateway = (options: GatewayOptions): Gateway => new GatewayShell(options);
 
-interface Job {
-  readonly exchange: Exchange;
-  readonly match: Match;
-  readonly report: GatewayOptions['report'];
-}
+class GatewayShell implements Gateway {
+  readonly #options: GatewayOptions;
+  readonly #parts: GatewayParts;
+  readonly #open = new Set<Exchange>();
+  #stopping: FaultError | null = null;
 
-async function answerExchange(parts: GatewayParts, { exchange, match, report }: Job) {
-  const { req, res, requestId } = exchange;
-  // A socket that breaks tells it by `close`; an error event without a listener ends the process.
-  res.on('error', () => undefined);
-  res.setHeader('x-request-id', requestId);
-  setCors(exchange);
-  if (req.method === 'OPTIONS') {
-    const methods = [...match.methods, 'OPTIONS'].join(', ');
-    res.writeHead(204, { allow: methods, 'access-control-allow-methods': methods });
-    res.end();
-    return;
+  constructor(options: GatewayOptions) {
+    const { answers, models, clock = systemClock } = options;
+    const config = gatewayConfig(options.config);
+    this.#options = options;
+    this.#parts = { answers, models, store: new AnswerStore(config, clock), clock, config };
   }
-  try {
-    await match.handle(parts, exchange);
-  } catch (error) {
+
+  handle(req: IncomingMessage, res: ServerResponse): boolean {
+    const exchange = openExchange(req, res, this.#parts.clock);
+    const match = exchange && matchDoor(exchange.url.pathname);
+    if (!match) return false;
+    this.#open.add(exchange);
+    res.once('close', () => this.#open.delete(exchange));
+    void this.#answer(exchange, match);
+    return true;
+  }
+
+  async close(): Promise<void> {
+    const { config, models, store } = this.#parts;
+    const details = { retryAfterSeconds: config.stopRetrySeconds };
+    this.#stopping = new FaultError('server/stopping', 'the server ends', { details });
+    for (const exchange of this.#open) {
+      if (!exchange.res.headersSent) sendError(exchange, this.#stopping);
+    }
+    store.close(this.#stopping);
+    models.close();
+    await this.#untilTold(config.stopMs);
+    for (const { res } of this.#open) res.destroy();
+  }
+
+  async #answer(exchange: Exchange, match: Match): Promise<void> {
+    const { req, res, requestId } = exchange;
+    // A socket that breaks tells it by `close`; an error event without a listener ends the process.
+    res.on('error', () => undefined);
+    res.setHeader('x-request-id', requestId);
+    setCors(exchange);
+    if (req.method === 'OPTIONS') {
+      const methods = [...match.methods, 'OPTIONS'].join(', ');
+      res.writeHead(204, { allow: methods, 'access-control-allow-methods': methods });
+      res.end();
+      return;
+    }
+    try {
+      if (this.#stopping) throw this.#stopping;
+      await match.handle(this.#parts, exchange);
+    } catch (error) {
+      this.#refuse(exchange, error);
+    }
+  }
+
+  #refuse(exchange: Exchange, error: unknown): void {
+    const { req, res, requestId } = exchange;
+    // Told already, by `close`; what fails in its wake is no news.
+    if (this.#stopping && res.headersSent) return;
     if (isFault(error, 'kernel/aborted')) return;
-    if (isInternal(error)) report(error, requestId);
-    const headers = req.method === 'POST' ? completionHeaders(parts, exchange) : {};
+    if (isInternal(error)) this.#options.report(error, requestId);
+    const headers = req.method === 'POST' ? completionHeaders(this.#parts, exchange) : {};
     sendError(exchange, error, headers);
+  }
+
+  /** Until nobody reads any more; a reader that takes nothing holds the end up no longer than this. */
+  #untilTold(mostMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, mostMs);
+      const look = (): void => {
+        if (this.#open.size > 0) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      // Registered after `handle`'s own listener: the exchange is out of the set when this looks.
+      for (const { res } of this.#open) res.once('close', look);
+      look();
+    });
   }
 }

@@ -43,6 +43,9 @@ export const GATEWAY = {
   /** Clients obey `retry-after` below 60 s and ignore it above (peers.md 4.9). */
   retryAfterSecondsMax: 59,
   noCoverRetrySeconds: 30,
+  /** Readers of a server that ends get this long to take why; a restart takes a few seconds. */
+  stopMs: 500,
+  stopRetrySeconds: 5,
 } as const;
 
 export type GatewayConfig = { readonly [K in keyof typeof GATEWAY]: number };

@@ -45,7 +45,7 @@ export async function startGateway(
         ...init,
       }),
     async [Symbol.asyncDispose]() {
-      gateway.close();
+      await gateway.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },

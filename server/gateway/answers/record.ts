@@ -107,6 +107,13 @@ export class AnswerRecord {
     this.apply({ type: 'cancelled' });
   }
 
+  /** The gateway gives the answer up; its session ends, too. */
+  fail(fault: FaultError): void {
+    if (this.#ending) return;
+    this.apply({ type: 'lost', fault });
+    this.#answer?.cancel();
+  }
+
   /** Calls `listener` after every change; returns what ends that. */
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);

@@ -71,10 +71,7 @@ export function serveAnswer(
 ): void {
   const { config, store } = parts;
   const source = must(store.find(options.id), 'the door found the answer');
-  exchange.res.once(
-    'close',
-    store.attach(options.id, () => exchange.res.destroy()),
-  );
+  exchange.res.once('close', store.attach(options.id));
   const headers = () => ({
     ...completionHeaders(parts, exchange),
     'x-declai-answer': source.facts.id,

@@ -19,8 +19,7 @@ interface Entry extends AnswerSource {
   readonly openedAt: InstantMs;
   /** Prompt and possible answer, as admission counts them. */
   readonly tokens: number;
-  /** What breaks the connection of each reader. */
-  readonly readers: Set<() => void>;
+  readonly readers: Set<symbol>;
   expiry: NodeJS.Timeout | null;
 }
 
@@ -35,6 +34,7 @@ export class AnswerStore {
   /** In order of admission: the first finished one without a reader is the oldest. */
   readonly #entries = new Map<string, Entry>();
   #admission: AdmissionState;
+  #closedBy: FaultError | null = null;
 
   constructor(config: GatewayConfig, clock: Clock) {
     this.#config = config;
@@ -51,9 +51,10 @@ export class AnswerStore {
 
   /**
    * Admits an answer; `start` begins its session and may throw, which takes the admission back.
-   * @throws FaultError `session/queue-full`, and what `start` throws.
+   * @throws FaultError `session/queue-full`, `server/stopping`, and what `start` throws.
    */
   open(source: AnswerSource, tokens: number, start: () => void): void {
+    if (this.#closedBy) throw this.#closedBy;
     const admitted = admit(this.#admission, tokens, this.#config);
     if (!admitted) throw new FaultError('session/queue-full', 'the gateway has no room');
     this.#admission = admitted;
@@ -75,8 +76,8 @@ export class AnswerStore {
     this.#makeRoom();
   }
 
-  /** A reader comes; the returned function says that it has gone. `cut` breaks its connection. */
-  attach(id: string, cut: () => void): () => void {
+  /** A reader comes; the returned function says that it has gone. */
+  attach(id: string): () => void {
     const entry = this.#entries.get(id);
     invariant(entry, 'a reader attaches to an answer that was found');
     if (entry.readers.size >= this.#config.readersPerAnswerMax) {
@@ -84,11 +85,12 @@ export class AnswerStore {
         details: { retryAfterSeconds: 1 },
       });
     }
-    entry.readers.add(cut);
+    const reader = Symbol('reader');
+    entry.readers.add(reader);
     if (entry.expiry) clearTimeout(entry.expiry);
     entry.expiry = null;
     return () => {
-      if (entry.readers.delete(cut) && entry.readers.size === 0) this.#unattended(entry);
+      if (entry.readers.delete(reader) && entry.readers.size === 0) this.#unattended(entry);
     };
   }
 
@@ -101,10 +103,11 @@ export class AnswerStore {
     entry.record.cancel();
   }
 
-  /** The gateway ends: readers are reset, so that a page goes on elsewhere (S13). */
-  close(): void {
-    for (const [id, { readers }] of [...this.#entries]) {
-      for (const cut of readers) cut();
+  /** The gateway ends: every answer fails with `fault`, and none begins. */
+  close(fault: FaultError): void {
+    this.#closedBy = fault;
+    for (const [id, { record }] of [...this.#entries]) {
+      record.fail(fault);
       this.drop(id);
     }
   }

@@ -20,7 +20,7 @@ export function streamAnswer(
   source: AnswerSource,
   { from, config, headers }: StreamOptions,
 ): void {
-  const { record } = source;
+  const { facts, record } = source;
   res.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache, no-transform',
@@ -40,12 +40,23 @@ export function streamAnswer(
     if (!res.writableNeedDrain) write(comment(record.queuePosition));
   }, config.keepAliveMs);
 
+  let over = false;
+  const end = (ending: Ending) => {
+    over = true;
+    const lines = lastLines(ending);
+    // S13: a server that ends tells why and resets; who keeps the answer's ids goes on elsewhere,
+    // and would take a told error for the answer's end.
+    if (!isStopped(ending)) res.end(lines);
+    else if (facts.resumableMs > 0) res.destroy();
+    else res.write(lines, () => res.destroy());
+    cutWhenStalled();
+  };
+
   const pump = () => {
-    while (!res.writableNeedDrain && !res.writableEnded) {
+    while (!over && !res.writableNeedDrain) {
       const { value, done } = chunks.next();
       if (done) {
-        res.end(lastLines(value));
-        cutWhenStalled();
+        end(value);
         return;
       }
       if (!value) return;
@@ -66,6 +77,9 @@ export function streamAnswer(
   });
   pump();
 }
+
+const isStopped = (ending: Ending): boolean =>
+  ending.kind === 'failed' && ending.fault.code === 'server/stopping';
 
 /** Nothing follows `[DONE]`; a lost answer ends with an error and without it (peers.md 4.9). */
 const lastLines = (ending: Ending): string =>

@@ -185,13 +185,18 @@ test('[G13] one that had ended already gets its end without a session', async ()
   expect(await past.json()).toMatchObject({ error: { param: 'declai.resume' } });
 });
 
-test('[G13] a gateway that ends resets its readers and cancels their sessions', async () => {
+test('[G13] a gateway that ends resets who can go on elsewhere, and cancels the session', async () => {
   await using server = await startGateway();
-  const response = await server.post('/v1/chat/completions', ASK);
+  const response = await server.post('/v1/chat/completions', {
+    ...ASK,
+    declai: { resumable_s: 30 },
+  });
   server.answers.last.say('abc');
   const { body, rest } = await readUntil(response, (text) => text.includes('"c"'));
-  server.gateway.close();
+  const closed = server.gateway.close();
+  // An error event would be the answer's end to a page that reads on by itself.
   await expect(rest()).rejects.toThrow();
+  await closed;
   expect(textOf(chunksOf(body))).toBe('abc');
   expect(server.answers.running).toBe(0);
 });
