@@ -1,7 +1,7 @@
 import { NODE } from './limits.ts';
 import { VOLUNTEER_OFF, type VolunteerSnapshot } from './volunteer-port.ts';
 
-/** Gives listeners a new snapshot after changes, at most once a frame, and only where one differs. */
+/** Gives listeners a new snapshot after changes, at most every `drawEveryMs`, only where one differs. */
 export class Publisher {
   snapshot: VolunteerSnapshot = VOLUNTEER_OFF;
   readonly #make: () => VolunteerSnapshot;
@@ -18,7 +18,7 @@ export class Publisher {
     return () => this.#listeners.delete(onChange);
   }
 
-  /** Something may have changed: looked at once the frame is over. A change of phase is told now. */
+  /** Something may have changed: looked at once that time is over. A change of phase is told now. */
   changed(): void {
     const made = this.#make();
     if (made.phase !== this.snapshot.phase) {
@@ -30,7 +30,7 @@ export class Publisher {
     setTimeout(() => {
       this.#waiting = false;
       this.#publish(this.#make());
-    }, NODE.frameMs);
+    }, NODE.drawEveryMs);
   }
 
   #publish(made: VolunteerSnapshot): void {

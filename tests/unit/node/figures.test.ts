@@ -7,6 +7,7 @@ import { instantMs } from '#lib/kernel/units.ts';
 import type { NewsMessage } from '#lib/shard/mesh/types.ts';
 import { ByteMeter } from '#lib/shard/runtime/byte-meter.ts';
 import { deviceName } from '#lib/shard/runtime/device-name.ts';
+import { NODE } from '#lib/shard/runtime/limits.ts';
 import { memoryMeasurements } from '#lib/shard/runtime/measurements.ts';
 import { dexieMeasurements } from '#lib/shard/runtime/measurements-browser.ts';
 import { fileMeasurements } from '#lib/shard/runtime/measurements-server.ts';
@@ -71,7 +72,7 @@ describe('news for the server', () => {
 });
 
 describe('snapshots for the page', () => {
-  it('new objects on change only; a phase at once, the rest once a frame', () => {
+  it('new objects on change only; a phase at once, the rest five times a second', () => {
     vi.useFakeTimers();
     let made: VolunteerSnapshot = VOLUNTEER_OFF;
     const publisher = new Publisher(() => ({ ...made }));
@@ -85,11 +86,11 @@ describe('snapshots for the page', () => {
       publisher.changed();
     }
     expect(calls).toBe(1);
-    vi.advanceTimersByTime(40);
+    vi.advanceTimersByTime(NODE.drawEveryMs);
     expect([calls, publisher.snapshot.steps]).toEqual([2, 50]);
     const same = publisher.snapshot;
     publisher.changed();
-    vi.advanceTimersByTime(40);
+    vi.advanceTimersByTime(NODE.drawEveryMs);
     expect(publisher.snapshot).toBe(same);
     stop();
     made = { ...made, phase: 'off' };
