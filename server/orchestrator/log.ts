@@ -14,7 +14,12 @@ export type LogEntry =
       readonly stages: string;
       readonly why: 'nodes' | 'speed';
     }
-  /** Milliseconds of a reader's pause, by phase; `totalMs` from the token before to the next one. */
+  /**
+   * Milliseconds of a reader's pause: `totalMs` from the token before to the next one, which the four
+   * phases make up. Detect: until a holder is known to be lost (in a prefill: since its begin). Plan:
+   * until the last route of this failover is found. Load: until its holders have their layers in
+   * memory. Replay: lost KV is computed again, and one token.
+   */
   | {
       readonly event: 'failover';
       readonly session: SessionId;
@@ -23,9 +28,12 @@ export type LogEntry =
       readonly cause: LossCause;
       readonly detectMs: number;
       readonly planMs: number;
+      readonly loadMs: number;
       readonly replayMs: number;
       readonly totalMs: number;
     };
+
+export type FailoverEntry = Extract<LogEntry, { event: 'failover' }>;
 
 export interface Log {
   write(entry: LogEntry): void;

@@ -7,7 +7,7 @@ import type { OwnerInput, OwnerOutput, PlannedPlace } from '#lib/shard/session/t
 import type { Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { routeCluster } from './cluster.ts';
 import { sendNode, setSession, update, type Loss, type Turn } from './events.ts';
-import { failoverLost, failoverRouted, failoverTold } from './failover.ts';
+import { failoverLoaded, failoverLost, failoverRouted, failoverTold } from './failover.ts';
 import { relayPairs } from './links.ts';
 import { loseNode } from './loss.ts';
 import { routeView } from './route-view.ts';
@@ -34,6 +34,7 @@ function perform(turn: Turn, id: SessionId, output: OwnerOutput): void {
   switch (output.type) {
     case 'send': {
       const { node, incarnation, message } = output;
+      if (message.type === 'fill' || message.type === 'handover') failoverLoaded(turn, session);
       turn.out.push({ type: 'send', node, incarnation, message: { type: 'session', message } });
       return;
     }

@@ -107,6 +107,8 @@ export interface Failover {
   readonly cause: LossCause;
   readonly lostAt: InstantMs;
   readonly routedAt: InstantMs | null;
+  /** Every holder of the new route has its layers in memory and has reported (S5). */
+  readonly loadedAt: InstantMs | null;
   readonly epoch: number;
 }
 

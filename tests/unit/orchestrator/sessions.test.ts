@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { refusalOf } from '#server/orchestrator/queue.ts';
 import type { Epoch, Place } from '#lib/kernel/ids.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import type { Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { OrchestratorDriver, MODEL, sessionId } from '#tests/support/orchestrator-driver.ts';
 import { nodeId, speedOf } from '#tests/support/placement.ts';
 
@@ -95,6 +96,62 @@ describe('a failover', () => {
     const entry = driver.log.find((line) => line.event === 'failover');
     expect(entry).toMatchObject({ session, epoch: 2, node: nodeId(dies), cause: 'disconnected' });
     expect(entry?.event === 'failover' && entry.totalMs).toBeLessThan(2_000);
+  });
+
+  it('[V1] its log line has the pause by phase: detect, plan, load, replay', () => {
+    const driver = new OrchestratorDriver();
+    driver.join(0);
+    driver.join(1);
+    const session = driver.start(1);
+    driver.pass(700);
+    const serving = driver.view().nodes.findIndex((node) => node.sessions > 0);
+    const standby = 1 - serving;
+    // The one that takes over answers by hand: what each phase takes is in this test's power.
+    driver.change(standby, { serves: false });
+    driver.kill(serving);
+    driver.pass(500);
+    const { message } = driver.sent(standby).at(-1) as { message: Prepare };
+    const place = { session, epoch: message.epoch, place: 0 };
+    const say = (said: object) =>
+      driver.say(standby, { type: 'session', message: { ...place, ...said } as StageMessage });
+    say({ type: 'prepared', place: undefined });
+    driver.pass(300);
+    say({ type: 'report', kvLength: 0, keptFrom: 0 });
+    driver.pass(400);
+    say({ type: 'report', kvLength: message.resumeAt, keptFrom: 0 });
+    driver.pass(100);
+    const index = message.resumeAt + 1 - message.promptLength;
+    say({ type: 'token', index, id: 500 + index, last: false });
+    const entry = driver.log.find((line) => line.event === 'failover');
+    expect(entry).toEqual({
+      ...{ event: 'failover', session, epoch: 2, node: nodeId(serving), cause: 'disconnected' },
+      ...{ detectMs: 500, planMs: 0, loadMs: 300, replayMs: 500, totalMs: 1_300 },
+    });
+  });
+
+  it('[V1] a loss during a failover belongs to the same pause; its phases make up the whole', () => {
+    const driver = new OrchestratorDriver();
+    [0, 1, 2].forEach((n) => driver.join(n));
+    const session = driver.start(1);
+    driver.pass(700);
+    const serving = driver.view().nodes.findIndex((node) => node.sessions > 0);
+    const others = [0, 1, 2].filter((n) => n !== serving);
+    others.forEach((n) => driver.change(n, { serves: false }));
+    driver.kill(serving);
+    driver.pass(800);
+    const second = others.find((n) =>
+      driver.sent(n).some((said) => said.type === 'session' && said.message.type === 'prepare'),
+    )!;
+    others.forEach((n) => driver.change(n, { serves: n !== second }));
+    driver.kill(second);
+    driver.pass(3_000);
+    expect(driver.tokens(session)).toEqual(IDS);
+    const lines = driver.log.filter((line) => line.event === 'failover');
+    expect(lines).toHaveLength(1);
+    const [{ node, detectMs, planMs, loadMs, replayMs, totalMs } = lines[0]!] = lines;
+    expect(node).toBe(nodeId(second));
+    expect(planMs).toBeGreaterThan(500);
+    expect(detectMs + planMs + loadMs + replayMs).toBe(totalMs);
   });
 
   it('[V1] a stopped tab keeps its socket: silence declares it', () => {
