@@ -64,15 +64,18 @@ function stageContract(implementation: StageImplementation): void {
     const same = (actual: Float32Array, expected: Float32Array) =>
       expectEqual(implementation, actual, expected);
 
-    it.each([1, 2, 3, 5, 7, 64])('[W1] chunks of %i rows give what one chunk gives', async (chunk) => {
-      const ids = idsOf(150);
-      const whole = await run(stage.openKv(), ids);
-      const kv = stage.openKv();
-      for (let at = 0; at < ids.length; at += chunk) {
-        const part = await run(kv, ids.subarray(at, at + chunk));
-        same(part, whole.subarray(at * SHAPE.vocab, at * SHAPE.vocab + part.length));
-      }
-    });
+    it.each([1, 2, 3, 5, 7, 64])(
+      '[W1] chunks of %i rows give what one chunk gives',
+      async (chunk) => {
+        const ids = idsOf(150);
+        const whole = await run(stage.openKv(), ids);
+        const kv = stage.openKv();
+        for (let at = 0; at < ids.length; at += chunk) {
+          const part = await run(kv, ids.subarray(at, at + chunk));
+          same(part, whole.subarray(at * SHAPE.vocab, at * SHAPE.vocab + part.length));
+        }
+      },
+    );
 
     it('[W1] sessions in one ragged batch get what they get alone', async () => {
       const lengths = [1, 3, 40, 2, 90, 1, 17, 5];

@@ -185,17 +185,132 @@ function twoRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize
   tileOf<T>(2, w, cols, row, out, stride);
 }
 
-/** Group by group, so that weights are read from memory once for all rows. */
+/** Adds to two vectors at `out`. */
+@inline
+function addTwo(out: usize, first: v128, second: v128): void {
+  v128.store(out, f32x4.add(v128.load(out), first));
+  v128.store(out, f32x4.add(v128.load(out, 16), second), 16);
+}
+
+/**
+ * Four input rows against two neighbouring groups: a splat serves two dots. The outputs' sums lie
+ * in memory, as registers are short. Read from memory, two groups at a time would cost more than
+ * it wins: it is for weights that the first tile brought into the cache.
+ */
+function fourRowsTwice<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+  const mask = v128.load(MASKS);
+  const blocks = cols / BLOCK;
+  const second = blocks * offsetof<T>();
+  let x = range().input16 + row * cols * 2;
+  let s = range().scales + row * blocks * 4;
+  let m = range().sums + row * blocks * 4;
+  const zero = f32x4.splat(0);
+  for (let i: usize = 0; i < 4; i++) {
+    v128.store(out + i * stride, zero);
+    v128.store(out + i * stride, zero, 16);
+  }
+  for (const end = w + second; w < end; s += 16, m += 16) {
+    let a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
+    let n: v128, v: v128, xs: v128;
+    let p = w + weightsOffset<T>();
+    const next = w + offsetof<T>();
+    if (isQ80<T>()) {
+      for (; p < next; p += 8) {
+        n = v128.load8x8_s(p);
+        v = v128.load8x8_s(p + second);
+        xs = splatAt(x);
+        a0 = dotAdd(a0, n, xs);
+        b0 = dotAdd(b0, v, xs);
+        xs = splatAt(x + 4);
+        a1 = dotAdd(a1, n, xs);
+        b1 = dotAdd(b1, v, xs);
+        if (x == 0) break;
+        xs = splatAt(x + 8);
+        a2 = dotAdd(a2, n, xs);
+        b2 = dotAdd(b2, v, xs);
+        xs = splatAt(x + 12);
+        a3 = dotAdd(a3, n, xs);
+        b3 = dotAdd(b3, v, xs);
+        x += 16;
+      }
+    } else {
+      for (; p < next; p += 16) {
+        let first = v128.load(p);
+        let other = v128.load(p + second);
+        for (const stop = x + 64; x < stop; x += 16) {
+          n = v128.and(first, mask);
+          v = v128.and(other, mask);
+          first = i16x8.shr_u(first, 4);
+          other = i16x8.shr_u(other, 4);
+          xs = splatAt(x);
+          a0 = dotAdd(a0, n, xs);
+          b0 = dotAdd(b0, v, xs);
+          xs = splatAt(x + 4);
+          a1 = dotAdd(a1, n, xs);
+          b1 = dotAdd(b1, v, xs);
+          if (x == 0) break;
+          xs = splatAt(x + 8);
+          a2 = dotAdd(a2, n, xs);
+          b2 = dotAdd(b2, v, xs);
+          xs = splatAt(x + 12);
+          a3 = dotAdd(a3, n, xs);
+          b3 = dotAdd(b3, v, xs);
+        }
+      }
+    }
+    let y = out;
+    const s0 = splatAt(s);
+    const m0 = splatAt(m);
+    addTwo(y, scaled<T>(w, a0, s0, m0), scaled<T>(w + second, b0, s0, m0));
+    y += stride;
+    const s1 = splatAt(s + 4);
+    const m1 = splatAt(m + 4);
+    addTwo(y, scaled<T>(w, a1, s1, m1), scaled<T>(w + second, b1, s1, m1));
+    y += stride;
+    const s2 = splatAt(s + 8);
+    const m2 = splatAt(m + 8);
+    addTwo(y, scaled<T>(w, a2, s2, m2), scaled<T>(w + second, b2, s2, m2));
+    y += stride;
+    const s3 = splatAt(s + 12);
+    const m3 = splatAt(m + 12);
+    addTwo(y, scaled<T>(w, a3, s3, m3), scaled<T>(w + second, b3, s3, m3));
+    w = next;
+  }
+}
+
+/** All rows against one group. */
+function oneGroup<T>(w: usize, cols: usize, rows: usize, out: usize, stride: usize): void {
+  for (let row: usize = 0; row < rows; row += TILE) {
+    tile<T>(min(<usize>TILE, rows - row), w, cols, row, out + row * stride, stride);
+  }
+}
+
+/** All rows, two tiles or more, against two groups; the last tile may be short. */
+function twoGroups<T>(w: usize, cols: usize, rows: usize, out: usize, stride: usize): void {
+  const second = w + (cols / BLOCK) * offsetof<T>();
+  fourRows<T>(w, cols, 0, out, stride);
+  fourRows<T>(second, cols, 0, out + 16, stride);
+  let row: usize = TILE;
+  for (; row + TILE <= rows; row += TILE) {
+    fourRowsTwice<T>(w, cols, row, out + row * stride, stride);
+  }
+  if (row == rows) return;
+  tile<T>(rows - row, w, cols, row, out + row * stride, stride);
+  tile<T>(rows - row, second, cols, row, out + 16 + row * stride, stride);
+}
+
+/** Weights are read from memory once, in their order, for all rows. */
 function allRows<T>(t: Tensor, rows: usize, out: usize): void {
   const cols = <usize>t.cols;
   const stride = <usize>roundUp4(t.rows) * 4;
+  const bytes = (cols / BLOCK) * offsetof<T>();
+  const end = out + stride;
   let w = t.data;
   if (rows == 1) return oneRow<T>(w, cols, 0, out, stride / 16);
-  for (const end = out + stride; out < end; out += 16, w += (cols / BLOCK) * offsetof<T>()) {
-    for (let row: usize = 0; row < rows; row += TILE) {
-      tile<T>(min(<usize>TILE, rows - row), w, cols, row, out + row * stride, stride);
-    }
+  if (rows >= 2 * TILE) {
+    for (; out + 32 <= end; out += 32, w += 2 * bytes) twoGroups<T>(w, cols, rows, out, stride);
   }
+  for (; out < end; out += 16, w += bytes) oneGroup<T>(w, cols, rows, out, stride);
 }
 
 /** out [rows × t.rows, rounded up to 4] = prepared input · tᵀ. */
