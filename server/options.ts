@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { resolve } from 'node:path';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { MODEL_ID, type ModelId } from '#lib/kernel/ids.ts';
+import { LOG_LEVELS, type LogLevel } from './operator/entries.ts';
 
 export const HELP = `npm start -- [options]
 
@@ -13,6 +14,7 @@ export const HELP = `npm start -- [options]
   --model ID            model to serve (default smollm2-135m-instruct)
   --stages N            split each route over at least N nodes while so many are there (default 1)
   --no-seed-volunteer   do not start the built-in volunteer
+  --log-level LEVEL     fatal, error, warn, info, debug, trace or silent (default info)
   --dev                 pages from Next's development server
   --help                this text
 `;
@@ -29,6 +31,7 @@ export interface ServerOptions {
   readonly model: ModelId;
   readonly minStages: number;
   readonly seedVolunteer: boolean;
+  readonly logLevel: LogLevel;
   readonly dev: boolean;
 }
 
@@ -48,6 +51,7 @@ export function parseServerOptions(
     model: modelId(values.model ?? 'smollm2-135m-instruct'),
     minStages: whole(values.stages ?? '1', { name: '--stages', min: 1, max: 64 }),
     seedVolunteer: values['no-seed-volunteer'] !== true,
+    logLevel: logLevel(values['log-level'] ?? 'info'),
     dev: values.dev === true,
   };
 }
@@ -65,6 +69,7 @@ function parse(args: readonly string[]) {
         model: { type: 'string' },
         stages: { type: 'string' },
         'no-seed-volunteer': { type: 'boolean' },
+        'log-level': { type: 'string' },
         dev: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -98,6 +103,15 @@ function whole(text: string, bounds: { name: string; min: number; max: number })
   throw new FaultError(
     'server/config',
     `${bounds.name} must be a whole number from ${bounds.min} to ${bounds.max}; "${text}" is not`,
+  );
+}
+
+function logLevel(text: string): LogLevel {
+  const level = LOG_LEVELS.find((known) => known === text);
+  if (level) return level;
+  throw new FaultError(
+    'server/config',
+    `--log-level must be one of ${LOG_LEVELS.join(', ')}; "${text}" is not`,
   );
 }
 

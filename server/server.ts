@@ -8,6 +8,8 @@ import { listen, makeHttpServer } from './listen.ts';
 import { servePackageFile } from './models/http.ts';
 import { ModelRegistry, type RegisteredModel } from './models/registry.ts';
 import type { ServerOptions } from './options.ts';
+import { Operator } from './operator/operator.ts';
+import { boundedSink } from './operator/stdout-sink.ts';
 import { createKnownAnswerChecker } from './orchestrator/known-answer-checker.ts';
 import { createOrchestrator, type Orchestrator } from './orchestrator/orchestrator.ts';
 import { preparePages } from './pages.ts';
@@ -26,10 +28,9 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-const log = (line: string): void => void process.stderr.write(`${line}\n`);
-
 /** One process: pages, API, signaling and the orchestrator; the built-in volunteer beside it. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const operator = new Operator(options.logLevel, boundedSink(process.stdout));
   const tls = await loadTls(options.tls, options.dataDir);
   const registry = await ModelRegistry.open([join(options.dataDir, 'models'), PUBLIC_MODELS]);
   const model = modelOf(registry, options);
@@ -39,30 +40,35 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     handle(req, res);
   });
 
-  const hub = attachHub(http, { model: () => ({ id: model.manifest.id, hash: model.hash }) });
+  const hub = attachHub(http, {
+    model: () => ({ id: model.manifest.id, hash: model.hash }),
+    onGoodbye: operator.socketRefused,
+  });
   const checker = createKnownAnswerChecker(model.folder);
   const orchestrator = createOrchestrator({
     hub,
     manifest: model.manifest,
     checker,
-    log: { write: (entry) => log(JSON.stringify(entry)) },
+    log: operator.cluster,
     minStages: options.minStages,
   });
+  operator.watch(() => orchestrator.view());
   const models = directoryOf(registry, [model]);
   const gateway = createGateway({
     answers: orchestrator,
     models,
-    report: (error, requestId) =>
-      log(`${requestId} ${error instanceof Error ? (error.stack ?? '') : String(error)}`),
+    report: operator.fault,
+    observer: operator,
   });
   handle = (req, res) => {
-    if (servePackageFile(registry, req, res) || gateway.handle(req, res)) return;
+    if (servePackageFile(registry, req, res) || operator.serve(req, res)) return;
+    if (gateway.handle(req, res)) return;
     void pages.handler(req, res);
   };
 
   const served = models.find(model.manifest.id);
   // The first prompt should not pay for the tokenizer; one that fails is tried again by a request.
-  if (served) models.text(served).catch((error: unknown) => log(String(error)));
+  if (served) models.text(served).catch((error: unknown) => operator.fault(error, null));
 
   const port = await listen(http, options);
   const scheme = tls ? 'https' : 'http';
@@ -71,15 +77,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         url: `${scheme}://${isOpenHost(options.host) ? '127.0.0.1' : options.host}:${port}`,
         dataDir: options.dataDir,
         insecure: options.tls.kind !== 'off',
-        log,
+        log: (line) => operator.write({ event: 'volunteer', line }),
       })
     : null;
   if (seed) await untilCovered(orchestrator);
+  operator.write({ event: 'started', model: model.manifest.id, hash: model.hash });
 
   return {
     url: `${scheme}://${isOpenHost(options.host) || options.host === '127.0.0.1' ? 'localhost' : options.host}:${port}`,
     notes: notesFor(options, { tls, port }),
     async close() {
+      operator.write({ event: 'stopping' });
       // Nobody new; who is here is told before the sockets go (S13).
       http.close();
       await gateway.close();

@@ -2,9 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import { systemClock, type Clock } from '#lib/kernel/ports.ts';
 import type { Answers } from '#server/orchestrator/answers.ts';
+import type { EndedAnswer } from './answers/meter.ts';
 import { AnswerStore } from './answers/store.ts';
 import { completionHeaders } from './answers/serve.ts';
-import { isInternal } from './errors.ts';
+import { errorBody, isInternal } from './errors.ts';
 import type { GatewayParts } from './gateway-parts.ts';
 import { setCors } from './http/cors.ts';
 import { openExchange, type Exchange } from './http/exchange.ts';
@@ -21,6 +22,14 @@ export interface GatewayOptions {
   readonly config?: Partial<GatewayConfig>;
   /** Faults of ours, for the operator's log; the client reads a sentence without detail. */
   readonly report: (error: unknown, requestId: string) => void;
+  readonly observer?: GatewayObserver;
+}
+
+/** Who counts: told of ends and refusals, never of a text. */
+export interface GatewayObserver {
+  answerEnded(answer: EndedAnswer): void;
+  /** `code` as the client reads it; of a closed list (`errors.ts`). */
+  requestRefused(code: string): void;
 }
 
 export interface Gateway {
@@ -46,7 +55,10 @@ class GatewayShell implements Gateway {
     const { answers, models, clock = systemClock } = options;
     const config = gatewayConfig(options.config);
     this.#options = options;
-    this.#parts = { answers, models, store: new AnswerStore(config, clock), clock, config };
+    const store = new AnswerStore(config, clock, (answer) => {
+      options.observer?.answerEnded(answer);
+    });
+    this.#parts = { answers, models, store, clock, config };
   }
 
   handle(req: IncomingMessage, res: ServerResponse): boolean {
@@ -64,7 +76,7 @@ class GatewayShell implements Gateway {
     const details = { retryAfterSeconds: config.stopRetrySeconds };
     this.#stopping = new FaultError('server/stopping', 'the server ends', { details });
     for (const exchange of this.#open) {
-      if (!exchange.res.headersSent) sendError(exchange, this.#stopping);
+      if (!exchange.res.headersSent) this.#refuse(exchange, this.#stopping);
     }
     store.close(this.#stopping);
     models.close();
@@ -98,6 +110,7 @@ class GatewayShell implements Gateway {
     if (this.#stopping && res.headersSent) return;
     if (isFault(error, 'kernel/aborted')) return;
     if (isInternal(error)) this.#options.report(error, requestId);
+    this.#options.observer?.requestRefused(errorBody(error).error.code ?? '');
     const headers = req.method === 'POST' ? completionHeaders(this.#parts, exchange) : {};
     sendError(exchange, error, headers);
   }

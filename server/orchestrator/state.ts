@@ -22,17 +22,19 @@ export interface OrchestratorConfig {
 }
 
 /** Why a node is lost: what the log and the reader's `declai` field name. */
-export type LossCause =
-  | 'silent'
-  | 'disconnected'
-  | 'left'
-  | 'paused'
-  | 'replaced'
-  | 'wrong-answer'
-  | 'no-prepared'
-  | 'not-working'
+export const LOSS_CAUSES = [
+  'silent',
+  'disconnected',
+  'left',
+  'paused',
+  'replaced',
+  'wrong-answer',
+  'no-prepared',
+  'not-working',
   /** It said more than its rates allow (M5). */
-  | 'overrun';
+  'overrun',
+] as const;
+export type LossCause = (typeof LOSS_CAUSES)[number];
 
 export type Standing =
   | { readonly kind: 'working' }

@@ -3,6 +3,7 @@ import type { Server as HttpServer } from 'node:http';
 import { Server as HttpsServer } from 'node:https';
 import { hostname } from 'node:os';
 import { Server, type Socket } from 'socket.io';
+import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { systemClock, type Clock } from '#lib/kernel/ports.ts';
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
@@ -28,6 +29,8 @@ export interface HubOptions {
   readonly iceServers?: Challenge['iceServers'];
   /** Origins that people reach this server by, where a proxy or a name stands before it. */
   readonly origins?: readonly string[];
+  /** A socket that was turned away or ended, and why: for who counts. */
+  readonly onGoodbye?: (code: FaultCode) => void;
   readonly clock?: Clock;
 }
 
@@ -70,7 +73,7 @@ class SocketHub implements Hub {
       pingInterval: SIGNALING.enginePingMs,
       pingTimeout: SIGNALING.enginePingMs,
       connectTimeout: TIMES.helloMs,
-      allowRequest: doorkeeper(this.#originRule),
+      allowRequest: doorkeeper(this.#originRule, (code) => options.onGoodbye?.(code)),
     });
     this.#io.on('connection', (socket) => {
       this.#open(socket);
@@ -263,8 +266,12 @@ class SocketHub implements Hub {
         continue;
       }
       const connection = this.#connections.get(output.socket);
-      if (output.type === 'send') connection?.send(output.message);
-      else connection?.close();
+      if (output.type === 'close') connection?.close();
+      else if (connection && !connection.over) {
+        const { message } = output;
+        if (message.type === 'goodbye') this.#options.onGoodbye?.(message.code);
+        connection.send(message);
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import type { InstantMs } from '#lib/kernel/units.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { ServedModel } from '../models/directory.ts';
 
@@ -7,6 +8,8 @@ export interface AnswerFacts {
   readonly id: string;
   readonly dialect: Dialect;
   readonly model: ServedModel;
+  /** When the request came, on the gateway's clock. */
+  readonly askedAt: InstantMs;
   /** Unix time, seconds. */
   readonly created: number;
   readonly promptIds: readonly number[];

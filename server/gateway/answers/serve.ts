@@ -40,6 +40,7 @@ export function serveCompletion(
     id: `${dialect.idPrefix}${randomHex(16)}`,
     dialect,
     model,
+    askedAt: exchange.startedAt,
     created: Math.floor(Date.now() / 1000),
     promptIds,
     seed: sampling.seed,

@@ -14,6 +14,7 @@ import {
 } from '../admission.ts';
 import type { GatewayConfig } from '../limits.ts';
 import type { AnswerSource } from './chunks.ts';
+import { AnswerMeter, type EndedAnswer } from './meter.ts';
 
 interface Entry extends AnswerSource {
   readonly openedAt: InstantMs;
@@ -31,14 +32,20 @@ interface Entry extends AnswerSource {
 export class AnswerStore {
   readonly #config: GatewayConfig;
   readonly #clock: Clock;
+  readonly #onEnded: (answer: EndedAnswer) => void;
   /** In order of admission: the first finished one without a reader is the oldest. */
   readonly #entries = new Map<string, Entry>();
   #admission: AdmissionState;
   #closedBy: FaultError | null = null;
 
-  constructor(config: GatewayConfig, clock: Clock) {
+  constructor(
+    config: GatewayConfig,
+    clock: Clock,
+    onEnded: (answer: EndedAnswer) => void = () => undefined,
+  ) {
     this.#config = config;
     this.#clock = clock;
+    this.#onEnded = onEnded;
     this.#admission = emptyAdmission(config);
   }
 
@@ -65,6 +72,7 @@ export class AnswerStore {
       readers: new Set(),
       expiry: null,
     };
+    const meter = new AnswerMeter(source);
     try {
       start();
     } catch (error) {
@@ -72,7 +80,7 @@ export class AnswerStore {
       throw error;
     }
     this.#entries.set(entry.facts.id, entry);
-    this.#whenEnded(entry);
+    this.#whenEnded(entry, meter);
     this.#makeRoom();
   }
 
@@ -112,13 +120,15 @@ export class AnswerStore {
     }
   }
 
-  #whenEnded(entry: Entry): void {
+  #whenEnded(entry: Entry, meter: AnswerMeter): void {
     const settle = () => {
+      meter.look(this.#clock.now());
       if (!entry.record.ending) return;
       unwatch();
       const worked = entry.record.session !== null;
       const elapsedMs = worked ? this.#clock.now() - entry.openedAt : null;
       this.#admission = release(this.#admission, entry.tokens, elapsedMs);
+      this.#onEnded(meter.result());
     };
     const unwatch = entry.record.watch(settle);
     settle();

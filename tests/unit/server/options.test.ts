@@ -12,10 +12,16 @@ test('defaults, and --port over PORT', () => {
     model: 'smollm2-135m-instruct',
     minStages: 1,
     seedVolunteer: true,
+    logLevel: 'info',
   });
   expect(parseServerOptions([], { PORT: '4000' })?.port).toBe(4000);
   expect(parseServerOptions(['--port', '0'], { PORT: '4000' })?.port).toBe(0);
   expect(parse('--help')).toBeNull();
+});
+
+test('--log-level names a level', () => {
+  expect(parse('--log-level', 'debug')?.logLevel).toBe('debug');
+  expect(parse('--log-level', 'silent')?.logLevel).toBe('silent');
 });
 
 test('--tls takes two files, or self', () => {
@@ -27,6 +33,7 @@ test.each([
   [['--port', 'x']],
   [['--port', '65536']],
   [['--stages', '0']],
+  [['--log-level', 'loud']],
   [['--model', '../x']],
   [['--tls', 'a.crt']],
   [['--tls', 'self', 'b']],
