@@ -1,9 +1,9 @@
 import { ask, decodeRate, type SeenAnswer } from '#tests/support/answer.ts';
-import { launchBrowser, VolunteerTab } from '#tests/support/browser.ts';
+import { launchBrowser } from '#tests/support/browser.ts';
 import { MeshTab, startMeshPages } from '#tests/support/mesh-tab/mesh-tab.ts';
 import { TestServer } from '#tests/support/server.ts';
-import { ThreeTabs } from '#tests/support/three-tabs.ts';
 import { atLeast, atMost, machine, median, type BenchResult } from './result.ts';
+import { PlainTab } from './plain-tab.ts';
 import { promptIds } from './prompt.ts';
 
 const NEW_TOKENS = 96;
@@ -12,6 +12,7 @@ const STREAMS = 8;
 const RUNS = 5;
 const HOPS = 3;
 const ROUND_TRIPS = 500;
+const QUIET_MS_MAX = 60_000;
 
 interface Throughput {
   /** Tokens/s of one stream, and of eight together. */
@@ -72,41 +73,35 @@ async function roundTripMs(): Promise<number> {
 }
 
 async function oneTab(): Promise<Throughput> {
-  const server = await TestServer.start(['--no-seed-volunteer']);
-  const tab = await VolunteerTab.open(server.url);
+  const cluster = await startTabs(1);
   try {
-    await tab.contribute();
-    await tab.untilPhase(['ready', 'serving', 'spare'], 60_000);
     const ones: number[] = [];
     const eights: number[] = [];
-    await warmUp(server.url);
+    await warmUp(cluster.url);
     for (let i = 0; i < RUNS; i += 1) {
-      ones.push(decodeRate(await ask(server.url, job())));
-      eights.push(await eightStreams(server.url));
+      ones.push(decodeRate(await ask(cluster.url, job())));
+      eights.push(await eightStreams(cluster.url));
     }
     return { one: median(ones), eight: median(eights) };
   } finally {
-    await tab.end();
-    await server.stop();
+    await cluster.end();
   }
 }
 
 async function threeTabs(): Promise<Ring> {
-  const cluster = await ThreeTabs.start();
+  const cluster = await startTabs(HOPS);
   try {
-    await cluster.quiet();
-    const { url } = cluster.server;
     const ones: (Omit<Ring, keyof Throughput> & { rate: number })[] = [];
     const eights: number[] = [];
-    await warmUp(url);
+    await warmUp(cluster.url);
     for (let i = 0; i < RUNS; i += 1) {
-      const seen = await ask(url, job());
+      const seen = await ask(cluster.url, job());
       const live = await Promise.all(cluster.tabs.map((tab) => tab.snapshot()));
       const computeMs = live.reduce((sum, one) => sum + one.stepMsP50, 0);
       const roundMs = median(intervals(seen));
       const hopMs = (roundMs - computeMs) / HOPS;
       ones.push({ rate: decodeRate(seen), roundMs, computeMs, hopMs });
-      eights.push(await eightStreams(url));
+      eights.push(await eightStreams(cluster.url));
     }
     return {
       one: median(ones.map((one) => one.rate)),
@@ -117,6 +112,40 @@ async function threeTabs(): Promise<Ring> {
     };
   } finally {
     await cluster.end();
+  }
+}
+
+interface Tabs {
+  readonly url: string;
+  readonly tabs: readonly PlainTab[];
+  readonly end: () => Promise<void>;
+}
+
+/** A server and so many tabs that share the model, each with nothing left to fetch. */
+async function startTabs(count: number): Promise<Tabs> {
+  const server = await TestServer.start(['--no-seed-volunteer', '--stages', String(count)]);
+  const tabs: PlainTab[] = [];
+  const end = async (): Promise<void> => {
+    await Promise.all(tabs.map((tab) => tab.end()));
+    await server.stop();
+  };
+  try {
+    for (let i = 0; i < count; i += 1) tabs.push(await PlainTab.open(`${server.url}/volunteer`));
+    for (const tab of tabs) await tab.contribute();
+    const isWhole = (places: readonly unknown[]): boolean => places.length === count;
+    await server.until('a route of all tabs', ({ routes }) =>
+      routes.some(({ places }) => isWhole(places)),
+    );
+    const deadline = performance.now() + QUIET_MS_MAX;
+    const isQuiet = async (tab: PlainTab) => (await tab.snapshot()).reason === 'idle.no_demand';
+    while (!(await Promise.all(tabs.map(isQuiet))).every(Boolean)) {
+      if (performance.now() > deadline) throw new Error('the tabs are still loading');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return { url: server.url, tabs, end };
+  } catch (error) {
+    await end();
+    throw error;
   }
 }
 
