@@ -148,7 +148,7 @@ function workSpace(arena: Arena, { shape, range }: LayoutOptions) {
     up: floats(rows * mlp),
     delta: floats(rows * hidden),
     scores: floats(scoreRows * roundUp(contextMax, 8)),
-    unpacked: floats(32 * 8),
+    unpacked: floats(Math.max(32 * 8, 4 * cols)),
     logits: hasHead(shape, range) ? floats(CPU_LIMITS.headRowsMax * roundUp(vocab, 4)) : 0,
   };
 }

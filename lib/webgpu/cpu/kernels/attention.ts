@@ -28,12 +28,29 @@ export function attend(segment: Segment, layer: i32): void {
       if (count > 2) q2 = queryAddress(segment, head, query + 2);
       if (count > 3) q3 = queryAddress(segment, head, query + 3);
       const limit = positionsSeen(segment, query + count - 1);
+      if (query == 0) fetchPages(segment.pages, keys, limit);
       scores(count, segment.pages, keys, limit);
       for (let i = 0; i < count; i++) {
         softmax(r.scores + <usize>(i * r.scoreStride) * 4, positionsSeen(segment, query + i), limit);
       }
-      values(count, segment.pages, keys + <usize>r.kvHeads * headBytes(), limit);
+      const offset = keys + <usize>r.kvHeads * headBytes();
+      if (query == 0) fetchPages(segment.pages, offset, limit);
+      values(count, segment.pages, offset, limit);
     }
+  }
+}
+
+/**
+ * Reads a word of every cache line of a head's keys, or values, so that they are on their way from
+ * memory all at once: computing with them waits for a few lines at a time. WASM has no prefetch; a
+ * load may trap, so no compiler leaves it out.
+ */
+function fetchPages(pages: usize, offset: usize, limit: i32): void {
+  const r = range();
+  for (let position = 0; position < limit; position += r.pagePositions, pages += 4) {
+    let at = load<usize>(pages) + offset;
+    const end = at + <usize>(min(r.pagePositions, limit - position) * r.headDim) * 4;
+    for (; at < end; at += 64) load<u32>(at);
   }
 }
 

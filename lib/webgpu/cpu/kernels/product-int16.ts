@@ -92,13 +92,22 @@ function splatAt(address: usize): v128 {
   return v128.load32_splat(address);
 }
 
+/** Leaves `n` at `kept` if asked; where the next one goes. */
+@inline
+function keep(asked: bool, kept: usize, n: v128): usize {
+  if (!asked) return kept;
+  v128.store(kept, n);
+  return kept + 32;
+}
+
 /**
- * A tile of `count` input rows from row `row` on against one group of output rows. `x` is never 0:
+ * A tile of `count` input rows from row `row` on against one group of output rows. With `keeps`, its
+ * weights are left as pairs of 16 bits in every other vector from `kept` on. `x` is never 0:
  * the branches that ask are never taken. They keep V8 of Node 20 from loading all splats of a turn
  * first, more than there are registers.
  */
 @inline
-function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+function tileOf<T>(count: usize, keeps: bool, w: usize, cols: usize, row: usize, out: usize, stride: usize, kept: usize): void {
   const mask = v128.load(MASKS);
   const at = row * (cols / BLOCK) * 4;
   let x = range().input16 + row * cols * 2;
@@ -114,6 +123,7 @@ function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, 
     if (isQ80<T>()) {
       for (; p < next; p += 8) {
         n = v128.load8x8_s(p);
+        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -124,6 +134,7 @@ function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, 
       for (; p < next; p += 16) {
         const raw = v128.load(p);
         n = v128.and(raw, mask);
+        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -131,6 +142,7 @@ function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, 
         x += 4 * count;
         if (x == 0) break;
         n = v128.and(i16x8.shr_u(raw, 4), mask);
+        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -138,6 +150,7 @@ function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, 
         x += 4 * count;
         if (x == 0) break;
         n = v128.and(i16x8.shr_u(raw, 8), mask);
+        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -145,6 +158,7 @@ function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, 
         x += 4 * count;
         if (x == 0) break;
         n = i16x8.shr_u(raw, 12);
+        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -174,15 +188,15 @@ function tile<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, st
 }
 
 function fourRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  tileOf<T>(4, w, cols, row, out, stride);
+  tileOf<T>(4, false, w, cols, row, out, stride, 0);
 }
 
 function threeRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  tileOf<T>(3, w, cols, row, out, stride);
+  tileOf<T>(3, false, w, cols, row, out, stride, 0);
 }
 
 function twoRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  tileOf<T>(2, w, cols, row, out, stride);
+  tileOf<T>(2, false, w, cols, row, out, stride, 0);
 }
 
 /** Adds to two vectors at `out`. */
@@ -192,71 +206,44 @@ function addTwo(out: usize, first: v128, second: v128): void {
   v128.store(out, f32x4.add(v128.load(out, 16), second), 16);
 }
 
+/** The first four rows: weights come from memory in their order, and stay for the other rows. */
+function firstRows<T>(w: usize, cols: usize, out: usize, stride: usize, kept: usize): void {
+  tileOf<T>(4, true, w, cols, 0, out, stride, kept);
+}
+
 /**
- * Four input rows against two neighbouring groups: a splat serves two dots. The outputs' sums lie
- * in memory, as registers are short. Read from memory, two groups at a time would cost more than
- * it wins: it is for weights that the first tile brought into the cache.
+ * Four input rows against two neighbouring groups, from the pairs that `firstRows` kept: a splat
+ * serves two dots. The outputs' sums lie in memory, as registers are short.
  */
 function fourRowsTwice<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  const mask = v128.load(MASKS);
   const blocks = cols / BLOCK;
   const second = blocks * offsetof<T>();
   let x = range().input16 + row * cols * 2;
   let s = range().scales + row * blocks * 4;
   let m = range().sums + row * blocks * 4;
+  let p = range().unpacked;
   const zero = f32x4.splat(0);
   for (let i: usize = 0; i < 4; i++) {
     v128.store(out + i * stride, zero);
     v128.store(out + i * stride, zero, 16);
   }
-  for (const end = w + second; w < end; s += 16, m += 16) {
+  for (const end = w + second; w < end; w += offsetof<T>(), s += 16, m += 16) {
     let a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
-    let n: v128, v: v128, xs: v128;
-    let p = w + weightsOffset<T>();
-    const next = w + offsetof<T>();
-    if (isQ80<T>()) {
-      for (; p < next; p += 8) {
-        n = v128.load8x8_s(p);
-        v = v128.load8x8_s(p + second);
-        xs = splatAt(x);
-        a0 = dotAdd(a0, n, xs);
-        b0 = dotAdd(b0, v, xs);
-        xs = splatAt(x + 4);
-        a1 = dotAdd(a1, n, xs);
-        b1 = dotAdd(b1, v, xs);
-        if (x == 0) break;
-        xs = splatAt(x + 8);
-        a2 = dotAdd(a2, n, xs);
-        b2 = dotAdd(b2, v, xs);
-        xs = splatAt(x + 12);
-        a3 = dotAdd(a3, n, xs);
-        b3 = dotAdd(b3, v, xs);
-        x += 16;
-      }
-    } else {
-      for (; p < next; p += 16) {
-        let first = v128.load(p);
-        let other = v128.load(p + second);
-        for (const stop = x + 64; x < stop; x += 16) {
-          n = v128.and(first, mask);
-          v = v128.and(other, mask);
-          first = i16x8.shr_u(first, 4);
-          other = i16x8.shr_u(other, 4);
-          xs = splatAt(x);
-          a0 = dotAdd(a0, n, xs);
-          b0 = dotAdd(b0, v, xs);
-          xs = splatAt(x + 4);
-          a1 = dotAdd(a1, n, xs);
-          b1 = dotAdd(b1, v, xs);
-          if (x == 0) break;
-          xs = splatAt(x + 8);
-          a2 = dotAdd(a2, n, xs);
-          b2 = dotAdd(b2, v, xs);
-          xs = splatAt(x + 12);
-          a3 = dotAdd(a3, n, xs);
-          b3 = dotAdd(b3, v, xs);
-        }
-      }
+    for (const next = p + BLOCK * 16; p < next; p += 32, x += 16) {
+      const n = v128.load(p);
+      const v = v128.load(p, 16);
+      let xs = v128.load32_splat(x);
+      a0 = dotAdd(a0, n, xs);
+      b0 = dotAdd(b0, v, xs);
+      xs = v128.load32_splat(x, 4);
+      a1 = dotAdd(a1, n, xs);
+      b1 = dotAdd(b1, v, xs);
+      xs = v128.load32_splat(x, 8);
+      a2 = dotAdd(a2, n, xs);
+      b2 = dotAdd(b2, v, xs);
+      xs = v128.load32_splat(x, 12);
+      a3 = dotAdd(a3, n, xs);
+      b3 = dotAdd(b3, v, xs);
     }
     let y = out;
     const s0 = splatAt(s);
@@ -274,7 +261,6 @@ function fourRowsTwice<T>(w: usize, cols: usize, row: usize, out: usize, stride:
     const s3 = splatAt(s + 12);
     const m3 = splatAt(m + 12);
     addTwo(y, scaled<T>(w, a3, s3, m3), scaled<T>(w + second, b3, s3, m3));
-    w = next;
   }
 }
 
@@ -285,11 +271,12 @@ function oneGroup<T>(w: usize, cols: usize, rows: usize, out: usize, stride: usi
   }
 }
 
-/** All rows, two tiles or more, against two groups; the last tile may be short. */
+/** All rows, three tiles or more, against two groups; the last tile may be short. */
 function twoGroups<T>(w: usize, cols: usize, rows: usize, out: usize, stride: usize): void {
   const second = w + (cols / BLOCK) * offsetof<T>();
-  fourRows<T>(w, cols, 0, out, stride);
-  fourRows<T>(second, cols, 0, out + 16, stride);
+  const kept = range().unpacked;
+  firstRows<T>(w, cols, out, stride, kept);
+  firstRows<T>(second, cols, out + 16, stride, kept + 16);
   let row: usize = TILE;
   for (; row + TILE <= rows; row += TILE) {
     fourRowsTwice<T>(w, cols, row, out + row * stride, stride);
@@ -307,7 +294,7 @@ function allRows<T>(t: Tensor, rows: usize, out: usize): void {
   const end = out + stride;
   let w = t.data;
   if (rows == 1) return oneRow<T>(w, cols, 0, out, stride / 16);
-  if (rows >= 2 * TILE) {
+  if (rows >= 3 * TILE) { // fewer do not pay for what the first tile keeps
     for (; out + 32 <= end; out += 32, w += 2 * bytes) twoGroups<T>(w, cols, rows, out, stride);
   }
   for (; out < end; out += 16, w += bytes) oneGroup<T>(w, cols, rows, out, stride);

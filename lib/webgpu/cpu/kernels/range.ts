@@ -79,7 +79,7 @@ export class Range {
   delta: usize;
   /** [4 × scoreStride] attention weights of the queries at work. */
   scores: usize;
-  /** [32 × 8] weights of one block, unpacked. */
+  /** Unpacked weights of two groups: fp32 of one block, or int16 of all columns. */
   unpacked: usize;
   /** [head rows × vocab, padded to 4]. */
   logits: usize;
