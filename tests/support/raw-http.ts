@@ -8,6 +8,8 @@ export interface RawRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** An object is sent as JSON with its content-type; text and bytes are sent as they are. */
   readonly body?: unknown;
+  /** Sent in chunks, without telling its length. */
+  readonly chunked?: boolean;
 }
 
 /** An answer whose headers have come. */
@@ -31,7 +33,8 @@ export async function begin(url: string, ask: RawRequest): Promise<RawAnswer> {
       method: ask.method ?? (bytes ? 'POST' : 'GET'),
       agent: false,
       headers: {
-        ...(bytes ? { 'content-length': String(bytes.length), ...type } : {}),
+        ...(bytes && !ask.chunked ? { 'content-length': String(bytes.length) } : {}),
+        ...type,
         ...ask.headers,
       },
     });

@@ -6,12 +6,17 @@ interface BodyLimits {
   readonly refusedBodyBytesMax: number;
 }
 
+/** `application/json`, with or without parameters; JSON is UTF-8 whatever they say (RFC 8259). */
+const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json *(;|$)/i;
+
 /**
  * The request's JSON. Size is checked before anything is parsed.
- * @throws FaultError `request/too-large`, `request/invalid`, `kernel/aborted` (hung up in between).
+ * @throws FaultError `request/too-large`, `request/media-type`, `request/invalid`,
+ *   `kernel/aborted` (hung up in between).
  */
 export async function readJson(req: IncomingMessage, limits: BodyLimits): Promise<unknown> {
   const bytes = await readBody(req, limits);
+  checkType(req);
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -22,6 +27,18 @@ export async function readJson(req: IncomingMessage, limits: BodyLimits): Promis
     return JSON.parse(text) as unknown;
   } catch (cause) {
     throw new FaultError('request/invalid', 'The body is not JSON.', { cause });
+  }
+}
+
+/** One without a type is taken for what it should be. */
+function checkType({ headers }: IncomingMessage): void {
+  const type = headers['content-type'] ?? 'application/json';
+  if (!JSON_TYPE.test(type)) {
+    throw new FaultError('request/media-type', `Send application/json, not ${type.slice(0, 80)}.`);
+  }
+  const coding = headers['content-encoding'] ?? 'identity';
+  if (coding !== 'identity') {
+    throw new FaultError('request/media-type', `Send the body without content-encoding.`);
   }
 }
 

@@ -7,9 +7,27 @@ import { GATEWAY } from '../limits.ts';
 
 const count = z.number().check(z.int(), z.gte(1), z.lte(Number.MAX_SAFE_INTEGER));
 const stopText = z.string().check(z.minLength(1), z.maxLength(GATEWAY.stopCharsMax));
-export const tokenIdsSchema = z
-  .array(z.number().check(z.int(), z.gte(0), z.lt(PACKAGE.vocabMax)))
-  .check(z.maxLength(PACKAGE.contextMax));
+const isTokenId = (id: unknown): boolean =>
+  Number.isInteger(id) && (id as number) >= 0 && (id as number) < PACKAGE.vocabMax;
+
+/**
+ * One look and one issue: an array of zod's own makes an issue of each wrong item, which for a
+ * megabyte of them takes a second of the thread that keeps every node alive (V1).
+ */
+export const isTokenIds = (value: unknown): value is readonly number[] =>
+  Array.isArray(value) && value.length <= PACKAGE.contextMax && value.every(isTokenId);
+const tokenIdsSchema = z.custom<readonly number[]>(isTokenIds, 'must be a list of token ids');
+
+/** A list whose length is checked before its items, for the same reason. */
+export const listOf = <Item extends z.ZodMiniType>(item: Item, itemsMax: number) =>
+  z.pipe(
+    z.custom<z.input<Item>[]>(
+      (value) => Array.isArray(value) && value.length <= itemsMax,
+      `must be a list of at most ${itemsMax}`,
+    ),
+    z.array(item),
+  );
+
 const seed = z
   .number()
   .check(z.int(), z.gte(-Number.MAX_SAFE_INTEGER), z.lte(Number.MAX_SAFE_INTEGER));
@@ -37,10 +55,7 @@ export const completionFields = {
   seed: z.nullish(seed),
   stop: z.nullish(
     z.union(
-      [
-        z.string().check(z.maxLength(GATEWAY.stopCharsMax)),
-        z.array(stopText).check(z.maxLength(GATEWAY.stopsMax)),
-      ],
+      [z.string().check(z.maxLength(GATEWAY.stopCharsMax)), listOf(stopText, GATEWAY.stopsMax)],
       {
         error: `stop must be a string or at most ${GATEWAY.stopsMax} non-empty strings`,
       },

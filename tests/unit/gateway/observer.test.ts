@@ -38,6 +38,7 @@ async function watched() {
   const post = (body: object) =>
     fetch(`${url}/v1/completions`, {
       method: 'POST',
+      headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ model: 'bytes', prompt: 'secret', ...body }),
     });
   /** The answer that `script` plays. */
