@@ -12,11 +12,17 @@ export const GATEWAY = {
   stopsMax: 4,
   stopCharsMax: 1024,
 
-  /** Cutting a prompt into tokens; 100k random letters take 1.5 s. */
+  /** Cutting a prompt into tokens: 200 000 spaces take 0.3 s, a megabyte of random text 3–6 s. */
   promptReadMs: 5_000,
   promptsWaitingMax: 256,
   /** A worker thread that loads a tokenizer of 128k tokens on a busy machine. */
   promptReaderStartMs: 60_000,
+  /** That tokenizer takes about 100 MB; what a hostile template builds ends the thread, not us. */
+  promptReaderHeapMb: 768,
+  /** A conversation of 2 048 messages takes a real template about 20 ms. */
+  templateMs: 250,
+  /** What a body can hold, and room for what the template writes around it. */
+  templateCharsMax: MIB,
 
   /** Answers that run or wait here, whatever the cluster's own queue would still take. */
   answersOpenMax: 1024,

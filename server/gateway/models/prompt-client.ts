@@ -16,8 +16,8 @@ interface Waiting {
 }
 
 /**
- * Reads prompts of one model in a worker thread, one at a time. A megabyte of one letter keeps the
- * tokenizer busy for 20 s: in the gateway's own thread that would silence every node (V1).
+ * Reads prompts of one model in a worker thread, one at a time. A megabyte of random text keeps
+ * the tokenizer busy for 3–6 s: in the gateway's own thread that would silence every node (V1).
  * The shortest waiting prompt goes first, so a long one holds up no more than one turn.
  */
 export class PromptClient {
@@ -98,6 +98,7 @@ export class PromptClient {
     const worker = new Worker(new URL('./prompt-worker-boot.mjs', import.meta.url), {
       workerData,
       transferList: [port2],
+      resourceLimits: { maxOldGenerationSizeMb: GATEWAY.promptReaderHeapMb },
     });
     const jobs = new JobClient<PromptJobs>({
       port: port1 as unknown as JobPort,

@@ -1,7 +1,8 @@
 import { isFault } from '#lib/kernel/errors.ts';
-import { compileTemplate, type ChatTemplate } from '#lib/shard/package/chat-template.ts';
+import type { ChatTemplate } from '#lib/shard/package/chat-template.ts';
 import type { OpenPackage } from '#lib/shard/package/package-folder.ts';
 import { badParam } from '../errors.ts';
+import { boundedTemplate } from './bounded-template.ts';
 import type { ChatMessage, Prompt } from './directory.ts';
 
 /** Prompts of one model to token ids: template and tokenizer. Can take seconds; runs in a worker. */
@@ -9,7 +10,7 @@ export function promptReader(
   open: Pick<OpenPackage, 'manifest' | 'tokenizer'>,
 ): (prompt: Prompt) => number[] {
   const { manifest, tokenizer } = open;
-  const template = manifest.chatTemplate === null ? null : compileTemplate(manifest.chatTemplate);
+  const template = manifest.chatTemplate === null ? null : boundedTemplate(manifest.chatTemplate);
   return (prompt) => {
     if (prompt.kind === 'text') {
       return tokenizer.encode(prompt.text, { addBos: manifest.tokenizer.addBos });
