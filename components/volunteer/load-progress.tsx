@@ -17,7 +17,7 @@ export function LoadProgress({ snapshot }: { snapshot: VolunteerSnapshot }) {
         className="h-2 overflow-hidden rounded-full bg-sunken"
       >
         <div
-          className="h-full origin-left bg-accent transition-transform duration-300"
+          className="h-full origin-left bg-accent transition-transform duration-500"
           style={{ transform: `scaleX(${String(share)})` }}
         />
       </div>

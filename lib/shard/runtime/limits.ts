@@ -13,7 +13,7 @@ export const NODE = {
   leaveMs: 1_500,
   tickEveryMs: 500,
   /** A page draws no faster, or it takes a tenth of a core from the layers; phases are told at once. */
-  drawEveryMs: 200,
+  drawEveryMs: 500,
   /** A closed socket's last message is on its way by then. */
   flushMs: 200,
   /** `state` messages while bytes come in, and `load` messages while serving. */

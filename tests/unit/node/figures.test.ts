@@ -72,7 +72,7 @@ describe('news for the server', () => {
 });
 
 describe('snapshots for the page', () => {
-  it('new objects on change only; a phase at once, the rest five times a second', () => {
+  it('new objects on change only; a phase at once, the rest twice a second', () => {
     vi.useFakeTimers();
     let made: VolunteerSnapshot = VOLUNTEER_OFF;
     const publisher = new Publisher(() => ({ ...made }));
