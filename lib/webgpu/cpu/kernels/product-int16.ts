@@ -64,16 +64,16 @@ function blockOfNibbles(p: usize, x: usize, mask0: v128, mask1: v128, mask2: v12
   return i32x4.add(a, i32x4.add(i32x4.shr_s(b, 4), i32x4.shr_s(c, 8)));
 }
 
-/** One input row, a tile of its own, against `groups` groups of output rows. */
-function oneRow<T>(w: usize, cols: usize, row: usize, out: usize, groups: usize): void {
+/** The only input row against `groups` groups of output rows. */
+function oneRow<T>(w: usize, cols: usize, out: usize, groups: usize): void {
   const blocks = cols / BLOCK;
   const mask0 = v128.load(MASKS);
   const mask1 = v128.load(MASKS, 16);
   const mask2 = v128.load(MASKS, 32);
   for (let group: usize = 0; group < groups; group++, out += 16) {
-    let x = range().input16 + row * cols * 2;
-    let s = range().scales + row * blocks * 4;
-    let m = range().sums + row * blocks * 4;
+    let x = range().input16;
+    let s = range().scales;
+    let m = range().sums;
     let y = f32x4.splat(0);
     for (let block: usize = 0; block < blocks; block++, w += offsetof<T>()) {
       const p = w + weightsOffset<T>();
@@ -184,7 +184,7 @@ function tile<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, st
   if (count == 4) fourRows<T>(w, cols, row, out, stride);
   else if (count == 3) threeRows<T>(w, cols, row, out, stride);
   else if (count == 2) twoRows<T>(w, cols, row, out, stride);
-  else oneRow<T>(w, cols, row, out, 1);
+  else lastRow<T>(w, cols, row, out, stride);
 }
 
 function fourRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
@@ -193,6 +193,10 @@ function fourRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usiz
 
 function threeRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
   tileOf<T>(3, false, w, cols, row, out, stride, 0);
+}
+
+function lastRow<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
+  tileOf<T>(1, false, w, cols, row, out, stride, 0);
 }
 
 function twoRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
@@ -293,7 +297,7 @@ function allRows<T>(t: Tensor, rows: usize, out: usize): void {
   const bytes = (cols / BLOCK) * offsetof<T>();
   const end = out + stride;
   let w = t.data;
-  if (rows == 1) return oneRow<T>(w, cols, 0, out, stride / 16);
+  if (rows == 1) return oneRow<T>(w, cols, out, stride / 16);
   if (rows >= 3 * TILE) { // fewer do not pay for what the first tile keeps
     for (; out + 32 <= end; out += 32, w += 2 * bytes) twoGroups<T>(w, cols, rows, out, stride);
   }
