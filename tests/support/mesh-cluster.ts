@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import wrtc from '@roamhq/wrtc';
+import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { IdentityId, NodeId } from '#lib/kernel/ids.ts';
 import { keyPairFromSeed, newNodeKeys, newSeed } from '#lib/shard/mesh/identity.ts';
 import type { FrameChannel } from '#lib/shard/mesh/frame-channel.ts';
@@ -39,13 +40,19 @@ export interface Cluster {
   readonly hub: Hub;
   readonly url: string;
   readonly events: HubEvent[];
+  /** Codes of sockets that were turned away or ended. */
+  readonly goodbyes: FaultCode[];
   readonly close: () => Promise<void>;
 }
 
 /** Fences a node 500 ms after its socket closed, as the orchestrator does (V1). */
 export async function startCluster(pages?: RequestListener): Promise<Cluster> {
   const server: Server = createServer(pages);
-  const hub = attachHub(server, { model: () => null });
+  const goodbyes: FaultCode[] = [];
+  const hub = attachHub(server, {
+    model: () => null,
+    onGoodbye: (code) => void goodbyes.push(code),
+  });
   const events: HubEvent[] = [];
   const timers = new Map<NodeId, NodeJS.Timeout>();
   hub.onEvent((event) => {
@@ -65,6 +72,7 @@ export async function startCluster(pages?: RequestListener): Promise<Cluster> {
     hub,
     url: `http://127.0.0.1:${port}`,
     events,
+    goodbyes,
     close: async () => {
       for (const timer of timers.values()) clearTimeout(timer);
       hub.close();

@@ -105,6 +105,7 @@ describe('signaling’s door', () => {
       upgrade.end();
     });
     expect(status).toBe(400);
+    expect(cluster.goodbyes).toEqual(['mesh/refused']);
   });
 
   it('[M5] a silent socket is closed after 5 s', async () => {
@@ -157,6 +158,7 @@ describe('signaling’s door', () => {
     expect(cluster.events.filter(({ type }) => type === 'overrun')).toEqual([
       { type: 'overrun', node: keys.node.id, incarnation: expect.any(Number) as number },
     ]);
+    expect(cluster.goodbyes).toEqual(['mesh/limit']);
   });
 
   it('[M5] as many as an honest node says pass: a page shown and hidden, sessions that move', async () => {
