@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import { createGateway } from './gateway/gateway.ts';
+import { refuseUpgrades } from './gateway/http/connection.ts';
 import { directoryOf } from './gateway/models/from-registry.ts';
 import { listen, makeHttpServer } from './listen.ts';
 import { servePackageFile } from './models/http.ts';
@@ -40,6 +42,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     handle(req, res);
   });
 
+  const hubPath = `${SIGNALING_PATH}/`;
+  refuseUpgrades(http, options.dev ? [hubPath, '/_next/'] : [hubPath]);
   const hub = attachHub(http, {
     model: () => ({ id: model.manifest.id, hash: model.hash }),
     onGoodbye: operator.socketRefused,

@@ -19,7 +19,7 @@ export const GATEWAY = {
   promptReaderStartMs: 60_000,
   /** That tokenizer takes about 100 MB; what a hostile template builds ends the thread, not us. */
   promptReaderHeapMb: 768,
-  /** A conversation of 2 048 messages takes a real template about 20 ms. */
+  /** Of a busy machine: a conversation of 2 048 messages takes a real template 40–120 ms. */
   templateMs: 250,
   /** What a body can hold, and room for what the template writes around it. */
   templateCharsMax: MIB,

@@ -1,4 +1,4 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { FaultError } from '#lib/kernel/errors.ts';
@@ -39,11 +39,19 @@ function trackConnection(socket: Socket): Set<ServerResponse> {
  */
 export function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
   const responses = [...(unfinished.get(socket) ?? [])];
-  if (!socket.writable || responses.some((res) => res.headersSent)) {
-    socket.destroy();
-    return;
-  }
-  const fault = faultOf(error);
+  if (!socket.writable || responses.some((res) => res.headersSent)) socket.destroy();
+  else refuse(socket, faultOf(error));
+}
+
+/** Refuses every wish for another protocol but those on `paths`: Node leaves such a socket open for ever. */
+export function refuseUpgrades(server: Server, paths: readonly string[]): void {
+  const fault = new FaultError('request/invalid', 'No other protocol is spoken here.');
+  server.on('upgrade', ({ url = '' }: IncomingMessage, socket: Duplex) => {
+    if (!paths.some((path) => url.startsWith(path))) refuse(socket, fault);
+  });
+}
+
+function refuse(socket: Duplex, fault: FaultError): void {
   const body = JSON.stringify(errorBody(fault));
   const status = statusOf(fault);
   const head = [
