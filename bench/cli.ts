@@ -11,7 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchR
 
 const HELP = `npm run bench -- NAME [--json]
 
-  batch    one stage, 1 / 4 / 16 sessions at past 128 and 1 000, both numerics
+  batch    one stage in a tab and in Node, 1 to 16 sessions at past 128 and 1 000
   decode   one tab alone against wllama in the same browser, one thread each
   ring     one tab against three tabs, one stream and eight, beside the RTT of the same channel
   load     click to ready, cold and from the cache, and what fills the time

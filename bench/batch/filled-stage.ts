@@ -1,0 +1,85 @@
+import { kvPageBytes } from '#lib/webgpu/cpu/core.ts';
+import { Arena } from '#lib/webgpu/cpu/arena.ts';
+import { instantiateKernels, type Kernels } from '#lib/webgpu/cpu/kernels.ts';
+import { layOut } from '#lib/webgpu/cpu/layout.ts';
+import { CPU_LIMITS } from '#lib/webgpu/cpu/limits.ts';
+import { loadWeights } from '#lib/webgpu/cpu/load-weights.ts';
+import { PassRunner, type Placed } from '#lib/webgpu/cpu/pass-runner.ts';
+import { planPasses } from '#lib/webgpu/cpu/passes.ts';
+import type { ModelShape } from '#lib/webgpu/model.ts';
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import type { StageOptions } from '#lib/webgpu/stage.ts';
+
+/**
+ * A CPU stage whose sessions have a past that nobody computed: their KV pages hold numbers of some
+ * size, written straight to memory. What a step costs does not depend on them, and sixteen times
+ * 1 000 positions would take minutes to compute. Everything a step does with weights, activations
+ * and KV is the stage's own code; only its accounting of pages is left out.
+ */
+export class FilledStage {
+  readonly #runner: PassRunner;
+  /** Of each session, addresses of its pages. */
+  readonly #sessions: readonly (readonly number[])[];
+
+  private constructor(runner: PassRunner, sessions: readonly (readonly number[])[]) {
+    this.#runner = runner;
+    this.#sessions = sessions;
+  }
+
+  static async load(
+    module: WebAssembly.Module,
+    options: Omit<StageOptions, 'kvBytesMax'>,
+    of: { readonly sessions: number; readonly positions: number },
+  ): Promise<FilledStage> {
+    const kernels = await instantiateKernels(module);
+    const arena = new Arena(kernels.memory, kernels.heapBase());
+    const pages = Math.ceil(of.positions / CPU_LIMITS.pagePositions);
+    const pagesMax = pages * of.sessions;
+    const pageBytes = kvPageBytes(options.shape, options.range);
+    const whole = { ...options, kvBytesMax: pagesMax * pageBytes };
+    const layout = layOut(arena, { ...whole, pagesMax });
+    kernels.useRange(layout.rangeAddress);
+    initRope(kernels, options.shape);
+    await loadWeights({ kernels, arena, layout }, whole);
+    const sessions = Array.from({ length: of.sessions }, () =>
+      Array.from({ length: pages }, () => filledPage(arena, pageBytes)),
+    );
+    return new FilledStage(new PassRunner(kernels, arena, { ...whole, layout }), sessions);
+  }
+
+  /** One token of each of the first `sessions` sessions, `past` positions in. */
+  step(sessions: number, past: number): void {
+    const pages = Math.floor(past / CPU_LIMITS.pagePositions) + 1;
+    const placed = this.#sessions.slice(0, sessions).map((all, kv): Placed => {
+      const want = { kind: 'sample', params: GREEDY, index: 0 } as const;
+      const ids = Int32Array.of(200 + kv);
+      const segment = { kv, firstPosition: past, rows: 1, ids, hidden: null, want };
+      return { segment, pages: all.slice(0, pages) };
+    });
+    const results = placed.map(() => ({ hidden: null, sampledId: null, logits: null }));
+    const rows = placed.map(({ segment }) => segment.rows);
+    for (const pass of planPasses(rows, CPU_LIMITS.passRowsMax)) {
+      this.#runner.run(placed, pass, results);
+    }
+  }
+}
+
+function initRope(kernels: Kernels, { ropeTheta, ropeScaling }: ModelShape): void {
+  const s = ropeScaling;
+  kernels.ropeInit(
+    ropeTheta,
+    s?.factor ?? 0,
+    s?.lowFreqFactor ?? 0,
+    s?.highFreqFactor ?? 0,
+    s?.originalContext ?? 0,
+  );
+}
+
+/** Numbers within ±1, no two pages of memory alike. */
+function filledPage(arena: Arena, bytes: number): number {
+  const address = arena.allocate(bytes);
+  const values = arena.floatsAt(address, bytes / 4);
+  for (let i = 0; i < values.length; i += 1)
+    values[i] = (((i * 2_654_435_761) >>> 20) - 2048) / 2048;
+  return address;
+}
