@@ -6,7 +6,7 @@ import { loadKernels } from '#lib/webgpu/cpu/browser.ts';
 import { NUMERICS } from '#lib/webgpu/model.ts';
 import { measureBatch } from './measure.ts';
 
-/** What `tab.ts` sends: the package's manifest. The answer is `TabRates`, or what went wrong. */
+/** What `tab.ts` sends: the package's manifest. The answer is a `TabReply`. */
 self.onmessage = (event: MessageEvent<Manifest>): void => {
   measureAll(event.data).then(
     (rates) => {
