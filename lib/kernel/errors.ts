@@ -38,6 +38,7 @@ export const FAULT_CODES = [
   'request/head-too-large',
   'request/media-type',
   'request/timeout',
+  'request/key-reused',
   'request/model-not-found',
   'request/not-found',
   'request/method-not-allowed',

@@ -47,6 +47,7 @@ const ROWS: Partial<Record<FaultCode, ErrorRow>> = {
   'request/head-too-large': refused(431, 'headers_too_large'),
   'request/media-type': refused(415, 'unsupported_media_type'),
   'request/timeout': refused(408, 'request_timeout'),
+  'request/key-reused': refused(422, 'idempotency_key_reused'),
   'request/model-not-found': refused(404, 'model_not_found'),
   'request/not-found': refused(404, 'not_found'),
   'request/method-not-allowed': refused(405, 'method_not_allowed'),

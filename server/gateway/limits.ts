@@ -34,6 +34,8 @@ export const GATEWAY = {
   answersKeptMax: 256,
   tokensKeptMax: MIB,
   resumableSecondsMax: 60,
+  /** Finished answers of requests with a retry key: clients ask again within 8 s (peers.md 4.8). */
+  retryKeptMs: 60_000,
   readersPerAnswerMax: 8,
   /** Route changes an answer remembers; one that moved more often is about to be lost. */
   routesKeptMax: 64,

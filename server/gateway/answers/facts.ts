@@ -1,6 +1,7 @@
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { ServedModel } from '../models/directory.ts';
+import type { RetryKey } from './retry-key.ts';
 
 /** What is fixed when an answer is admitted: the same for every reader of it. */
 export interface AnswerFacts {
@@ -18,4 +19,6 @@ export interface AnswerFacts {
   readonly includeUsage: boolean;
   /** How long the answer outlives its last reader; 0: not at all. */
   readonly resumableMs: number;
+  /** Where the client means to ask again until it has its answer. */
+  readonly retryKey: RetryKey | null;
 }

@@ -7,6 +7,7 @@ import type { Dialect } from '../dialects/dialect.ts';
 import type { ModelText, ServedModel } from '../models/directory.ts';
 import { samplingOf, stopsOf, type CompletionBody } from '../request/completion.ts';
 import { plainAnswer } from './plain.ts';
+import { retryKey } from './retry-key.ts';
 import { startAnswer } from './start.ts';
 import { streamAnswer } from './stream.ts';
 
@@ -30,12 +31,19 @@ export function serveCompletion(
   // Whoever hung up while the prompt was read gets no session (S10).
   if (exchange.res.destroyed) return;
   const { body, dialect, model, promptIds } = completion;
-  const sampling = samplingOf(body, randomSeed());
   const acceptedIds = body.declai?.resume?.accepted_ids ?? [];
   if ([...promptIds, ...acceptedIds].some((id) => id >= model.vocab)) {
     const param = body.declai?.resume ? 'declai.resume' : dialect.promptParam;
     throw badParam(param, `Token ids of ${model.id} are below ${model.vocab}.`);
   }
+  const reading = { from: acceptedIds.length, streamed: body.stream === true };
+  const key = retryKey(exchange.req.headers, [dialect.idPrefix, body]);
+  const begun = key && parts.store.findByKey(key);
+  if (begun) {
+    serveAnswer(parts, exchange, { id: begun.facts.id, ...reading });
+    return;
+  }
+  const sampling = samplingOf(body, randomSeed());
   const facts = {
     id: `${dialect.idPrefix}${randomHex(16)}`,
     dialect,
@@ -47,6 +55,7 @@ export function serveCompletion(
     returnTokenIds: body.return_token_ids === true,
     includeUsage: body.stream_options?.include_usage === true,
     resumableMs: (body.declai?.resumable_s ?? 0) * 1000,
+    retryKey: key,
   };
   startAnswer(parts, {
     facts,
@@ -57,11 +66,7 @@ export function serveCompletion(
     maxTokens: completion.maxTokens,
     acceptedIds,
   });
-  serveAnswer(parts, exchange, {
-    id: facts.id,
-    from: acceptedIds.length,
-    streamed: body.stream === true,
-  });
+  serveAnswer(parts, exchange, { id: facts.id, ...reading });
 }
 
 /** Serves an answer of the store to one more reader. @throws FaultError `session/queue-full`. */

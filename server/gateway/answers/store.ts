@@ -14,6 +14,7 @@ import {
 } from '../admission.ts';
 import type { GatewayConfig } from '../limits.ts';
 import type { AnswerSource } from './chunks.ts';
+import type { RetryKey } from './retry-key.ts';
 import { AnswerMeter, type EndedAnswer } from './meter.ts';
 
 interface Entry extends AnswerSource {
@@ -27,7 +28,8 @@ interface Entry extends AnswerSource {
 /**
  * Answers by id, from admission until nobody can ask for them any more.
  * An answer without a reader is cancelled and forgotten: at once, or `resumableMs` after its last
- * reader left. Finished ones without a reader are bounded by number and by tokens.
+ * reader left; a finished one that was asked for with a retry key, `retryKeptMs` after it. Finished
+ * ones without a reader are bounded by number and by tokens.
  */
 export class AnswerStore {
   readonly #config: GatewayConfig;
@@ -35,6 +37,8 @@ export class AnswerStore {
   readonly #onEnded: (answer: EndedAnswer) => void;
   /** In order of admission: the first finished one without a reader is the oldest. */
   readonly #entries = new Map<string, Entry>();
+  /** The newest answer of each retry key's name. */
+  readonly #byKey = new Map<string, Entry>();
   #admission: AdmissionState;
   #closedBy: FaultError | null = null;
 
@@ -55,6 +59,20 @@ export class AnswerStore {
     retryAfterSeconds(this.#admission, load, this.#config);
 
   find = (id: string): AnswerSource | null => this.#entries.get(id) ?? null;
+
+  /**
+   * The answer that a request with this key began; one that failed is asked for anew.
+   * @throws FaultError `request/key-reused` where that request asked for something else.
+   */
+  findByKey({ name, digest }: RetryKey): AnswerSource | null {
+    const entry = this.#byKey.get(name);
+    if (!entry || entry.record.ending?.kind === 'failed') return null;
+    if (entry.facts.retryKey?.digest === digest) return entry;
+    throw new FaultError(
+      'request/key-reused',
+      'This Idempotency-Key belongs to another request: use one key for each.',
+    );
+  }
 
   /**
    * Admits an answer; `start` begins its session and may throw, which takes the admission back.
@@ -80,6 +98,8 @@ export class AnswerStore {
       throw error;
     }
     this.#entries.set(entry.facts.id, entry);
+    const key = entry.facts.retryKey;
+    if (key) this.#byKey.set(key.name, entry);
     this.#whenEnded(entry, meter);
     this.#makeRoom();
   }
@@ -108,6 +128,8 @@ export class AnswerStore {
     if (!entry) return;
     if (entry.expiry) clearTimeout(entry.expiry);
     this.#entries.delete(id);
+    const name = entry.facts.retryKey?.name ?? '';
+    if (this.#byKey.get(name) === entry) this.#byKey.delete(name);
     entry.record.cancel();
   }
 
@@ -135,9 +157,11 @@ export class AnswerStore {
   }
 
   #unattended(entry: Entry): void {
-    const { id, resumableMs } = entry.facts;
+    const { id, resumableMs, retryKey } = entry.facts;
     if (this.#entries.get(id) !== entry) return;
-    entry.expiry = setTimeout(() => this.drop(id), resumableMs);
+    const finished = entry.record.ending?.kind === 'finished';
+    const keptMs = retryKey && finished ? this.#config.retryKeptMs : 0;
+    entry.expiry = setTimeout(() => this.drop(id), Math.max(resumableMs, keptMs));
     entry.expiry.unref();
     this.#makeRoom();
   }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '#tests/support/gateway-server.ts';
-import { begin, openWire, postText, send } from '#tests/support/raw-http.ts';
+import { begin, errorOf, openWire, postText, send } from '#tests/support/raw-http.ts';
 
 /** Rules 10 and 11 of peers.md 4.8 and the last row of 4.9: a connection that closes, and comes again. */
 const CHAT = '/v1/chat/completions';
@@ -80,4 +80,81 @@ test('[4.8.11] the hold of a connection that dies before its first token is rele
     wire.socket.destroy();
     await expect.poll(left, { timeout: 1_000 }).toBe(before);
   }
+});
+
+const keyed = (key: string, more: object = {}) => ({
+  path: CHAT,
+  body: { ...ASK, ...more },
+  headers: { 'idempotency-key': key },
+});
+
+test('[G30] [4.8.11] who asks again with the same key reads the answer that runs, from its beginning', async () => {
+  await using server = await startGateway();
+  const first = await begin(server.url, keyed('k', { stream: true }));
+  server.answers.last.say('ab');
+  const again = await begin(server.url, keyed('k', { stream: true }));
+  server.answers.last.say('c');
+  server.answers.last.end();
+  await Promise.all([first.whole, again.whole]);
+  expect(again.body()).toBe(first.body());
+  expect(again.headers['x-declai-answer']).toBe(first.headers['x-declai-answer']);
+  expect(server.answers.sessions).toHaveLength(1);
+});
+
+test('[4.8.11] a finished answer is given again, without a session and without a hold', async () => {
+  await using server = await startGateway();
+  server.answers.onStart = (session) => {
+    session.say('ab');
+    session.end();
+  };
+  const first = await send(server.url, keyed('k'));
+  const again = await send(server.url, keyed('k'));
+  expect([again.status, again.body]).toEqual([200, first.body]);
+  expect(server.answers.sessions).toHaveLength(1);
+  const remaining = 'x-ratelimit-remaining-tokens';
+  expect(again.headers[remaining]).toBe(first.headers[remaining]);
+  for (const other of [keyed('k2'), { ...keyed('k'), headers: {} }]) {
+    expect((await send(server.url, other)).headers['x-declai-answer']).not.toBe(
+      first.headers['x-declai-answer'],
+    );
+  }
+  // The same key with other credentials is another's.
+  const headers = { 'idempotency-key': 'k', authorization: 'Bearer other' };
+  await send(server.url, { ...keyed('k'), headers });
+  expect(server.answers.sessions).toHaveLength(4);
+});
+
+test('[4.8.11] one that broke off, or was lost, is begun anew: nothing was charged for it', async () => {
+  await using server = await startGateway();
+  const first = await begin(server.url, keyed('k', { stream: true }));
+  await freed(server, first.hangUp);
+  server.answers.onStart = (session) => setTimeout(() => session.lose(), 1);
+  expect((await send(server.url, keyed('k', { stream: true }))).body).toContain('answer.lost');
+  server.answers.onStart = (session) => session.end();
+  expect((await send(server.url, keyed('k', { stream: true }))).body).toContain('[DONE]');
+  expect(server.answers.sessions).toHaveLength(3);
+});
+
+test('[4.8.11] a key of another question is a 422, one that no client makes a 400', async () => {
+  await using server = await startGateway();
+  server.answers.onStart = (session) => session.end();
+  await send(server.url, keyed('k'));
+  const other = await send(server.url, keyed('k', { max_tokens: 3 }));
+  expect([other.status, errorOf(other.body).code]).toEqual([422, 'idempotency_key_reused']);
+  for (const key of ['', 'a b', 'x'.repeat(256)]) {
+    const bad = await send(server.url, keyed(key));
+    expect([bad.status, errorOf(bad.body).param]).toEqual([400, 'Idempotency-Key']);
+  }
+  expect(server.answers.sessions).toHaveLength(1);
+});
+
+test('[4.8.11] finished answers are kept for a while only', async () => {
+  await using server = await startGateway({ retryKeptMs: 30 });
+  server.answers.onStart = (session) => session.end();
+  const first = await send(server.url, keyed('k'));
+  const id = String(first.headers['x-declai-answer']);
+  const kept = async () => (await send(server.url, { path: `/api/answers/${id}?from=9` })).status;
+  await expect.poll(kept, { timeout: 2_000, interval: 50 }).toBe(404);
+  await send(server.url, keyed('k'));
+  expect(server.answers.sessions).toHaveLength(2);
 });
