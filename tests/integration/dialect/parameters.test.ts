@@ -69,7 +69,10 @@ test('[4.8.9] stop is a string or up to four', async () => {
     const { body } = await send(server.url, { path: CHAT, body: { ...ASK, stop } });
     expect(JSON.parse(body)).toMatchObject({ choices: [{ message: { content: 'a' } }] });
   }
-  const five = await send(server.url, { path: CHAT, body: { ...ASK, stop: ['a', 'b', 'c', 'd', 'e'] } });
+  const five = await send(server.url, {
+    path: CHAT,
+    body: { ...ASK, stop: ['a', 'b', 'c', 'd', 'e'] },
+  });
   expect([five.status, errorOf(five.body).param]).toEqual([400, 'stop']);
 });
 
