@@ -2,6 +2,14 @@ import { parseArgs } from 'node:util';
 import { runCampaign, type CampaignReport } from './campaign.ts';
 import type { SimCore } from './core.ts';
 import { loadCore } from './load-core.ts';
+import {
+  failsWithoutFaults,
+  loadMutant,
+  mutantNames,
+  searchFinding,
+  storeFindings,
+  type Finding,
+} from './mutants.ts';
 import { EVENTS, isTooRare } from './session/events.ts';
 import { runSession } from './session/run.ts';
 
@@ -85,6 +93,24 @@ function campaign(from: number, seeds: number, core: SimCore | null): number {
   return report.failures.length + report.tooRare.length > 0 ? 1 : 0;
 }
 
+/** Each mutant anew: it must pass where nothing goes wrong, and a checker must find it. */
+async function searchMutants(from: number, seeds: number): Promise<number> {
+  const found: Record<string, Finding> = {};
+  let missed = 0;
+  for (const name of await mutantNames()) {
+    const core = await loadMutant(name);
+    const failure = failsWithoutFaults(core);
+    const finding = failure ? null : searchFinding(core, { from, seeds });
+    const reason = failure ? `FAILS WITHOUT FAULTS: ${failure.message}` : 'SURVIVES';
+    print(`${name.padEnd(32)} ${finding ? `--seed=${finding.seed} ${finding.check}` : reason}`);
+    if (finding) found[name] = finding;
+    else missed += 1;
+  }
+  if (missed === 0) await storeFindings(found);
+  print(`\n${Object.keys(found).length} mutants found, ${missed} not`);
+  return missed > 0 ? 1 : 0;
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = readArguments();
   if (values.help) {
@@ -94,7 +120,8 @@ async function main(): Promise<number> {
   if (positionals[0] !== 'session') return misused('Which simulation? There is: session');
   const core = values.core === undefined ? null : await loadCore(values.core);
   if (values.seed !== undefined) return one(natural(values.seed, 'seed'), core);
-  return campaign(natural(values.from, 'from'), natural(values.seeds, 'seeds'), core);
+  const [from, seeds] = [natural(values.from, 'from'), natural(values.seeds, 'seeds')];
+  return values.mutants ? searchMutants(from, seeds) : campaign(from, seeds, core);
 }
 
 process.exitCode = await main();

@@ -10,8 +10,8 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** The folders whose code is under test, as they lie in the repository. */
 export const CORE_FOLDERS = ['lib/shard/session', 'lib/shard/stage/core'] as const;
 
-/** Repository paths (`lib/…`) to files: the copy's where it has them, ours for the rest. */
-export type Locate = (path: string) => string | null;
+/** A repository path (`lib/…`) to a file of the copy; where there is none, ours is taken. */
+type Locate = (path: string) => string;
 
 const FACE = `
 export { createStageCore, stepStage, viewStage } from '#lib/shard/stage/core/core.ts';
@@ -32,7 +32,7 @@ export async function loadCore(dir: string): Promise<SimCore> {
 }
 
 /** One module of the copy and of what it imports, so that nothing is shared with our own core. */
-export async function bundleCore(locate: Locate): Promise<SimCore> {
+async function bundleCore(locate: Locate): Promise<SimCore> {
   const out = await build({
     stdin: { contents: FACE, resolveDir: ROOT, loader: 'ts', sourcefile: 'sim-core.ts' },
     bundle: true,
@@ -57,21 +57,20 @@ export async function bundleCore(locate: Locate): Promise<SimCore> {
 
 /** Follows `#lib/…` and relative imports by their path in the repository. */
 function fromCopy(locate: Locate): Plugin {
-  const find = (path: string): string => {
-    const copy = locate(path);
-    return copy !== null && existsSync(copy) ? copy : join(ROOT, path);
+  const insideOf = new Map<string, string>();
+  const resolved = (inside: string): { path: string } => {
+    const copy = locate(inside);
+    const path = existsSync(copy) ? copy : join(ROOT, inside);
+    insideOf.set(path, inside);
+    return { path };
   };
   return {
     name: 'from-copy',
     setup(hooks) {
-      hooks.onResolve({ filter: /^#lib\// }, ({ path }) => {
-        const inside = path.slice(1);
-        return { path: find(inside), pluginData: inside };
-      });
-      hooks.onResolve({ filter: /^\./ }, ({ path, pluginData }) => {
-        if (typeof pluginData !== 'string') return null;
-        const inside = join(dirname(pluginData), path);
-        return { path: find(inside), pluginData: inside };
+      hooks.onResolve({ filter: /^#lib\// }, ({ path }) => resolved(path.slice(1)));
+      hooks.onResolve({ filter: /^\./ }, ({ path, importer }) => {
+        const inside = insideOf.get(importer);
+        return inside === undefined ? null : resolved(join(dirname(inside), path));
       });
     },
   };

@@ -1,6 +1,7 @@
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { OwnerInput, OwnerOutput } from '#lib/shard/session/types.ts';
-import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import { TIMES } from '#lib/shard/wire/limits.ts';
+import type { Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { OwnerState } from '#sim/core.ts';
 import { SimFailure, type Check } from './failure.ts';
 
@@ -13,7 +14,10 @@ interface Step {
   readonly before: OwnerState;
   readonly input: OwnerInput;
   readonly outputs: readonly OwnerOutput[];
+  readonly now: number;
 }
+
+type Context = Pick<Step, 'now'> & { readonly before: OwnerState | null };
 
 /** Holds one owner to the rules that its messages show, whatever its tokens are. */
 export class Auditor {
@@ -21,6 +25,11 @@ export class Auditor {
   private orders = new Set<string>();
   /** Nodes that were ordered to prepare and not released since. */
   private readonly told = new Map<NodeId, number>();
+  /** All nodes of all epochs but those that were lost. */
+  private readonly ever = new Map<NodeId, number>();
+  /** When the present epoch began, and how many in a row before it were overdue (V1). */
+  private beganAt = 0;
+  private overdue = 0;
   /** Who said `no-room` in the present epoch. */
   private short = new Set<NodeId>();
   /** Declared by this owner: the orchestrator fences them a moment later. */
@@ -34,13 +43,14 @@ export class Auditor {
     this.living = living;
   }
 
-  /** The orchestrator took the node's places back itself (V2). */
-  released(node: NodeId): void {
+  /** Owners are told that it is lost, and it frees what it had (V2). */
+  lost(node: NodeId): void {
     this.told.delete(node);
+    this.ever.delete(node);
   }
 
-  opened(outputs: readonly OwnerOutput[]): void {
-    this.onOutputs(outputs);
+  opened(outputs: readonly OwnerOutput[], now: number): void {
+    this.onOutputs(outputs, { before: null, now });
   }
 
   after(step: Step): void {
@@ -51,7 +61,9 @@ export class Auditor {
       if (output.type === 'declare') this.declared.add(`${output.node}/${output.incarnation}`);
     }
     this.onKeep(before, outputs);
-    this.onOutputs(outputs);
+    if (isProgress(step)) this.overdue = 0;
+    if (input.type === 'tick' && outputs.some(endsEpoch)) this.onOverdue(step);
+    this.onOutputs(outputs, step);
   }
 
   /** An ended incarnation has no say (V3); a token of this epoch is answered (S7). */
@@ -83,8 +95,7 @@ export class Auditor {
     const ask = outputs.find((output) => output.type === 'need-route');
     if (!ask) return;
     for (const { node, incarnation, range } of before.route?.places ?? []) {
-      if (!this.living.isLiving(node, incarnation) || this.short.has(node)) continue;
-      if (this.declared.has(`${node}/${incarnation}`)) continue;
+      if (!this.isCounted(node, incarnation) || this.short.has(node)) continue;
       if (this.told.get(node) !== incarnation) continue;
       const isKept = ask.keep.some(
         (place) =>
@@ -96,23 +107,57 @@ export class Auditor {
     }
   }
 
-  private onOutputs(outputs: readonly OwnerOutput[]): void {
+  private onOutputs(outputs: readonly OwnerOutput[], context: Context): void {
     for (const output of outputs) {
-      if (output.type === 'route-changed') {
-        if (this.ended) this.fail('order', 'makes an epoch after the end');
-        this.orders = new Set();
-        this.short = new Set();
-      }
-      if (output.type === 'send') this.onOrder(output.node, output.incarnation, output.message);
+      if (output.type === 'route-changed') this.onEpoch(context.now);
       if (output.type === 'done') this.onDone();
+      if (output.type !== 'send') continue;
+      this.onOrder(output);
+      if (output.message.type === 'prepare') this.onPrepare(output.message, context.before);
+    }
+  }
+
+  private onEpoch(now: number): void {
+    if (this.ended) this.fail('order', 'makes an epoch after the end');
+    this.orders = new Set();
+    this.short = new Set();
+    this.beganAt = now;
+  }
+
+  /** Each epoch that ended overdue doubles the patience with the next one (V1). */
+  private onOverdue({ now, outputs }: Step): void {
+    const patienceMs = Math.min(TIMES.lostAnswerMs, TIMES.deadlineMinMs * 2 ** this.overdue);
+    // Instants are sums of fractions.
+    if (now - this.beganAt < patienceMs - 1) this.fail('order', `waits less than ${patienceMs} ms`);
+    const isSilence = outputs.some(
+      (output) => output.type === 'declare' && output.why === 'no-prepared',
+    );
+    if (!isSilence) this.overdue += 1;
+  }
+
+  /** Who did not have the range in the epoch before has it since this one (S5). */
+  private onPrepare({ epoch, route }: Prepare, before: OwnerState | null): void {
+    for (const { node, incarnation, range, since } of route) {
+      const had = before?.route?.places.some(
+        (place) =>
+          place.node === node &&
+          place.incarnation === incarnation &&
+          place.range.first === range.first &&
+          place.range.last === range.last,
+      );
+      if (!had && since !== epoch) this.fail('order', 'gives a new holder an old `since`');
     }
   }
 
   /** No order is repeated inside an epoch (S4). */
-  private onOrder(node: NodeId, incarnation: number, message: OwnerMessage): void {
+  private onOrder({ node, incarnation, message }: Extract<OwnerOutput, { type: 'send' }>): void {
     if (this.ended && message.type !== 'end') this.fail('order', `${message.type} after the end`);
-    if (message.type === 'release' || message.type === 'end') this.told.delete(node);
-    if (message.type === 'prepare') this.told.set(node, incarnation);
+    if (message.type === 'release') this.told.delete(node);
+    if (message.type === 'end') this.ever.delete(node);
+    if (message.type === 'prepare') {
+      this.told.set(node, incarnation);
+      this.ever.set(node, incarnation);
+    }
     if (!['prepare', 'fill', 'handover'].includes(message.type)) return;
     const order = `${message.type} ${node}`;
     if (this.orders.has(order)) this.fail('twice', `repeats ${message.type}`);
@@ -122,14 +167,26 @@ export class Auditor {
   /** `end` has gone to every living node of every epoch (S10). */
   private onDone(): void {
     this.ended = true;
-    for (const [node, incarnation] of this.told)
-      if (this.living.isLiving(node, incarnation))
-        this.fail('leftover', 'ends without telling all');
+    for (const [node, incarnation] of this.ever)
+      if (this.isCounted(node, incarnation)) this.fail('leftover', 'ends without telling all');
+  }
+
+  /** Living, and not declared by this owner a moment ago. */
+  private isCounted(node: NodeId, incarnation: number): boolean {
+    return this.living.isLiving(node, incarnation) && !this.declared.has(`${node}/${incarnation}`);
   }
 
   private fail(check: Check, what: string): never {
     throw new SimFailure(check, `owner of ${this.name} ${what}`);
   }
+}
+
+/** A token, or a place whose KV has grown since its last report in this epoch. */
+function isProgress({ before, input, outputs }: Step): boolean {
+  if (outputs.some((output) => output.type === 'accept')) return true;
+  if (input.type !== 'message' || input.message.type !== 'report') return false;
+  const { epoch, place, kvLength } = input.message;
+  return epoch === before.route?.epoch && kvLength > (before.route.reports[place]?.kvLength ?? 0);
 }
 
 /** Not of the last place, or of another epoch: no token at all. */
@@ -141,6 +198,9 @@ function isOfLastPlace(
   if (message.type !== 'token' || message.epoch !== route?.epoch) return false;
   return message.place === route.places.length - 1 && route.places.at(-1)?.node === node;
 }
+
+const endsEpoch = ({ type }: OwnerOutput): boolean =>
+  type === 'route-changed' || type === 'need-route' || type === 'declare';
 
 const isAnswer = (output: OwnerOutput): boolean =>
   output.type === 'done' || (output.type === 'send' && output.message.type === 'ack');

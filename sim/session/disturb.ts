@@ -39,6 +39,9 @@ function apply(world: World, { kind, size }: What, meeting: Meeting): boolean {
     case 'freeze':
       node.stop('frozen', size < 0.5 ? size * 3000 : size * 12_000);
       return true;
+    case 'busy':
+      node.stop('busy', size * 1800);
+      return true;
     case 'zombie-early':
     case 'zombie-late':
       node.becomeZombie(kind === 'zombie-early' ? 0 : 100 + size * 1000);
@@ -151,7 +154,8 @@ function peerOf(world: World, { node, peer }: Meeting): Ends | null {
 
 function closeLink(world: World, ends: Ends | null, backMs: number): boolean {
   if (!ends) return false;
-  world.network.close(ends[0].id, ends[1].id);
+  // Open again before an end noticed: that end is told of the new link alone.
+  world.network.close(ends[0].id, ends[1].id, world.random.chance(0.5) ? 10 : 0);
   world.network.connect(ends[0].id, ends[1].id, backMs);
   return true;
 }

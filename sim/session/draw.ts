@@ -64,6 +64,34 @@ export function drawScenario(random: Random): Scenario {
   return kind < 0.7 ? staged(random, scenario) : scenario;
 }
 
+/** A world in which nothing goes wrong, and nothing ends an answer early. */
+export function drawCalm(random: Random): Scenario {
+  const scenario = drawScenario(random);
+  return {
+    ...scenario,
+    nodes: scenario.stages + 1,
+    sessions: scenario.sessions
+      .slice(0, 1)
+      // Links are open by then.
+      .map((session) => ({
+        ...session,
+        atMs: session.atMs + 100,
+        cancelAtMs: null,
+        stops: [],
+      })),
+    skew: 1,
+    evenNodes: true,
+    pagesMax: 1000,
+    keptBytesMax: KEPT_BLOCK_BYTES * 10_000,
+    frameTrouble: 0,
+    patienceMs: null,
+    planner: 'placement',
+    habit: null,
+    disturbances: [],
+    ambushes: [],
+  };
+}
+
 /** Noticed at once, by the node itself, its peers or its socket: no deadline has to pass. */
 const QUICK = [
   'link-flap',
@@ -75,15 +103,20 @@ const QUICK = [
   'crash',
 ] as const;
 /** Noticed by a deadline: twice the least one, then a relay or another node. */
-const SILENT = ['lose-frame', 'one-way', 'hang'] as const;
+const SILENT = ['lose-frame', 'drop-it', 'one-way', 'hang'] as const;
 
 const BLAMELESS: readonly DisturbanceKind[] = [
   'link-flap',
   'socket-drop',
   'sockets-drop',
   'lose-frame',
+  'drop-it',
   'one-way',
 ];
+
+/** What happens to a frame, happens while there is one. */
+const OF_FRAMES: readonly DisturbanceKind[] = ['link-flap', 'lose-frame', 'drop-it', 'one-way'];
+const FRAMES = ['frame:rows', 'frame:rows', 'frame:token', 'frame:chunk-ack'] as const;
 
 /** One kind of trouble alone, to see that it is overcome by its own rule and not by a later one. */
 function focused(random: Random, scenario: Scenario, spanMs: number): Scenario {
@@ -91,9 +124,11 @@ function focused(random: Random, scenario: Scenario, spanMs: number): Scenario {
   const kind = isQuick ? random.pick(QUICK) : random.pick(SILENT);
   // Sockets come back, and closed ones are noticed, within the grace of 500 ms.
   const size = kind === 'hang' ? 1 : random.unit() * 0.6;
-  const isAmbush = random.chance(0.5);
+  const isOfFrames = OF_FRAMES.includes(kind);
+  const isAmbush = isOfFrames || random.chance(0.5);
   const nth = random.below(random.pick([3, 20]));
-  const ambush = { on: random.pick(AMBUSH_ON), nth, after: random.chance(0.5), kind, size };
+  const on = random.pick(isOfFrames ? FRAMES : AMBUSH_ON);
+  const ambush = { on, nth, after: random.chance(0.7), kind, size };
   return {
     ...scenario,
     nodes: scenario.stages + 1,
@@ -104,7 +139,7 @@ function focused(random: Random, scenario: Scenario, spanMs: number): Scenario {
     pagesMax: 1000,
     keptBytesMax: KEPT_BLOCK_BYTES * 10_000,
     frameTrouble: 0,
-    patienceMs: isQuick ? 1400 : 9000,
+    patienceMs: isQuick ? 950 : 9000,
     blameless: BLAMELESS.some((each) => each === kind),
     sessions: scenario.sessions
       .slice(0, 2)

@@ -9,6 +9,7 @@ export const EVENTS: readonly (readonly [name: string, perThousandMin: number])[
   ['slow', 20],
   ['freeze', 30],
   ['hang', 30],
+  ['busy', 30],
   ['frame lost on a live link', 60],
   ['frame doubled', 60],
   ['frame out of order', 40],
@@ -36,6 +37,7 @@ export const EVENTS: readonly (readonly [name: string, perThousandMin: number])[
   ['socket drops with end in flight', 8],
   ['node crashes and is back in < 2 s', 30],
   ['holder leaves a route and returns to it', 10],
+  ['holder comes back to its place unreleased', 1],
   ['one node holds two hops, adjacent', 200],
   ['one node holds two hops, apart', 50],
   ['step runs while the new epoch comes', 50],
@@ -45,7 +47,7 @@ export const EVENTS: readonly (readonly [name: string, perThousandMin: number])[
   ['kept rows gone, computed again', 5],
   ['run-ahead stops', 50],
   ['word of an ended incarnation', 20],
-  ['fault held-expired', 1],
+  ['fault held-expired', 3],
   ['fault expired', 3],
   ['owner-dies', 20],
   ['answer finished', 1000],
@@ -66,7 +68,7 @@ const RATES: readonly (readonly [name: string, parts: readonly string[], perSeed
     ],
     0.3,
   ],
-  ['duplicates a seed', ['frame doubled'], 0.08],
+  ['duplicates a seed', ['frame doubled'], 0.05],
 ];
 
 export interface EventRow {

@@ -140,7 +140,11 @@ export class FakeEngine {
 const keyOf = (session: SessionId, slot: number): string => `s${parseInt(session, 16)}@${slot}`;
 
 function inputOf(segment: RunSegment, row: number): number {
-  if (segment.ids) return embed(must(segment.ids[row], 'an id a row'));
+  if (segment.ids) {
+    const id = segment.ids[row];
+    if (id === undefined) throw new SimFailure('contract', 'an id a row');
+    return embed(id);
+  }
   const hidden = must(segment.hidden, 'ids or hidden rows');
   const high = must(hidden[row * FAKE_WIDTH], 'a value');
   return ((high << 16) | must(hidden[row * FAKE_WIDTH + 1], 'a value')) >>> 0;

@@ -1,12 +1,14 @@
-import type { SessionId } from '#lib/kernel/ids.ts';
+import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import { RING, TIMES } from '#lib/shard/wire/limits.ts';
-import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { RunSegment, StageInput, StageView } from '#lib/shard/stage/types.ts';
 import type { OwnerState } from '#sim/core.ts';
 import type { FakeEngine } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
 import type { SimNode } from './node.ts';
+import { KEPT_BLOCK_BYTES } from './scenario.ts';
+import { SeqBook } from './seq-book.ts';
 import { short, type World } from './world.ts';
 
 /** What the owner's orders have told a node of a session: the monitor's own book. */
@@ -14,6 +16,10 @@ interface Told {
   readonly epoch: number;
   readonly resumeAt: number;
   readonly promptLength: number;
+  /** Of each hop, as the route says. */
+  readonly paths: readonly ('direct' | 'relay')[];
+  /** The node's own ranges, each with the epoch in which it took it. */
+  readonly ranges: ReadonlySet<string>;
   accepted: number;
   /** Fill frames sent less acks taken, by place. */
   readonly inFlight: Map<number, { sent: number; acked: number }>;
@@ -26,6 +32,10 @@ const HEARD_MS = 1500;
 export class Monitor {
   private readonly told = new Map<string, Told>();
   private readonly ended = new Set<string>();
+  /** Up to which epoch a node was released, and who may not run (V2). */
+  private readonly released = new Map<string, number>();
+  private readonly paused = new Set<string>();
+  readonly seqs = new SeqBook();
   /** One past the last position computed, by session, epoch and first layer. */
   private readonly computed = new Map<string, number>();
   private readonly world: World;
@@ -36,16 +46,25 @@ export class Monitor {
 
   afterInput(node: SimNode, input: StageInput, { keptBytes }: StageView): void {
     if (input.type === 'message') this.onOrder(node, input.message);
+    if (input.type === 'pause') this.paused.add(lifeOf(node));
+    if (input.type === 'resume') this.paused.delete(lifeOf(node));
     for (const frame of input.type === 'frames' ? input.frames : []) {
       if (frame.type === 'chunk-ack') this.onAck(node, frame);
     }
     if (keptBytes > this.world.scenario.keptBytesMax) {
       throw new SimFailure('budget', `${short(node.id)} keeps ${keptBytes} bytes`);
     }
-    if (node.core.held.some(({ frame }) => this.ended.has(keyOf(node, frame.session)))) {
-      throw new SimFailure('leftover', `${short(node.id)} holds a frame of an ended session`);
+    for (const { frame } of node.core.held) {
+      const key = keyOf(node, frame.session);
+      if (this.ended.has(key) || frame.epoch <= (this.released.get(key) ?? 0))
+        throw new SimFailure('leftover', `${short(node.id)} holds a frame of what it gave up`);
     }
     this.checkBounds(node);
+  }
+
+  onRun(node: SimNode): void {
+    if (this.paused.has(lifeOf(node)))
+      throw new SimFailure('order', `${short(node.id)} is paused and starts a run`);
   }
 
   /** Nothing that a node keeps of its peers and owners grows without end. */
@@ -80,13 +99,32 @@ export class Monitor {
     const told = this.told.get(key);
     if (message.type === 'prepare' && message.epoch > (told?.epoch ?? 0)) {
       const { epoch, resumeAt, promptLength } = message;
+      const paths = message.route.map(({ path }) => path);
       const accepted = resumeAt - promptLength + 1;
-      this.told.set(key, { epoch, resumeAt, promptLength, accepted, inFlight: new Map() });
+      const own = message.route.filter((place) => place.node === node.id);
+      const ranges = new Set(own.map(rangeSince));
+      const words = { epoch, resumeAt, promptLength, accepted, paths, ranges };
+      this.told.set(key, { ...words, inFlight: new Map() });
+      this.checkNewcomer(node, message, told?.ranges ?? new Set());
     }
     if (message.type === 'ack' && told?.epoch === message.epoch) {
       told.accepted = Math.max(told.accepted, message.accepted);
     }
+    if (message.type === 'release') this.released.set(key, message.epoch);
     if (message.type === 'end') this.ended.add(key);
+  }
+
+  /** Who has taken a range anew has nothing of it, whatever it once had (S5). */
+  private checkNewcomer(
+    node: SimNode,
+    { session, route }: Prepare,
+    had: ReadonlySet<string>,
+  ): void {
+    for (const seat of node.core.sessions.get(session)?.seats ?? []) {
+      const place = route[seat.place];
+      if (place && !had.has(rangeSince(place)) && seat.kvLength > 0)
+        throw new SimFailure('fence', `${short(node.id)} keeps rows of another \`since\``);
+    }
   }
 
   /** Once an epoch each position, each index; never ahead of the owner by more than 16 (S5, S7). */
@@ -111,8 +149,9 @@ export class Monitor {
     }
   }
 
-  onFrameSent(node: SimNode, frame: Frame): void {
+  onFrameSent(node: SimNode, to: NodeId, frame: Frame): void {
     const told = this.told.get(keyOf(node, frame.session));
+    if (told?.epoch === frame.epoch) this.checkPath(node, to, told.paths[leftBy(frame, told)]);
     if (frame.type !== 'rows' || told?.epoch !== frame.epoch) return;
     if (frame.firstPosition >= told.resumeAt) return;
     const hop = told.inFlight.get(frame.place - 1) ?? { sent: 0, acked: 0 };
@@ -126,6 +165,12 @@ export class Monitor {
     }
   }
 
+  /** What goes by relay has its reason (V1). */
+  private checkPath(node: SimNode, to: NodeId, path: 'direct' | 'relay' | undefined): void {
+    if (path === 'relay' && this.world.network.pathOf(node.id, to) === 'direct')
+      throw new SimFailure('order', `${short(node.id)} uses a direct link that is suspect`);
+  }
+
   private onAck(node: SimNode, frame: Extract<Frame, { type: 'chunk-ack' }>): void {
     const told = this.told.get(keyOf(node, frame.session));
     const hop = told?.epoch === frame.epoch ? told.inFlight.get(frame.place) : undefined;
@@ -134,7 +179,9 @@ export class Monitor {
 
   /** A node that could hear its owner all the time has no reason to call a session expired. */
   onWord(node: SimNode, message: StageMessage): void {
-    if (message.type !== 'fault' || message.why !== 'expired') return;
+    if (message.type !== 'fault') return;
+    if (message.why === 'no-room') this.checkYoungest(node, message.session);
+    if (message.why !== 'expired') return;
     const { office, timeline } = this.world;
     const owner = office.desks.get(message.session)?.owner;
     const quietFrom = timeline.now - TIMES.stageExpiryMs - TIMES.keepAliveEveryMs;
@@ -142,6 +189,19 @@ export class Monitor {
     const isHeld = owner?.route?.epoch === message.epoch && owner.phase.kind !== 'done';
     if (isHeld && couldHear)
       throw new SimFailure('lost', `${short(node.id)} lets a held session expire`);
+  }
+
+  /** Short of pages the youngest session gives its own back (S11). */
+  private checkYoungest(node: SimNode, session: SessionId): void {
+    // Kept rows are another shortage, where they are short.
+    if (this.world.scenario.keptBytesMax < KEPT_BLOCK_BYTES * 1000) return;
+    const gave = node.core.sessions.get(session);
+    const shards = gave?.seats.map(({ shard }) => shard) ?? [];
+    for (const { order, seats } of node.core.sessions.values()) {
+      if (!gave || order <= gave.order) continue;
+      if (seats.some(({ shard, kvLength }) => kvLength > 0 && shards.includes(shard)))
+        throw new SimFailure('order', `${short(node.id)} takes pages from an older session`);
+    }
   }
 
   /** Who could hear the end of a session has freed it soon (S10). */
@@ -178,5 +238,16 @@ export class Monitor {
     });
   }
 }
+
+/** The place whose hop a frame travels; acks go back over the same link. */
+function leftBy(frame: Frame, { paths }: Told): number {
+  if (frame.type === 'token') return paths.length - 1;
+  return frame.type === 'rows' ? frame.place - 1 : frame.place;
+}
+
+const rangeSince = ({ range, since }: Prepare['route'][number]): string =>
+  `${range.first}-${range.last}/${since}`;
+
+const lifeOf = (node: SimNode): string => `${node.id}/${node.life}`;
 
 const keyOf = (node: SimNode, session: SessionId): string => `${node.id}/${node.life}/${session}`;

@@ -11,6 +11,7 @@ import {
 } from '#lib/shard/stage/types.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { StageCore } from '#sim/core.ts';
+import { checkEarly, earlyFrames } from './early-frames.ts';
 import { FAKE_WIDTH, FakeEngine } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
 import { MANIFEST } from './office.ts';
@@ -33,9 +34,10 @@ export class SimNode {
   /** What its engine computes just now. */
   segments: readonly RunSegment[] = [];
   slowness = 1;
-  /** All threads stand still (SIGSTOP), or the worker alone (a hung GPU). */
+  /** All threads stand still (SIGSTOP), the worker alone (a hung GPU), or the main thread alone. */
   frozen = false;
   hung = false;
+  busy = false;
   /** Frozen until so long after its death was declared: a zombie. */
   private wakesAfterMs: number | null = null;
   /** When it last was, or will be, at work again. */
@@ -60,6 +62,7 @@ export class SimNode {
     this.state = 'up';
     this.frozen = false;
     this.hung = false;
+    this.busy = false;
     this.wakesAfterMs = null;
     this.segments = [];
     world.witness.joined(this);
@@ -87,7 +90,7 @@ export class SimNode {
     this.world.network.closeAll(this.id, noticeMs);
   }
 
-  stop(kind: 'frozen' | 'hung', ms: number): void {
+  stop(kind: 'frozen' | 'hung' | 'busy', ms: number): void {
     this[kind] = true;
     this.stuckUntil = Math.max(this.stuckUntil, this.world.timeline.now + ms);
     const { life } = this;
@@ -130,7 +133,7 @@ export class SimNode {
   }
 
   onMain(act: () => void): void {
-    if (this.frozen) this.mainBacklog.push(act);
+    if (this.frozen || this.busy) this.mainBacklog.push(act);
     else act();
   }
 
@@ -148,11 +151,15 @@ export class SimNode {
     if (input.type !== 'tick')
       world.log(() => `${short(this.id)} < ${describe(input)}`, markOf(input) + this.incarnation);
     world.witness.beforeInput(this, input);
+    const frames = world.monitor.seqs.seen(this, input);
+    const early = earlyFrames(this, input);
     const now = instantMs(world.timeline.now);
     const [core, outputs] = world.core.stepStage(this.core, input, now);
     this.core = core;
     const view = world.core.viewStage(core);
     world.monitor.afterInput(this, input, view);
+    world.monitor.seqs.check(this, frames, outputs);
+    checkEarly(this, early, outputs);
     this.lastProgress = view.progress;
     const ordered = world.scenario.framesFirst ? framesFirst(outputs) : outputs;
     const done = new Set<StageOutput>();
@@ -170,12 +177,15 @@ export class SimNode {
     switch (output.type) {
       case 'owner': {
         world.monitor.onWord(this, output.message);
-        world.office.fromNode(this, output.message);
+        const { life } = this;
+        this.onMain(() => {
+          if (this.life === life) world.office.fromNode(this, output.message);
+        });
         return;
       }
       case 'frame': {
         const { to, frame } = output;
-        world.monitor.onFrameSent(this, frame);
+        world.monitor.onFrameSent(this, to, frame);
         world.ambushes.around(`frame:${frame.type}`, { node: this, peer: to }, () => {
           this.outbox.set(to, [...(this.outbox.get(to) ?? []), frame]);
         });
@@ -206,6 +216,7 @@ export class SimNode {
 
   private run(output: Extract<StageOutput, { type: 'run' }>): void {
     const { world, life } = this;
+    world.monitor.onRun(this);
     const engine = this.engines.get(output.shard);
     const rows = output.segments.reduce((sum, segment) => sum + segment.rows, 0);
     this.segments = output.segments;
@@ -247,7 +258,7 @@ export class SimNode {
 
   private pong(life: number): void {
     if (this.life !== life) return;
-    if (!this.frozen) {
+    if (!this.frozen && !this.busy) {
       this.world.office.pong(this, this.lastProgress);
       this.feed({ type: 'tick' });
     }
@@ -257,7 +268,7 @@ export class SimNode {
   }
 
   private drain(): void {
-    while (!this.frozen && this.mainBacklog.length > 0) this.mainBacklog.shift()?.();
+    while (!this.frozen && !this.busy && this.mainBacklog.length > 0) this.mainBacklog.shift()?.();
     if (this.frozen || this.hung) return;
     const backlog = this.workerBacklog;
     this.workerBacklog = [];

@@ -140,13 +140,15 @@ export class Office {
   /** Its places are given up at once, and freed; it may get others when it resumes (V2). */
   pause(node: SimNode, ms: number): boolean {
     const { id, incarnation, life } = node;
-    if (!this.isLiving(id, incarnation) || this.paused.has(id)) return false;
+    // The node says so over its socket.
+    const isHeard = this.isLiving(id, incarnation) && this.sockets.isOpen(node);
+    if (!isHeard || this.paused.has(id)) return false;
     this.paused.add(id);
     node.feed({ type: 'pause' });
     for (const desk of this.desks.values()) {
+      desk.auditor.lost(id);
       const route = desk.owner?.phase.kind === 'done' ? null : desk.owner?.route;
       if (!route?.places.some((place) => place.node === id)) continue;
-      desk.auditor.released(id);
       this.send(node, { type: 'release', session: desk.id, epoch: route.epoch });
     }
     this.broadcast({ type: 'node-lost', node: id, incarnation });
@@ -203,7 +205,7 @@ export class Office {
     this.desks.set(id, desk);
     const plan = planRoute(this.world, { keep: [], relay: [], without: [] });
     const [state, outputs] = this.world.core.createOwner(request, plan, this.world.timeline.now);
-    auditor.opened(outputs);
+    auditor.opened(outputs, this.world.timeline.now);
     this.took(desk, [state, outputs]);
   }
 
@@ -236,8 +238,9 @@ export class Office {
   private input(desk: Desk, input: OwnerInput): void {
     const before = desk.owner;
     if (!before) return;
-    const step = this.world.core.stepOwner(before, input, this.world.timeline.now);
-    desk.auditor.after({ before, input, outputs: step[1] });
+    const { now } = this.world.timeline;
+    const step = this.world.core.stepOwner(before, input, now);
+    desk.auditor.after({ before, input, outputs: step[1], now });
     this.took(desk, step);
     if (desk.owner && isInFailover(desk.owner)) this.lieInWait(desk.owner, before);
   }
@@ -307,7 +310,7 @@ export class Office {
         return;
       }
       case 'done': {
-        desk.reader.done(output.outcome);
+        desk.reader.done(output.outcome, desk.owner?.route?.plan ?? null);
         world.monitor.onEnd(desk.id);
         return;
       }

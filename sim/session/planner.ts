@@ -28,6 +28,9 @@ export function planRoute(world: World, ask: RouteAsk): RoutePlan | null {
   return timed(world, places);
 }
 
+/** Past this a prediction would make an owner deaf for longer than it waits for an answer (P3). */
+const SLOWDOWN_MAX = 16;
+
 /** Predicted times as the simulated engines and links really have them. */
 function timed(world: World, places: readonly PlannedPlace[]): RoutePlan {
   const { chunkRows, rowMs, loadMs, sessions } = world.scenario;
@@ -39,12 +42,10 @@ function timed(world: World, places: readonly PlannedPlace[]): RoutePlan {
     const hopMs =
       place.node === next.node ? 0 : world.network.pair(place.node, next.node).delayMs * 1.2;
     const node = world.nodes.get(place.node);
-    const stepMs = (0.3 + rowMs) * (node?.slowness ?? 1) * sessions.length;
+    const slowness = Math.min(SLOWDOWN_MAX, node?.slowness ?? 1) * sessions.length;
+    const stepMs = (0.3 + rowMs) * slowness;
     roundMs += hopMs + stepMs;
-    slowestMs = Math.max(
-      slowestMs,
-      hopMs * 2 + (0.3 + rowMs * chunkRows) * (node?.slowness ?? 1) * sessions.length,
-    );
+    slowestMs = Math.max(slowestMs, hopMs * 2 + (0.3 + rowMs * chunkRows) * slowness);
     mustLoad ||= !node?.engines.has(shardKey(MANIFEST, place.range));
   }
   return {

@@ -199,6 +199,55 @@ const PLAYS: readonly Play[] = [
       strike('token', random.pick(['link-flap', 'socket-drop']), { nth: random.below(20) }),
     ],
   }),
+  // A node says what it holds and is gone: its word is heard after its next hello.
+  (random, scenario) => ({
+    ...route(1 + random.below(3), random.below(2)),
+    sessions: longAnswers(random, scenario),
+    ambushes: [
+      strike('token', 'socket-drop', { nth: random.below(8), size: random.unit() * 0.6 }),
+      strike('resync', 'crash-back', { size: random.unit() * 0.3 }),
+    ],
+  }),
+  // Orders wait at a busy main thread, frames come to the worker.
+  (random, scenario) => ({
+    ...route(2 + random.below(2), 1),
+    sessions: longAnswers(random, scenario),
+    ambushes: [
+      strike('prepare', 'busy', {
+        nth: random.below(4),
+        after: false,
+        size: 0.3 + random.unit() * 0.7,
+      }),
+    ],
+  }),
+  // A release is lost with its socket, and the node gets its place back.
+  (random, scenario) => ({
+    ...route(2 + random.below(2), 1),
+    sessions: longAnswers(random, scenario),
+    planner: 'wild',
+    habit: 'in-and-out',
+    salted: true,
+    ambushes: [
+      strike('token', 'leave', { nth: random.below(6), after: random.chance(0.5), size: 0 }),
+      strike('release', 'socket-drop', { after: false, size: 0.2 + random.unit() * 0.4 }),
+      strike(`failover:${random.pick(['preparing', 'filling', 'decoding'] as const)}`, 'leave', {
+        nth: random.below(2),
+        size: 0,
+      }),
+    ],
+  }),
+  // So slow that a stage waits longer for a frame than a session lives unheard (S10).
+  (random, scenario) => ({
+    ...route(3, 1),
+    sessions: longAnswers(random, scenario)
+      .slice(0, 1)
+      .map((each) => ({ ...each, promptIds: each.promptIds.slice(0, 3), maxTokens: 5 })),
+    chunkRows: 2,
+    rowMs: 5600,
+    evenNodes: true,
+    frameTrouble: 0,
+    ambushes: [strike('frame:rows', 'link-flap', { nth: random.below(8) })],
+  }),
   // Kept rows are dropped, and then somebody behind needs them.
   (random, scenario) => ({
     ...route(2 + random.below(2), 2),
@@ -216,5 +265,10 @@ const PLAYS: readonly Play[] = [
 /** One play; the rest of the scenario stays as it was drawn. */
 export function staged(random: Random, scenario: Scenario): Scenario {
   const play = random.pick(PLAYS);
-  return { ...scenario, disturbances: [], ...play(random, scenario) };
+  const staging = { ...scenario, disturbances: [], ...play(random, scenario) };
+  // Admission sees to it that each answer fits for itself.
+  const longest = Math.max(
+    ...staging.sessions.map((each) => each.promptIds.length + each.maxTokens),
+  );
+  return { ...staging, pagesMax: Math.max(staging.pagesMax, Math.ceil(longest / 4) + 1) };
 }

@@ -1,5 +1,6 @@
 import type { ManifestHash, SessionId } from '#lib/kernel/ids.ts';
-import type { OwnerOutput, SessionRequest } from '#lib/shard/session/types.ts';
+import type { OwnerOutput, RoutePlan, SessionRequest } from '#lib/shard/session/types.ts';
+import { TIMES } from '#lib/shard/wire/limits.ts';
 import { sampleId, saltOf, WholeModel } from './fake-engine.ts';
 import { SimFailure, type Check } from './failure.ts';
 import type { SessionDraw } from './scenario.ts';
@@ -8,6 +9,10 @@ import type { World } from './world.ts';
 
 type Outcome = Extract<OwnerOutput, { type: 'done' }>['outcome'];
 type Accepted = Extract<OwnerOutput, { type: 'accept' }>;
+
+/** 4 × predicted, and twice that again, take longer than an answer is waited for (V1, S13). */
+const isTooSlowToRetry = ({ roundMs, chunkMs, loadMs }: RoutePlan): boolean =>
+  (1 + 2) * (4 * Math.max(roundMs, chunkMs) + loadMs) > TIMES.lostAnswerMs;
 
 /** Who asked; checks each token against the model run in one place over what came before it. */
 export class Reader {
@@ -81,16 +86,19 @@ export class Reader {
     });
   }
 
-  done(outcome: Outcome): void {
+  /** `plan`: the route it last ran on. */
+  done(outcome: Outcome, plan: RoutePlan | null): void {
     this.world.log(() => `${this.name} ${outcome.kind}`);
     if (this.outcome) this.wrong('ends twice');
     this.outcome = outcome;
     this.endedAt = this.world.timeline.now;
     this.world.count(`answer ${outcome.kind}`);
     if (outcome.kind === 'finished' && !this.finish) this.wrong('is called finished too early');
-    // However bad it was: all trouble passes, and nodes were always there again within seconds.
     this.checkText();
-    if (outcome.kind === 'lost') throw new SimFailure('lost', `${this.name}: ${outcome.code}`);
+    if (outcome.kind !== 'lost') return;
+    // However bad it was: all trouble passes, and nodes were always there again within seconds.
+    if (plan && isTooSlowToRetry(plan)) this.world.count('answer lost, no time for two deadlines');
+    else throw new SimFailure('lost', `${this.name}: ${outcome.code}`);
   }
 
   private checkText(): void {

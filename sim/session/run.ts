@@ -8,6 +8,8 @@ const HANG_MS = 600_000;
 const EVENTS_MAX = 200_000;
 /** After the last answer: stages expire after 15 s, the longest hang lasts 20 s. */
 const SETTLE_MS = 45_000;
+/** Where nothing was disturbed the last words have long arrived. */
+const SETTLE_CALM_MS = 2_000;
 
 export interface RunReport {
   readonly seed: number;
@@ -51,7 +53,9 @@ function play(world: World): void {
     office.readers.every(({ ended }) => ended);
   timeline.run(HANG_MS, () => answered() || timeline.happened > EVENTS_MAX);
   if (!answered()) throw new SimFailure('hang', 'an answer neither came nor failed');
-  timeline.run(timeline.now + SETTLE_MS);
+  const isCalm =
+    scenario.frameTrouble === 0 && scenario.disturbances.length + scenario.ambushes.length === 0;
+  timeline.run(timeline.now + (isCalm ? SETTLE_CALM_MS : SETTLE_MS));
   checkNothingLeft(world);
 }
 

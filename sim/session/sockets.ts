@@ -41,9 +41,7 @@ export class Sockets {
       open: true,
       delayMs:
         old?.delayMs ??
-        0.5 +
-          this.world.random.unit() *
-            this.world.random.pick(this.world.scenario.evenNodes ? [1] : [1, 20, 80]),
+        0.5 + this.world.random.unit() * this.world.random.pick(socketSpread(this.world)),
       upAt: 0,
       downAt: 0,
       droppedAt: this.world.timeline.now,
@@ -52,6 +50,10 @@ export class Sockets {
 
   droppedAt(node: SimNode): number {
     return this.byNode.get(node.id)?.droppedAt ?? 0;
+  }
+
+  isOpen(node: SimNode): boolean {
+    return this.byNode.get(node.id)?.open ?? false;
   }
 
   /** Equal at two instants: nothing was lost in between. */
@@ -65,10 +67,17 @@ export class Sockets {
       this.listener.word(node, incarnation, message);
     };
     this.up(node, arrive, () => {
-      // Some words were read before their socket was fenced, and are heard after it (V3).
-      const isLate = !this.listener.isAlive(node, incarnation) && this.world.random.chance(0.5);
-      if (isLate) arrive();
-      else this.world.witness.lostOnSocket(message);
+      this.world.witness.lostOnSocket(message);
+      this.hearLate(node, incarnation, arrive);
+    });
+  }
+
+  /** Some words were read before their socket closed, and are heard after its incarnation (V3). */
+  private hearLate(node: SimNode, incarnation: number, arrive: () => void): void {
+    const { timeline, random } = this.world;
+    if (!random.chance(0.5)) return;
+    timeline.in(random.unit() * random.pick([100, 3000]), () => {
+      if (!this.listener.isAlive(node, incarnation)) arrive();
     });
   }
 
@@ -159,4 +168,10 @@ export class Sockets {
   private delay(socket: Socket): number {
     return socket.delayMs * (1 + this.world.random.unit() * 0.3);
   }
+}
+
+/** How much slower than the fastest a socket may be; with even nodes, slower than a link at most. */
+function socketSpread({ scenario }: World): readonly number[] {
+  if (!scenario.evenNodes) return [1, 20, 80];
+  return scenario.patienceMs === null ? [1] : [1, 1, 40];
 }

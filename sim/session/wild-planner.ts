@@ -1,6 +1,9 @@
 import type { LayerRange } from '#lib/webgpu/model.ts';
+import { sameRange } from '#lib/shard/placement/core.ts';
 import type { PlannedPlace } from '#lib/shard/session/types.ts';
+import { shardKey } from '#lib/shard/stage/types.ts';
 import type { SimNode } from './node.ts';
+import { MANIFEST } from './office.ts';
 import type { RouteAsk } from './planner.ts';
 import type { World } from './world.ts';
 
@@ -31,9 +34,13 @@ export function rangeFor({ scenario, random }: World, taken: number): LayerRange
  * (S6), a gap goes to any node there is, whole or in pieces, to one that has it or not.
  */
 export function wildRoute(world: World, ask: RouteAsk): PlannedPlace[] | null {
-  const workers = world.office.workers();
-  if (workers.length === 0) return null;
   const keep = ask.keep.filter(() => !isLeftOut(world));
+  const left = ask.keep.filter((place) => !keep.includes(place)).map((place) => place.node);
+  const all = world.office.workers();
+  const others = all.filter(({ node }) => !left.includes(node.id));
+  // Who is left out gets nothing else: it is released.
+  const workers = others.length > 0 ? others : all;
+  if (workers.length === 0) return null;
   const places = [...keep];
   for (const range of gapsOf(world, keep)) {
     const { node, incarnation } = pickFor(world, { workers, places, range });
@@ -46,7 +53,7 @@ export function wildRoute(world: World, ask: RouteAsk): PlannedPlace[] | null {
 /** Now and then a living holder is left out: it is released, and may come back later. */
 function isLeftOut({ scenario, random }: World): boolean {
   if (scenario.patienceMs !== null) return false;
-  return random.chance(scenario.habit === 'in-and-out' ? 0.4 : 0.08);
+  return random.chance(scenario.habit === 'in-and-out' ? 0.6 : 0.08);
 }
 
 interface Gap {
@@ -64,7 +71,7 @@ function pickFor(world: World, gap: Gap): Worker {
   return world.random.pick(pool);
 }
 
-/** A node with a place next to the gap, or with one that is not. */
+/** A node with a place next to the gap, or with one that is not; or one that had the gap before. */
 function isHabit({ scenario }: World, { places, range }: Gap, { node }: Worker): boolean {
   const isNext = (place: PlannedPlace): boolean =>
     place.range.last + 1 === range.first || range.last + 1 === place.range.first;
@@ -75,13 +82,11 @@ function isHabit({ scenario }: World, { places, range }: Gap, { node }: Worker):
     case 'apart':
       return own.length > 0 && !own.some(isNext);
     case 'in-and-out':
+      return node.engines.has(shardKey(MANIFEST, range));
     case null:
       return false;
   }
 }
-
-const sameRange = (a: LayerRange | null, b: LayerRange): boolean =>
-  a !== null && a.first === b.first && a.last === b.last;
 
 function gapsOf(world: World, keep: readonly PlannedPlace[]): LayerRange[] {
   const { layers, stages } = world.scenario;

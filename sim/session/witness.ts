@@ -1,6 +1,7 @@
 import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import { sameRange } from '#lib/shard/placement/core.ts';
 import type { OwnerInput, RoutePlan } from '#lib/shard/session/types.ts';
 import type { StageInput, StageOutput } from '#lib/shard/stage/types.ts';
 import type { OwnerState } from '#sim/core.ts';
@@ -111,7 +112,14 @@ export class Witness {
 
   beforeInput(node: SimNode, input: StageInput): void {
     if (input.type !== 'message' || input.message.type !== 'prepare') return;
-    const { session, epoch } = input.message;
+    const { session, epoch, route } = input.message;
+    const seats = node.core.sessions.get(session)?.seats ?? [];
+    const isStale = seats.some(({ range, since }) =>
+      route.some(
+        (place) => place.node === node.id && sameRange(place.range, range) && place.since !== since,
+      ),
+    );
+    if (isStale) this.world.count('holder comes back to its place unreleased');
     const isRunning = node.segments.some((each) => each.session === session && each.epoch < epoch);
     if (isRunning) this.world.count('step runs while the new epoch comes');
   }

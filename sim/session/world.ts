@@ -37,7 +37,9 @@ export class World {
   constructor(seed: number, options: WorldOptions = {}) {
     const random = seededRandom(seed);
     this.trace = new Trace(options.keepLines ?? false);
-    this.scenario = options.scenario ?? drawScenario(random.fork());
+    // Drawn from also where it is given: an undisturbed twin is the same world in all else.
+    const drawing = random.fork();
+    this.scenario = options.scenario ?? drawScenario(drawing);
     this.random = random.fork();
     this.core = options.core ?? OUR_CORE;
     this.monitor = new Monitor(this);

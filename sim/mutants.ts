@@ -1,0 +1,102 @@
+import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { seededRandom } from '#lib/kernel/random.ts';
+import type { SimCore } from './core.ts';
+import { CORE_FOLDERS, loadCore } from './load-core.ts';
+import { drawCalm } from './session/draw.ts';
+import type { Check, SimFailure } from './session/failure.ts';
+import { runSession } from './session/run.ts';
+import { applyHunk, parsePatch } from './unified-diff.ts';
+
+/** Where a rule of the core is broken on purpose: a campaign that does not notice lacks a checker. */
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const FOLDER = join(ROOT, 'sim/mutants');
+const SEEDS_FILE = join(FOLDER, 'seeds.json');
+const CALM_SESSIONS = 50;
+
+/** The seed that finds a mutant, and the checker that does. */
+export interface Finding {
+  readonly seed: number;
+  readonly check: Check;
+}
+
+/** Names of all mutants, in order. */
+export async function mutantNames(): Promise<string[]> {
+  const files = await readdir(FOLDER);
+  return files
+    .filter((file) => file.endsWith('.patch'))
+    .map((file) => file.replace('.patch', ''))
+    .sort();
+}
+
+/** What was found before, by name. */
+export const storedFindings = async (): Promise<Record<string, Finding>> =>
+  JSON.parse(await readFile(SEEDS_FILE, 'utf8')) as Record<string, Finding>;
+
+export async function storeFindings(findings: Readonly<Record<string, Finding>>): Promise<void> {
+  const sorted = Object.fromEntries(Object.entries(findings).sort(([a], [b]) => (a < b ? -1 : 1)));
+  await writeFile(SEEDS_FILE, `${JSON.stringify(sorted, null, 2)}\n`);
+}
+
+/**
+ * A copy of the core with one patch applied, loaded beside ours.
+ * @throws Error where the patch does not apply.
+ */
+export async function loadMutant(name: string): Promise<SimCore> {
+  const copy = await mkdtemp(join(tmpdir(), 'declai-mutant-'));
+  try {
+    for (const folder of CORE_FOLDERS)
+      await cp(join(ROOT, folder), join(copy, folder), { recursive: true });
+    const hunk = parsePatch(await readFile(join(FOLDER, `${name}.patch`), 'utf8'));
+    const file = join(copy, hunk.path);
+    await writeFile(file, applyHunk(await readFile(file, 'utf8'), hunk));
+    return await loadCore(copy);
+  } finally {
+    await rm(copy, { recursive: true });
+  }
+}
+
+/** The first failure of 50 sessions in which nothing goes wrong; a mutant that counts has none. */
+export function failsWithoutFaults(core: SimCore): SimFailure | Error | null {
+  let sessions = 0;
+  for (let seed = 1; sessions < CALM_SESSIONS; seed += 1) {
+    const scenario = drawCalm(seededRandom(seed));
+    sessions += scenario.sessions.length;
+    const failure = tryRun(seed, { core, scenario });
+    if (failure) return failure;
+  }
+  return null;
+}
+
+/** Searches seeds for one in which a checker, not a throw of the core, finds the mutant. */
+export function searchFinding(core: SimCore, { from, seeds }: SeedRange): Finding | null {
+  for (let seed = from; seed < from + seeds; seed += 1) {
+    const check = foundBy(core, seed);
+    if (check) return { seed, check };
+  }
+  return null;
+}
+
+interface SeedRange {
+  readonly from: number;
+  readonly seeds: number;
+}
+
+/** The checker that finds the mutant in this seed; null where none does. */
+export function foundBy(core: SimCore, seed: number): Check | null {
+  const failure = tryRun(seed, { core });
+  if (!failure || !('check' in failure) || failure.check === 'invariant') return null;
+  return failure.check;
+}
+
+/** A broken core may throw anything. */
+function tryRun(...args: Parameters<typeof runSession>): SimFailure | Error | null {
+  try {
+    return runSession(...args).failure;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}

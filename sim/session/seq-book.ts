@@ -1,0 +1,55 @@
+import type { Frame } from '#lib/shard/wire/frame.ts';
+import type { StageInput, StageOutput } from '#lib/shard/stage/types.ts';
+import { SimFailure } from './failure.ts';
+import type { SimNode } from './node.ts';
+import { short } from './world.ts';
+
+type Numbered = Exclude<Frame, { type: 'chunk-ack' }>;
+
+/** Counts what each place of each epoch was sent: a gap must be called one, at once (S2). */
+export class SeqBook {
+  private readonly next = new Map<string, number>();
+  /** Places that have called a fault in this epoch: one is enough. */
+  private readonly faulted = new Set<string>();
+
+  /** The frames that the node is about to look at: new ones, or those that waited for `prepare`. */
+  seen(node: SimNode, input: StageInput): readonly Frame[] {
+    if (input.type === 'frames') return input.frames;
+    if (input.type !== 'message' || input.message.type !== 'prepare') return [];
+    const { session, epoch } = input.message;
+    const known = node.core.sessions.get(session)?.prepare.epoch ?? 0;
+    const fenced = node.core.fences.get(session)?.epoch ?? 0;
+    if (epoch <= known || epoch <= fenced) return [];
+    return node.core.held.map(({ frame }) => frame).filter((frame) => frame.session === session);
+  }
+
+  /** After the node has looked at them. */
+  check(node: SimNode, frames: readonly Frame[], outputs: readonly StageOutput[]): void {
+    const faults = outputs.flatMap((output) =>
+      output.type === 'owner' && output.message.type === 'fault' ? output.message : [],
+    );
+    const called = new Set(
+      faults.filter(({ why }) => why === 'seq-gap').map((fault) => keyOf(node, fault)),
+    );
+    for (const frame of frames) {
+      if (frame.type === 'chunk-ack' || !isOfPresentEpoch(node, frame)) continue;
+      const key = keyOf(node, frame);
+      const next = this.next.get(key) ?? 0;
+      if (frame.seq === next) this.next.set(key, next + 1);
+      if (frame.seq > next && !this.faulted.has(key) && !called.has(key))
+        throw new SimFailure('order', `${short(node.id)} does not call ${frame.seq} a gap`);
+    }
+    for (const fault of faults) this.faulted.add(keyOf(node, fault));
+  }
+}
+
+/** Taken by a session that is open, in its epoch, and has its pages. */
+function isOfPresentEpoch(node: SimNode, frame: Numbered): boolean {
+  const session = node.core.sessions.get(frame.session);
+  return session?.prepare.epoch === frame.epoch && session.room === 'kept';
+}
+
+const keyOf = (
+  node: SimNode,
+  { session, epoch, place }: { session: string; epoch: number; place: number },
+): string => `${node.id}/${node.life}/${session}/${epoch}/${place}`;
