@@ -73,12 +73,13 @@ export function onResync(
     if (named) sendTo(turn, from, { type: 'release', session, epoch: route?.epoch ?? named.epoch });
     return;
   }
-  if (named?.epoch === route.epoch && route.proven) {
+  if (phase.kind === 'routing' && phase.noRoom?.node === from.node) {
+    // Its `room` may have been lost with the socket, and is told only once (S11).
+    beginEpoch(turn, route.plan, 'socket back');
+  } else if (named?.epoch === route.epoch && route.proven) {
     sendTo(turn, from, { type: 'ack', session, epoch: route.epoch, accepted: acceptedIds.length });
-  } else if (phase.kind === 'routing') {
-    // A `room` may have been lost with the socket; any other wait brings a new epoch by itself.
-    if (phase.noRoom?.node === from.node) beginEpoch(turn, route.plan, 'socket back');
-  } else {
+  } else if (phase.kind !== 'routing') {
+    // A wait for a route brings a new epoch by itself.
     doubt(turn, 'socket back');
   }
 }

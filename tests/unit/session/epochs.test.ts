@@ -135,6 +135,19 @@ describe('epochs', () => {
     expect(rig.phase).toBe('done');
   });
 
+  test('[S11] a room that was lost with its socket is no wait for ever, in a proven epoch too', () => {
+    const rig = new OwnerRig();
+    rig.reachDecoding();
+    rig.token(0, 7);
+    rig.fault(2, 'no-room');
+    rig.step({ type: 'route', plan: null });
+    expect(rig.phase).toBe('routing');
+    const back = { type: 'resync', sessions: [{ session: SESSION, epoch: 1 }] } as const;
+    expect(sent(rig.say(1, back), 'prepare')).toHaveLength(0);
+    expect(sent(rig.say(2, back), 'prepare')).toHaveLength(3);
+    expect(rig.epoch).toBe(2);
+  });
+
   test('[S11] no-room waits for that node, or for another holder', () => {
     const waits = new OwnerRig();
     waits.reachDecoding();
