@@ -86,16 +86,6 @@ export class ThreeTabs {
     );
   }
 
-  /** Waits until every tab has fetched what it would take over, and only waits for work. */
-  async quiet(timeoutMs = 60_000): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
-    const isQuiet = async (tab: VolunteerTab) => (await tab.snapshot()).reason === 'idle.no_demand';
-    while (!(await Promise.all(this.tabs.map(isQuiet))).every(Boolean)) {
-      if (performance.now() > deadline) throw new Error('the tabs are still loading');
-      await sleep(50);
-    }
-  }
-
   /** The tab that holds a place of the current route. */
   async tabOf(stage: number): Promise<VolunteerTab> {
     const status = await this.server.status();
