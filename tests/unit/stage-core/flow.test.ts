@@ -3,6 +3,7 @@ import { viewStage } from '#lib/shard/stage/core/core.ts';
 import {
   faults,
   frames,
+  kvOps,
   node,
   prepare,
   reports,
@@ -195,8 +196,10 @@ describe('flow', () => {
     rig.order(prepare([1, 2, 3]));
     rig.fill(0, 0, 0);
     rig.frame(1, rows(1));
-    const run = rig.core.runs;
-    expect(faults(rig.step({ type: 'run-failed', run, why: 'engine' }))).toEqual(['engine']);
+    const failed = rig.step({ type: 'run-failed', run: rig.core.runs, why: 'engine' });
+    expect(faults(failed)).toEqual(['engine']);
+    // Also where nothing was there before: it may have come half way.
+    expect(kvOps(failed)).toEqual(['truncate 0']);
     expect(reports(rig.order(prepare([1, 2, 3], { epoch: 2 })))).toEqual([[1, 0, 0]]);
     expect(faults(rig.step({ type: 'shard-gone', shard: shardAt(1) }))).toEqual(['engine']);
     expect(faults(rig.step({ type: 'shard-failed', shard: shardAt(1) }))).toEqual([]);

@@ -82,9 +82,13 @@ function onSampled(turn: Turn, seat: Seat, id: number): void {
 export function onRunFailed(turn: Turn, input: Extract<StageInput, { type: 'run-failed' }>): void {
   const running = closeRun(turn, input.run);
   if (!running) return;
-  for (const at of running.segments.keys()) {
+  const seats = running.segments.flatMap((segment, at) => {
     const seat = seatOf(turn, running, at);
-    if (!seat) continue;
+    // As far as the engine may have come: what it left is cut off.
+    if (seat) seat.kvLength += segment.rows;
+    return seat ?? [];
+  });
+  for (const seat of seats) {
     if (input.why === 'no-room') giveBack(turn, seat.session);
     else discard(turn, seat);
   }
