@@ -142,7 +142,7 @@ describe('epochs', () => {
     rig.fault(2, 'no-room');
     rig.step({ type: 'route', plan: null });
     expect(rig.phase).toBe('routing');
-    const back = { type: 'resync', sessions: [{ session: SESSION, epoch: 1 }] } as const;
+    const back: StageMessage = { type: 'resync', sessions: [{ session: SESSION, epoch: 1 }] };
     expect(sent(rig.say(1, back), 'prepare')).toHaveLength(0);
     expect(sent(rig.say(2, back), 'prepare')).toHaveLength(3);
     expect(rig.epoch).toBe(2);
