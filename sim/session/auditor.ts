@@ -1,7 +1,7 @@
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { OwnerInput, OwnerOutput } from '#lib/shard/session/types.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
-import type { Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { FaultWhy, Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { OwnerState } from '#sim/core.ts';
 import { SimFailure, type Check } from './failure.ts';
 
@@ -30,6 +30,8 @@ export class Auditor {
   /** When the present epoch began, and how many in a row before it were overdue (V1). */
   private beganAt = 0;
   private overdue = 0;
+  /** Whose engine or load failed last, with no progress since. */
+  private broken: NodeId | null = null;
   /** Who said `no-room` in the present epoch. */
   private short = new Set<NodeId>();
   /** Declared by this owner: the orchestrator fences them a moment later. */
@@ -61,7 +63,10 @@ export class Auditor {
       if (output.type === 'declare') this.declared.add(`${output.node}/${output.incarnation}`);
     }
     this.onKeep(before, outputs);
-    if (isProgress(step)) this.overdue = 0;
+    if (isProgress(step)) {
+      this.overdue = 0;
+      this.broken = null;
+    }
     if (input.type === 'tick' && outputs.some(endsEpoch)) this.onOverdue(step);
     this.onOutputs(outputs, step);
   }
@@ -78,10 +83,22 @@ export class Auditor {
       const of = isLiving ? 'an older epoch' : 'an ended incarnation';
       this.fail('fence', `acts on ${message.type} of ${of}`);
     }
-    if (message.type === 'fault' && message.why === 'no-room') this.short.add(node);
+    if (message.type === 'fault') this.onFault(node, message.why, outputs);
     const isHeld = isLiving && this.told.get(node) === incarnation;
     if (isHeld && isOfLastPlace(before, node, message) && !outputs.some(isAnswer))
       this.fail('order', `does not answer token #${message.index}`);
+  }
+
+  /** One failure of a node's own may be chance, and what others say of it proves nothing (V3). */
+  private onFault(node: NodeId, why: FaultWhy, outputs: readonly OwnerOutput[]): void {
+    if (why === 'no-room') this.short.add(node);
+    if (why === 'no-room' && outputs.some(({ type }) => type === 'route-changed'))
+      this.fail('order', 'does not wait for room');
+    const isOwn = why === 'engine' || why === 'load';
+    const isSecond = isOwn && this.broken === node;
+    if (outputs.some((output) => output.type === 'declare') && !isSecond)
+      this.fail('blame', `declares for one ${why}`);
+    if (isOwn && outputs.length > 0) this.broken = node;
   }
 
   /** Tokens come from the last place of the present epoch and from nowhere else (S1). */
@@ -186,7 +203,8 @@ function isProgress({ before, input, outputs }: Step): boolean {
   if (outputs.some((output) => output.type === 'accept')) return true;
   if (input.type !== 'message' || input.message.type !== 'report') return false;
   const { epoch, place, kvLength } = input.message;
-  return epoch === before.route?.epoch && kvLength > (before.route.reports[place]?.kvLength ?? 0);
+  const known = before.route?.epoch === epoch ? before.route.reports[place] : null;
+  return known ? kvLength > known.kvLength : false;
 }
 
 /** Not of the last place, or of another epoch: no token at all. */

@@ -75,6 +75,8 @@ function apply(world: World, { kind, size }: What, meeting: Meeting): boolean {
       return world.office.killOwner();
     case 'shard-gone':
       return node.loseShard();
+    case 'run-fails':
+      return node.spoilRun(size < 0.5 ? 'engine' : 'no-room');
     case 'cancel':
       return world.office.cancelOne();
     default:

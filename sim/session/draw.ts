@@ -75,6 +75,8 @@ export function drawCalm(random: Random): Scenario {
       // Links are open by then.
       .map((session) => ({
         ...session,
+        promptIds: session.promptIds.slice(0, 12),
+        maxTokens: Math.min(8, session.maxTokens),
         atMs: session.atMs + 100,
         cancelAtMs: null,
         stops: [],
@@ -100,6 +102,7 @@ const QUICK = [
   'leave',
   'pause',
   'shard-gone',
+  'run-fails',
   'crash',
 ] as const;
 /** Noticed by a deadline: twice the least one, then a relay or another node. */

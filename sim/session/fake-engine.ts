@@ -98,6 +98,14 @@ export class FakeEngine {
     return results;
   }
 
+  /** A run that failed half way: some rows were appended, and they are wrong. */
+  spoil(segments: readonly RunSegment[]): void {
+    for (const segment of segments.slice(0, 1)) {
+      const kv = this.kvs.get(keyOf(segment.session, segment.place));
+      kv?.links.push(Array.from({ length: this.range.last - this.range.first + 1 }, () => 1));
+    }
+  }
+
   private segment(segment: RunSegment): RunResult {
     const key = keyOf(segment.session, segment.place);
     const kv = this.kvs.get(key);

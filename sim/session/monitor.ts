@@ -2,7 +2,8 @@ import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import { RING, TIMES } from '#lib/shard/wire/limits.ts';
 import type { Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
-import type { RunSegment, StageInput, StageView } from '#lib/shard/stage/types.ts';
+import type { RunSegment, StageInput, StageOutput, StageView } from '#lib/shard/stage/types.ts';
+import type { Session } from '#lib/shard/stage/core/state.ts';
 import type { OwnerState } from '#sim/core.ts';
 import type { FakeEngine } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
@@ -62,9 +63,21 @@ export class Monitor {
     this.checkBounds(node);
   }
 
-  onRun(node: SimNode): void {
+  onRun(node: SimNode, segments: readonly RunSegment[]): void {
     if (this.paused.has(lifeOf(node)))
       throw new SimFailure('order', `${short(node.id)} is paused and starts a run`);
+    for (const segment of segments) this.checkAhead(node, segment);
+  }
+
+  /** Nobody computes more than two chunks that the next place has not been sent (S12). */
+  private checkAhead(node: SimNode, { session, place, firstPosition }: RunSegment): void {
+    const known = node.core.sessions.get(session);
+    const seat = known?.seats.find((each) => each.slot === place);
+    if (!known || !seat || seat.place === known.prepare.route.length - 1) return;
+    const unsent = firstPosition - seat.flow.sendFrom;
+    const most = RING.unackedChunksMax * known.prepare.chunkRows;
+    if (firstPosition < known.prepare.resumeAt && unsent >= most)
+      throw new SimFailure('budget', `${short(node.id)} has ${unsent} rows to send and computes`);
   }
 
   /** Nothing that a node keeps of its peers and owners grows without end. */
@@ -177,6 +190,26 @@ export class Monitor {
     if (hop) hop.acked = Math.max(hop.acked, frame.taken);
   }
 
+  /** Sessions that hear nothing are freed in time, and not in silence (S10). */
+  checkExpiry(node: SimNode, before: readonly Session[], outputs: readonly StageOutput[]): void {
+    const { now } = this.world.timeline;
+    for (const { id, heardAt, seats } of before) {
+      const isHeld = node.core.sessions.has(id);
+      const fail = (what: string): never => {
+        throw new SimFailure('leftover', `${short(node.id)} ${what} a session unheard`);
+      };
+      if (isHeld && now - heardAt >= TIMES.stageExpiryMs) fail('holds');
+      const isSaid = outputs.some(
+        (output) =>
+          output.type === 'owner' &&
+          output.message.type === 'fault' &&
+          output.message.session === id,
+      );
+      const hasSpoken = seats.every(({ flow }) => flow.faulted);
+      if (!isHeld && !isSaid && !hasSpoken) fail('frees in silence');
+    }
+  }
+
   /** A node that could hear its owner all the time has no reason to call a session expired. */
   onWord(node: SimNode, message: StageMessage): void {
     if (message.type !== 'fault') return;
@@ -196,12 +229,13 @@ export class Monitor {
     // Kept rows are another shortage, where they are short.
     if (this.world.scenario.keptBytesMax < KEPT_BLOCK_BYTES * 1000) return;
     const gave = node.core.sessions.get(session);
-    const shards = gave?.seats.map(({ shard }) => shard) ?? [];
-    for (const { order, seats } of node.core.sessions.values()) {
-      if (!gave || order <= gave.order) continue;
-      if (seats.some(({ shard, kvLength }) => kvLength > 0 && shards.includes(shard)))
-        throw new SimFailure('order', `${short(node.id)} takes pages from an older session`);
-    }
+    if (!gave) return;
+    const younger = [...node.core.sessions.values()].filter(({ order }) => order > gave.order);
+    const isHeldByYounger = (shard: string): boolean =>
+      younger.some(({ seats }) => seats.some((seat) => seat.shard === shard && seat.kvLength > 0));
+    // One of its shards was short.
+    if (gave.seats.every((seat) => isHeldByYounger(seat.shard)))
+      throw new SimFailure('order', `${short(node.id)} takes pages from an older session`);
   }
 
   /** Who could hear the end of a session has freed it soon (S10). */
@@ -220,6 +254,21 @@ export class Monitor {
       const isIn = owner.route.places.some((place) => place.node === node.id);
       if (!isIn && node.core.sessions.has(session))
         throw new SimFailure('leftover', `${short(node.id)} was left out and holds on`);
+    });
+  }
+
+  /** Its socket is back: it hears that it was left out meanwhile (S4). */
+  onBack(node: SimNode): void {
+    const { desks } = this.world.office;
+    const epochOf = (session: SessionId): number => desks.get(session)?.owner?.route?.epoch ?? 0;
+    const before = new Map([...node.core.sessions.keys()].map((id) => [id, epochOf(id)]));
+    this.whenHeard((each) => {
+      for (const session of each === node ? node.core.sessions.keys() : []) {
+        const owner = desks.get(session)?.owner;
+        if (owner?.phase.kind === 'done' || before.get(session) !== epochOf(session)) continue;
+        if (owner?.route && !owner.route.places.some((place) => place.node === node.id))
+          throw new SimFailure('leftover', `${short(node.id)} is back and holds what it lost`);
+      }
     });
   }
 

@@ -34,6 +34,8 @@ export class SimNode {
   /** What its engine computes just now. */
   segments: readonly RunSegment[] = [];
   slowness = 1;
+  /** How the run in flight will fail. */
+  private spoiled: 'engine' | 'no-room' | null = null;
   /** All threads stand still (SIGSTOP), the worker alone (a hung GPU), or the main thread alone. */
   frozen = false;
   hung = false;
@@ -65,6 +67,7 @@ export class SimNode {
     this.busy = false;
     this.wakesAfterMs = null;
     this.segments = [];
+    this.spoiled = null;
     world.witness.joined(this);
     this.slowness = world.random.pick([1, 1, 1, world.scenario.evenNodes ? 1 : 3]);
     this.core = this.freshCore();
@@ -153,6 +156,7 @@ export class SimNode {
     world.witness.beforeInput(this, input);
     const frames = world.monitor.seqs.seen(this, input);
     const early = earlyFrames(this, input);
+    const expiring = input.type === 'tick' ? [...this.core.sessions.values()] : [];
     const now = instantMs(world.timeline.now);
     const [core, outputs] = world.core.stepStage(this.core, input, now);
     this.core = core;
@@ -160,6 +164,7 @@ export class SimNode {
     world.monitor.afterInput(this, input, view);
     world.monitor.seqs.check(this, frames, outputs);
     checkEarly(this, early, outputs);
+    world.monitor.checkExpiry(this, expiring, outputs);
     this.lastProgress = view.progress;
     const ordered = world.scenario.framesFirst ? framesFirst(outputs) : outputs;
     const done = new Set<StageOutput>();
@@ -216,7 +221,7 @@ export class SimNode {
 
   private run(output: Extract<StageOutput, { type: 'run' }>): void {
     const { world, life } = this;
-    world.monitor.onRun(this);
+    world.monitor.onRun(this, output.segments);
     const engine = this.engines.get(output.shard);
     const rows = output.segments.reduce((sum, segment) => sum + segment.rows, 0);
     this.segments = output.segments;
@@ -225,8 +230,12 @@ export class SimNode {
     world.timeline.in(ms, () => {
       if (this.life !== life) return;
       this.segments = [];
-      if (!engine || this.engines.get(output.shard) !== engine) {
-        this.feed({ type: 'run-failed', run: output.run, why: 'engine' });
+      const { spoiled } = this;
+      this.spoiled = null;
+      const isLost = !engine || this.engines.get(output.shard) !== engine;
+      if (isLost || spoiled) {
+        if (!isLost) engine.spoil(output.segments);
+        this.feed({ type: 'run-failed', run: output.run, why: spoiled ?? 'engine' });
         return;
       }
       for (const segment of output.segments) world.monitor.onSegment(this, engine, segment);
@@ -245,6 +254,13 @@ export class SimNode {
       this.feed({ type: 'shard-ready', shard: what.shard, ...limits });
       world.office.changed();
     });
+  }
+
+  /** The run in flight fails: its KV is not known then, or not longer than before. */
+  spoilRun(how: 'engine' | 'no-room'): boolean {
+    if (this.segments.length === 0) return false;
+    this.spoiled = how;
+    return true;
   }
 
   /** The engine of a shard is lost, with its KV. */

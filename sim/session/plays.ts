@@ -197,7 +197,20 @@ const PLAYS: readonly Play[] = [
     pagesMax: 16 + random.below(6),
     ambushes: [
       strike('token', random.pick(['link-flap', 'socket-drop']), { nth: random.below(20) }),
+      // Its `room` is lost with the socket.
+      strike('room', 'socket-drop'),
     ],
+  }),
+  // Engines fail more than once in an answer, with tokens between.
+  (random, scenario) => ({
+    ...route(1 + random.below(2), random.below(2)),
+    sessions: longAnswers(random, scenario),
+    ambushes: [1, 6, 11].map((nth) =>
+      strike('frame:rows', random.pick(['shard-gone', 'run-fails']), {
+        nth: nth + random.below(6),
+        size: random.unit(),
+      }),
+    ),
   }),
   // A node says what it holds and is gone: its word is heard after its next hello.
   (random, scenario) => ({

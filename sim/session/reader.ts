@@ -23,6 +23,8 @@ export class Reader {
   private readonly draw: SessionDraw;
   private readonly world: World;
   private readonly model: WholeModel;
+  /** When it asked, or read a token last. */
+  private readAt: number;
   private hidden = 0;
   private finish: 'stop' | 'length' | null = null;
   /** What the reader sees, and all that the accepted ids say. */
@@ -34,6 +36,7 @@ export class Reader {
   constructor(world: World, draw: SessionDraw) {
     this.world = world;
     this.draw = draw;
+    this.readAt = world.timeline.now;
     this.name = `r${world.office.readers.length}`;
     this.stops = new world.core.StopMatcher(draw.stops);
     this.model = new WholeModel(world.scenario.layers);
@@ -66,6 +69,7 @@ export class Reader {
     const expected = sampleId(this.hidden, { seed: this.draw.seed, index, salt });
     if (id !== expected) this.wrong(`#${index} is ${id}, not ${expected}`);
     this.ids.push(id);
+    this.readAt = this.world.timeline.now;
     this.hidden = this.model.forward(id);
     if (finish !== this.finishOf(id)) this.wrong(`#${index} ends by ${finish ?? 'nothing'}`);
     this.finish = finish;
@@ -97,7 +101,9 @@ export class Reader {
     this.checkText();
     if (outcome.kind !== 'lost') return;
     // However bad it was: all trouble passes, and nodes were always there again within seconds.
-    if (plan && isTooSlowToRetry(plan)) this.world.count('answer lost, no time for two deadlines');
+    const isWaited = this.endedAt - this.readAt >= TIMES.lostAnswerMs - 1;
+    if (isWaited && plan && isTooSlowToRetry(plan))
+      this.world.count('answer lost, no time for two deadlines');
     else throw new SimFailure('lost', `${this.name}: ${outcome.code}`);
   }
 

@@ -71,6 +71,7 @@ export const DISTURBANCES = [
   'lose-frame',
   'owner-dies',
   'shard-gone',
+  'run-fails',
   'cancel',
 ] as const;
 
@@ -119,7 +120,7 @@ type FailoverPhase = (typeof FAILOVER_PHASES)[number];
  * holder of a session that enters a phase of its failover.
  */
 export interface Ambush {
-  readonly on: (typeof AMBUSH_ON)[number] | `failover:${FailoverPhase}`;
+  readonly on: (typeof AMBUSH_ON)[number] | 'room' | `failover:${FailoverPhase}`;
   readonly nth: number;
   readonly after: boolean;
   readonly kind: DisturbanceKind;

@@ -20,7 +20,9 @@ export class SeqBook {
     const known = node.core.sessions.get(session)?.prepare.epoch ?? 0;
     const fenced = node.core.fences.get(session)?.epoch ?? 0;
     if (epoch <= known || epoch <= fenced) return [];
-    return node.core.held.map(({ frame }) => frame).filter((frame) => frame.session === session);
+    const { now } = node.world.timeline;
+    const waiting = node.core.held.filter(({ until }) => until > now);
+    return waiting.map(({ frame }) => frame).filter((frame) => frame.session === session);
   }
 
   /** After the node has looked at them. */
@@ -31,15 +33,27 @@ export class SeqBook {
     const called = new Set(
       faults.filter(({ why }) => why === 'seq-gap').map((fault) => keyOf(node, fault)),
     );
+    const gaps = new Set<string>();
     for (const frame of frames) {
       if (frame.type === 'chunk-ack' || !isOfPresentEpoch(node, frame)) continue;
       const key = keyOf(node, frame);
       const next = this.next.get(key) ?? 0;
       if (frame.seq === next) this.next.set(key, next + 1);
+      if (frame.seq > next) gaps.add(key);
       if (frame.seq > next && !this.faulted.has(key) && !called.has(key))
         throw new SimFailure('order', `${short(node.id)} does not call ${frame.seq} a gap`);
     }
-    for (const fault of faults) this.faulted.add(keyOf(node, fault));
+    for (const key of called)
+      if (!gaps.has(key))
+        throw new SimFailure('order', `${short(node.id)} calls a gap that is none`);
+    for (const fault of faults) {
+      const key = keyOf(node, fault);
+      // A frame that waited in vain is of no seat yet.
+      if (fault.why.startsWith('held')) continue;
+      if (this.faulted.has(key))
+        throw new SimFailure('twice', `${short(node.id)} calls ${fault.why} after a fault`);
+      this.faulted.add(key);
+    }
   }
 }
 

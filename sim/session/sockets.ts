@@ -130,6 +130,7 @@ export class Sockets {
     socket.open = true;
     this.world.count('socket back');
     this.listener.back(node, node.incarnation);
+    this.world.monitor.onBack(node);
     node.feed({ type: 'socket-back' });
   }
 
