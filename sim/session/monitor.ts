@@ -37,6 +37,8 @@ export class Monitor {
   private readonly released = new Map<string, number>();
   private readonly paused = new Set<string>();
   readonly seqs = new SeqBook();
+  /** The engine itself ran short: whoever was in its run gives way, old or young. */
+  private hasRunFailed = false;
   /** One past the last position computed, by session, epoch and first layer. */
   private readonly computed = new Map<string, number>();
   private readonly world: World;
@@ -47,6 +49,7 @@ export class Monitor {
 
   afterInput(node: SimNode, input: StageInput, { keptBytes }: StageView): void {
     if (input.type === 'message') this.onOrder(node, input.message);
+    this.hasRunFailed = input.type === 'run-failed';
     if (input.type === 'pause') this.paused.add(lifeOf(node));
     if (input.type === 'resume') this.paused.delete(lifeOf(node));
     for (const frame of input.type === 'frames' ? input.frames : []) {
@@ -213,7 +216,7 @@ export class Monitor {
   /** A node that could hear its owner all the time has no reason to call a session expired. */
   onWord(node: SimNode, message: StageMessage): void {
     if (message.type !== 'fault') return;
-    if (message.why === 'no-room') this.checkYoungest(node, message.session);
+    if (message.why === 'no-room' && !this.hasRunFailed) this.checkYoungest(node, message.session);
     if (message.why !== 'expired') return;
     const { office, timeline } = this.world;
     const owner = office.desks.get(message.session)?.owner;

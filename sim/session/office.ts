@@ -305,6 +305,7 @@ export class Office {
       case 'route-changed': {
         world.count(`epoch: ${output.cause}`);
         world.witness.routed(desk.id, output.plan);
+        desk.reader.routed(output.plan);
         world.monitor.onEpoch(desk.id, output.epoch, () => desk.owner);
         world.log(() => `${desk.reader.name} epoch ${output.epoch}: ${output.cause}`, output.epoch);
         return;

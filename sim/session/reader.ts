@@ -25,6 +25,9 @@ export class Reader {
   private readonly model: WholeModel;
   /** When it asked, or read a token last. */
   private readAt: number;
+  /** Predicted round of its first route, and of the slowest. */
+  private firstRoundMs: number | null = null;
+  private slowestRoundMs = 0;
   private hidden = 0;
   private finish: 'stop' | 'length' | null = null;
   /** What the reader sees, and all that the accepted ids say. */
@@ -59,6 +62,16 @@ export class Reader {
       sampling,
       eosIds,
     };
+  }
+
+  routed({ roundMs }: RoutePlan): void {
+    this.firstRoundMs ??= roundMs;
+    this.slowestRoundMs = Math.max(this.slowestRoundMs, roundMs);
+  }
+
+  /** What slower routes than the first may have cost. */
+  get detourMs(): number {
+    return this.ids.length * (this.slowestRoundMs - (this.firstRoundMs ?? 0));
   }
 
   accept({ index, id, finish }: Accepted, at: { session: SessionId; epoch: number }): void {

@@ -66,7 +66,7 @@ function checkDelays(world: World, seed: number): void {
   play(twin);
   for (const [at, reader] of world.office.readers.entries()) {
     const calmMs = twin.office.readers[at]?.endedAt ?? Infinity;
-    const limitMs = 2 * calmMs + (world.scenario.patienceMs ?? Infinity);
+    const limitMs = 2 * calmMs + reader.detourMs + (world.scenario.patienceMs ?? Infinity);
     if (reader.endedAt <= limitMs) continue;
     const times = `${reader.endedAt.toFixed(0)} ms, undisturbed ${calmMs.toFixed(0)} ms`;
     throw new SimFailure('slow', `${reader.name} ended after ${times}`);
