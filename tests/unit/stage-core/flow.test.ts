@@ -83,6 +83,15 @@ describe('flow', () => {
     expect(faults(rig.fill(4, 0, 4))).toEqual(['position-gap']);
   });
 
+  test('[S11] rows that a fill order on its way may want are not dropped: the youngest gives way', () => {
+    const rig = new StageRig(2, { keptBlockRows: 1, keptBytesMax: 24 });
+    rig.order(prepare([1, 2, 3]));
+    rig.frame(1, rows(1));
+    rig.frame(1, rows(1, { seq: 1, firstPosition: 2 }));
+    expect(faults(rig.settle())).toEqual(['no-room']);
+    expect(faults(rig.fill(0, 0, 0))).toEqual([]);
+  });
+
   test('[S11] short of pages the youngest session gives its own back, and is told room later', () => {
     const rig = new StageRig(1, { pagesMax: 4 });
     rig.order(prepare([1, 2, 3]));

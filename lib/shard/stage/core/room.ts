@@ -107,10 +107,15 @@ export function trimKept(turn: Turn): void {
   }
 }
 
+/** Below L, and not told yet what the next place lacks: all that it has may be wanted (S5). */
+const isUnfilled = ({ flow, kvLength, session }: Seat): boolean =>
+  !flow.filled && kvLength <= session.prepare.resumeAt;
+
 function mostDroppable(turn: Turn): Seat | null {
   let best: Seat | null = null;
   let most = 0;
   for (const seat of allSeats(turn.core)) {
+    if (isUnfilled(seat)) continue;
     const rows = Math.min(seat.flow.sendFrom, seat.kept.to) - seat.kept.base;
     if (rows < seat.kept.blockRows || rows * seat.kept.width <= most) continue;
     best = seat;
