@@ -31,7 +31,7 @@ const LAYERS = [
 ];
 
 const FULL = [
-  ['simulator, 5 000 seeds', ['scripts/ts.mjs', 'sim/cli.ts', 'session', '--seeds=5000']],
+  ['simulator, 50 000 seeds', ['scripts/ts.mjs', 'sim/cli.ts', 'session', '--seeds=50000']],
   ['failover, all cases', ['scripts/ts.mjs', 'tests/e2e/cli.ts', '--all']],
 ];
 

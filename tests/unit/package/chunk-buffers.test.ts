@@ -79,7 +79,7 @@ describe('buffers of chunks', () => {
       }
       pooled.release?.(key);
     }
-    expect(seen.size).toBe(FETCH.readAheadMax + 1);
+    expect(seen.size).toBeLessThanOrEqual(FETCH.readAheadMax + 1);
   });
 
   it('[K10] a part of many chunks goes at its release', async () => {
