@@ -57,12 +57,12 @@ describe('[M2] a node before a foreign server', () => {
     [
       'speaks a newer protocol',
       'wire/version',
-      (origin: string) => challenge({ origin, protocol: 2 }),
+      (origin: string) => challenge({ origin, protocol: WIRE.protocolVersion + 1 }),
     ],
     [
       'speaks a newer protocol in other words',
       'wire/version',
-      () => '{"type":"challenge","protocol":2}',
+      () => `{"type":"challenge","protocol":${WIRE.protocolVersion + 1}}`,
     ],
     ['speaks no protocol', 'wire/malformed', () => '{"type":"hi"}'],
   ])('one that %s hears nothing, and is left for good', async (_, code, greet) => {

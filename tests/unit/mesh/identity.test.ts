@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { IdentityId, NodeId } from '#lib/kernel/ids.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
+import { WIRE } from '#lib/shard/wire/limits.ts';
 import { dexieKeyStore } from '#lib/shard/mesh/browser.ts';
 import {
   keyPairFromSeed,
@@ -71,7 +72,7 @@ describe('[M2] a hello', () => {
     ['with another node', { ...hello, node: stranger.node.id }, challenged],
     ['of another owner', { ...hello, identity: stranger.identity }, challenged],
     ['with another certificate', { ...hello, certificate: stranger.certificate }, challenged],
-    ['with another version', { ...hello, protocol: 2 }, challenged],
+    ['with another version', { ...hello, protocol: WIRE.protocolVersion + 1 }, challenged],
     ['with a torn signature', { ...hello, signature: '0'.repeat(128) }, challenged],
   ])('%s: refused', (_, said, asked) => {
     expect(refuseHello(said, asked)).toBeTypeOf('string');
