@@ -132,9 +132,8 @@ async function startTabs(count: number): Promise<Tabs> {
   try {
     for (let i = 0; i < count; i += 1) tabs.push(await PlainTab.open(`${server.url}/volunteer`));
     for (const tab of tabs) await tab.contribute();
-    const isWhole = (places: readonly unknown[]): boolean => places.length === count;
     await server.until('a route of all tabs', ({ routes }) =>
-      routes.some(({ places }) => isWhole(places)),
+      routes.some(({ places }) => places.length === count),
     );
     const deadline = performance.now() + QUIET_MS_MAX;
     const isQuiet = async (tab: PlainTab) => (await tab.snapshot()).reason === 'idle.no_demand';

@@ -178,6 +178,7 @@ export class StageHost {
         return;
       }
       case 'frame':
+        // Sent already, with the others of this step.
         return;
       case 'load':
         return void this.#load(output);
