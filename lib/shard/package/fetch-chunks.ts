@@ -78,14 +78,18 @@ async function obtain(
   ref: ChunkRef,
   options: FetchOptions & { readonly signal: AbortSignal },
 ): Promise<'cached' | 'network'> {
-  if (await options.store.has(ref.sha256)) return 'cached';
-  const bytes = await attemptChunk(ref, options);
-  await options.store.write(ref.sha256, bytes, options.manifest.id).catch((error: unknown) => {
-    // Another tab of the profile is at this very chunk: the bytes will be there, or come again.
-    if (!isFault(error, 'package/busy')) throw error;
+  const { store, manifest, signal } = options;
+  if (await store.has(ref.sha256)) return 'cached';
+  return store.inTurn(ref.sha256, signal, async () => {
+    if (await store.has(ref.sha256)) return 'cached';
+    const bytes = await attemptChunk(ref, options);
+    await store.write(ref.sha256, bytes, manifest.id).catch((error: unknown) => {
+      // Another tab of the profile is at this very chunk: the bytes will be there, or come again.
+      if (!isFault(error, 'package/busy')) throw error;
+    });
+    options.buffers?.give(bytes);
+    return 'network';
   });
-  options.buffers?.give(bytes);
-  return 'network';
 }
 
 export interface ChunkReader {

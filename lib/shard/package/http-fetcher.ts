@@ -8,13 +8,19 @@ const PASSING = new Set([408, 425, 429]);
 const PIECE_BYTES = 256 * 1024;
 
 /**
+ * The chunk store is the cache. The browser's own would keep every byte a second time, and answer
+ * the attempt after a damaged chunk with the same damage.
+ */
+const cache = 'no-store';
+
+/**
  * Chunks by HTTP from a gateway. `origin` is like `http://localhost:3000`, without a slash.
  * At most the declared bytes are read, whatever the server sends.
  */
 export const httpChunkFetcher =
   (origin: string): ChunkFetcher =>
   async (ref, signal, allocate) => {
-    const response = await fetch(`${origin}/models/chunks/${ref.sha256}`, { signal });
+    const response = await fetch(`${origin}/models/chunks/${ref.sha256}`, { signal, cache });
     if (response.ok && response.body) {
       return readExactly(response.body, allocate?.(ref.bytes) ?? new Uint8Array(ref.bytes));
     }

@@ -51,6 +51,8 @@ export const FETCH = {
   delayMsMax: 4_000,
   /** 4 MiB at 0.3 Mbit/s takes 112 s; a slower line cannot load a model. */
   attemptMsMax: 120_000,
+  /** A tab that stands still may hold a chunk's lock: others then fetch it for themselves. */
+  turnWaitMsMax: 30_000,
   /** Chunks of one part read and hashed at a time: each is up to 4 MiB of memory beside the part. */
   readAheadMax: 2,
 } as const;

@@ -67,7 +67,7 @@ async function verified(ref: ChunkRef, options: AttemptOptions): Promise<Uint8Ar
 }
 
 /** @throws FaultError `kernel/aborted`, or the fault that was the signal's reason. */
-function throwIfAborted(signal?: AbortSignal): void {
+export function throwIfAborted(signal?: AbortSignal): void {
   if (!signal?.aborted) return;
   if (signal.reason instanceof FaultError) throw signal.reason;
   throw new FaultError('kernel/aborted', 'stopped on request', { cause: signal.reason });

@@ -2,14 +2,15 @@ import 'fake-indexeddb/auto';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { sha256Hex } from '#lib/kernel/digest.ts';
 import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
 import { dexieChunkIndex, memoryChunkIndex } from '#lib/shard/package/store/chunk-index.ts';
 import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
 import { openFsChunkStore } from '#lib/shard/package/store/fs-store.ts';
 import { memoryChunkStore } from '#lib/shard/package/store/memory-store.ts';
-import { opfsChunkStore, type Locks } from '#lib/shard/package/store/opfs-store.ts';
+import { opfsChunkStore } from '#lib/shard/package/store/opfs-store.ts';
+import { processLocks } from '#lib/shard/package/store/turns.ts';
 import { fakeOpfs } from './fake-opfs.ts';
 
 interface Implementation {
@@ -17,18 +18,6 @@ interface Implementation {
   /** Whether it keeps which model a chunk came for. */
   readonly knowsModels: boolean;
   readonly open: () => Promise<ChunkStore>;
-}
-
-/** `navigator.locks` in one process. */
-function oneAtATime(): Locks {
-  const last = new Map<string, Promise<unknown>>();
-  return {
-    request(name, run) {
-      const next = (last.get(name) ?? Promise.resolve()).then(run);
-      last.set(name, next);
-      return next;
-    },
-  };
 }
 
 let databases = 0;
@@ -45,7 +34,7 @@ const IMPLEMENTATIONS: readonly Implementation[] = [
     open() {
       const { folder } = fakeOpfs({ hasSyncHandles: true });
       const index = dexieChunkIndex(`chunks-${(databases += 1)}`);
-      return Promise.resolve(opfsChunkStore({ folder, index, locks: oneAtATime() }));
+      return Promise.resolve(opfsChunkStore({ folder, index, locks: processLocks() }));
     },
   },
   {
@@ -53,7 +42,9 @@ const IMPLEMENTATIONS: readonly Implementation[] = [
     knowsModels: true,
     open() {
       const { folder } = fakeOpfs({ hasSyncHandles: false });
-      return Promise.resolve(opfsChunkStore({ folder, index: memoryChunkIndex() }));
+      return Promise.resolve(
+        opfsChunkStore({ folder, index: memoryChunkIndex(), locks: processLocks() }),
+      );
     },
   },
 ];
@@ -124,5 +115,46 @@ describe.each(IMPLEMENTATIONS)('chunk store: $name', ({ open, knowsModels }) => 
     await Promise.all([1, 2, 3].map(() => store.write(hash, bytes, MODEL)));
     expect(await store.read(hash)).toEqual(bytes);
     expect(await store.list()).toHaveLength(1);
+  });
+
+  it('[K6] lets one at a time at a chunk, and others at other chunks', async () => {
+    const store = await open();
+    const { signal } = new AbortController();
+    const seen: string[] = [];
+    const visit = (name: string, { hash }: ReturnType<typeof chunk>) =>
+      store.inTurn(hash, signal, async () => {
+        seen.push(`${name} in`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        seen.push(`${name} out`);
+        return name;
+      });
+    const failing = store.inTurn(chunk(1).hash, signal, () => Promise.reject(new Error('mine')));
+    const names = await Promise.all([
+      visit('a', chunk(1)),
+      visit('b', chunk(1)),
+      visit('other', chunk(2)),
+      expect(failing).rejects.toThrow('mine'),
+    ]);
+    expect(names.slice(0, 3)).toEqual(['a', 'b', 'other']);
+    const first = seen.filter((word) => !word.startsWith('other'));
+    expect(first).toEqual(['a in', 'a out', 'b in', 'b out']);
+    expect(seen.indexOf('other in')).toBeLessThan(seen.indexOf('a out'));
+  });
+
+  it('[K6] who is told to stop while it waits for its turn never runs', async () => {
+    const store = await open();
+    const { hash } = chunk(1);
+    const stop = new AbortController();
+    let leave = (): void => undefined;
+    const holder = store.inTurn(hash, new AbortController().signal, () => {
+      return new Promise<void>((resolve) => (leave = resolve));
+    });
+    const run = vi.fn(() => Promise.resolve());
+    const waiting = store.inTurn(hash, stop.signal, run);
+    stop.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'kernel/aborted' });
+    leave();
+    await holder;
+    expect(run).not.toHaveBeenCalled();
   });
 });

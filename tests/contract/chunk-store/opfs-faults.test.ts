@@ -1,8 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { sha256Hex } from '#lib/kernel/digest.ts';
 import type { ChunkHash } from '#lib/kernel/ids.ts';
+import { FETCH } from '#lib/shard/package/limits.ts';
 import { memoryChunkIndex } from '#lib/shard/package/store/chunk-index.ts';
 import { opfsChunkStore } from '#lib/shard/package/store/opfs-store.ts';
+import { processLocks } from '#lib/shard/package/store/turns.ts';
 import { fakeOpfs } from './fake-opfs.ts';
 
 const bytes = new Uint8Array([1, 2, 3, 4]);
@@ -22,6 +24,31 @@ describe.each([true, false])('OPFS with synchronous handles: %s', (hasSyncHandle
       code: 'package/storage-full',
     });
     expect(await store.has(hash)).toBe(false);
+    expect([...opfs.files.keys()]).toEqual([]);
+  });
+
+  it('[K6] fetches for itself where another tab keeps its turn and stands still', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+      const patience = new AbortController();
+      setTimeout(() => patience.abort(), ms);
+      return patience.signal;
+    });
+    try {
+      const { opfs, index } = setUp();
+      const store = opfsChunkStore({ folder: opfs.folder, index, locks: processLocks() });
+      const { signal } = new AbortController();
+      void store.inTurn(hash, signal, () => new Promise(() => undefined));
+      const run = vi.fn(() => Promise.resolve('mine'));
+      const waiting = store.inTurn(hash, signal, run);
+      await vi.advanceTimersByTimeAsync(FETCH.turnWaitMsMax - 1);
+      expect(run).not.toHaveBeenCalled();
+      await vi.advanceTimersByTimeAsync(1);
+      expect(await waiting).toBe('mine');
+    } finally {
+      timeout.mockRestore();
+      vi.useRealTimers();
+    }
   });
 
   it('[K6] says busy while another tab holds the file', async () => {

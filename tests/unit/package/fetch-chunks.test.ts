@@ -142,6 +142,23 @@ describe('fetching parts', () => {
     expect(cachedBytes).toBeGreaterThan(0);
   });
 
+  it('[K6] two at once over one store ask for each chunk once, and write it once', async () => {
+    const store = memoryChunkStore();
+    const written: string[] = [];
+    const counted: ChunkStore = {
+      ...store,
+      write(hash, ...rest) {
+        written.push(hash);
+        return store.write(hash, ...rest);
+      },
+    };
+    const both = await Promise.all([fetchInto(counted), fetchInto(counted)]);
+    expect(asked).toHaveLength(PARTS.length);
+    expect(written.sort()).toEqual(asked.sort());
+    expect(both.reduce((sum, { networkBytes }) => sum + networkBytes, 0)).toBe(partBytes());
+    expect(both.map(({ totalBytes }) => totalBytes)).toEqual([partBytes(), partBytes()]);
+  });
+
   it('[K6] has at most four requests at once', async () => {
     let now = 0;
     let most = 0;

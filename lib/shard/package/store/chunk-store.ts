@@ -26,6 +26,12 @@ export interface ChunkStore {
    * @throws FaultError `package/storage-full`, `package/busy` where another tab is in the way.
    */
   write(hash: ChunkHash, bytes: Uint8Array<ArrayBuffer>, model: ModelId | null): Promise<void>;
+  /**
+   * Runs while nobody else who shares the store runs for this chunk: what one tab fetches, the
+   * others find. After `FETCH.turnWaitMsMax` it runs all the same.
+   * @throws FaultError `kernel/aborted` where `signal` fires before it is its turn.
+   */
+  inTurn<T>(hash: ChunkHash, signal: AbortSignal, run: () => Promise<T>): Promise<T>;
   /** Does nothing where the chunk is not there. */
   delete(hash: ChunkHash): Promise<void>;
   /** In order of hash. */

@@ -4,6 +4,7 @@ import { invariant } from '#lib/kernel/assert.ts';
 import { HEX_64, type ChunkHash } from '#lib/kernel/ids.ts';
 import { totalBytes, type ChunkStore, type StoredChunk } from './chunk-store.ts';
 import { errnoOf, listFolder, removeTempFiles, writeFileAtomic } from './fs-files.ts';
+import { processLocks, turns } from './turns.ts';
 
 /** A write of 4 MiB that takes longer than this was never going to end. */
 const STALE_TEMP_MS = 3_600_000;
@@ -34,6 +35,7 @@ export function fsChunkStore(folder: string): ChunkStore {
       return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     },
     write: (hash, bytes) => writeFileAtomic(pathOf(hash), bytes),
+    inTurn: turns(processLocks()),
     delete: (hash) => rm(pathOf(hash), { force: true }),
     list,
     bytes: async () => totalBytes(await list()),

@@ -1,6 +1,7 @@
 import type { ChunkHash } from '#lib/kernel/ids.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { byHash, totalBytes, type ChunkStore, type StoredChunk } from './chunk-store.ts';
+import { processLocks, turns } from './turns.ts';
 
 export interface MemoryStoreOptions {
   /** More than this together is refused with `package/storage-full`. */
@@ -31,6 +32,7 @@ export function memoryChunkStore(options: MemoryStoreOptions = {}): ChunkStore {
       chunks.set(hash, { about, data: bytes.slice() });
       return Promise.resolve();
     },
+    inTurn: turns(processLocks()),
     delete(hash) {
       chunks.delete(hash);
       return Promise.resolve();

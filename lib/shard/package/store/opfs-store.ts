@@ -1,14 +1,11 @@
+import { isFault } from '#lib/kernel/errors.ts';
 import type { ChunkHash } from '#lib/kernel/ids.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import { totalBytes, type ChunkStore } from './chunk-store.ts';
 import { freeBytes } from '#lib/webgpu/free-bytes.ts';
 import { equalBytes } from '../equal-bytes.ts';
 import { findFile, readFile, removeFile, writeFile } from './opfs-files.ts';
-
-/** Of `navigator.locks` what the store needs: one holder of a name at a time. */
-export interface Locks {
-  request(name: string, run: () => Promise<void>): Promise<unknown>;
-}
+import { turns, type Locks } from './turns.ts';
 
 export interface OpfsStoreOptions {
   readonly folder: FileSystemDirectoryHandle;
@@ -54,7 +51,13 @@ export function opfsChunkStore(options: OpfsStoreOptions): ChunkStore {
     if (there) freeBytes(there);
     if (isThere) return;
     await index.delete(hash);
-    await writeFile(await folder.getFileHandle(hash, { create: true }), bytes);
+    await writeFile(await folder.getFileHandle(hash, { create: true }), bytes).catch(
+      async (error: unknown) => {
+        // What was written of it before the quota takes room that no row accounts for.
+        if (isFault(error, 'package/storage-full')) await removeFile(folder, hash);
+        throw error;
+      },
+    );
     await index.put({ sha256: hash, bytes: bytes.length, model, lastUsedMs: nowMs() });
   };
 
@@ -63,9 +66,10 @@ export function opfsChunkStore(options: OpfsStoreOptions): ChunkStore {
     read,
     async write(...chunk) {
       const write = () => writeAlone(chunk);
-      if (locks) await locks.request(`declai-chunk-${chunk[0]}`, write);
+      if (locks) await locks.request(`declai-chunk-${chunk[0]}`, {}, write);
       else await write();
     },
+    inTurn: turns(locks),
     async delete(hash) {
       await index.delete(hash);
       await removeFile(folder, hash);
