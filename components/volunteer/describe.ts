@@ -76,7 +76,7 @@ function faultText(code: FaultCode | null): string {
     case 'package/fetch-failed':
       return 'A download failed: the network or the server is away.';
     case 'package/storage-full':
-      return 'The browser’s storage is full: free some space, then start again.';
+      return reasonText('device.storage');
     case 'package/hash-mismatch':
       return 'A downloaded piece was damaged and was thrown away.';
     case 'engine/out-of-memory':

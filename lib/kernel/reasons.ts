@@ -16,6 +16,8 @@ export const REASONS = {
   'device.wrong': 'Your device gives wrong results for this model, so it is not used.',
   'device.lost': 'The browser took the GPU back; starting again smaller.',
   'device.memory': 'Not enough memory for one layer of this model.',
+  'device.storage':
+    'This browser has no room for more layers: free disk space or other sites’ data, then stop and contribute again.',
   'device.shape': 'This model’s shape runs on the processor.',
   'device.insecure': 'This page needs https (or localhost) to store weights and to compute.',
   'refuse.credits': 'You do not have enough credits for this answer.',

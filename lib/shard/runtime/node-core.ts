@@ -127,6 +127,7 @@ function onWelcome(state: NodeState, input: NodeInput, now: InstantMs): NodeStep
     assignment: null,
     shard: { kind: 'none' },
     takeOver: { kind: 'none' },
+    storageFull: false,
     sessions: 0,
     nextTask: 1,
   };

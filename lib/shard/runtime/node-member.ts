@@ -156,17 +156,19 @@ function onLoaded(state: Member, done: Extract<NodeInput, { type: 'loaded' }>): 
 }
 
 function onTaskFailed(
-  state: Member,
+  before: Member,
   { task, fault }: { readonly task: number; readonly fault: FaultWire },
   now: InstantMs,
 ): MemberStep {
-  const { assignment, shard, takeOver } = state;
+  const { assignment, shard, takeOver } = before;
   const retryAt = later(now, NODE.reloadMs);
+  const storageFull = before.storageFull || fault.code === 'package/storage-full';
+  const state: Member = { ...before, storageFull };
   if (takeOver.kind === 'fetching' && takeOver.task === task) {
     return [{ ...state, takeOver: { kind: 'wanted', from: retryAt } }, []];
   }
   if ((shard.kind !== 'fetching' && shard.kind !== 'warming') || shard.task !== task) {
-    return [state, []];
+    return [before, []];
   }
   if (!assignment) return [state, []];
   const { model, range } = assignment;

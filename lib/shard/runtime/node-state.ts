@@ -38,6 +38,8 @@ export interface Member {
   readonly assignment: Assignment | null;
   readonly shard: ShardState;
   readonly takeOver: TakeOverState;
+  /** A chunk found no room since the hello: the server gives fewer layers, the person is told why. */
+  readonly storageFull: boolean;
   readonly sessions: number;
   readonly nextTask: number;
 }

@@ -34,7 +34,9 @@ function viewMember(state: Member): NodeStateView {
   if (state.use === 'paused') return { word: 'paused', reason: 'pause.user', fault: null };
   if (state.use === 'finishing') return { word: 'serving', reason: 'idle.finishing', fault: null };
   if (state.awaiting) return { word: 'joining', reason: null, fault: null };
-  if (!state.assignment) return { word: 'spare', reason: 'idle.covered', fault: null };
+  if (!state.assignment) {
+    return { word: 'spare', reason: scarcity(state) ?? 'idle.covered', fault: null };
+  }
   switch (state.shard.kind) {
     case 'none':
     case 'fetching':
@@ -51,13 +53,18 @@ function viewMember(state: Member): NodeStateView {
       if (state.sessions > 0) return { word: 'serving', reason: null, fault: null };
       return {
         word: 'ready',
-        reason: state.takeOver.kind === 'fetching' ? 'idle.cache' : 'idle.no_demand',
+        reason:
+          scarcity(state) ?? (state.takeOver.kind === 'fetching' ? 'idle.cache' : 'idle.no_demand'),
         fault: null,
       };
     default:
       return unreachable(state.shard);
   }
 }
+
+/** Why this node holds less than it could. */
+const scarcity = (state: Member): ReasonCode | null =>
+  state.storageFull ? 'device.storage' : null;
 
 function lossReason(fault: FaultWire): ReasonCode | null {
   switch (fault.code) {
@@ -67,6 +74,8 @@ function lossReason(fault: FaultWire): ReasonCode | null {
       return 'device.wrong';
     case 'engine/out-of-memory':
       return 'device.memory';
+    case 'package/storage-full':
+      return 'device.storage';
     case 'engine/unsupported':
       return 'device.shape';
     default:

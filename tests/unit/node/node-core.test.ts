@@ -136,6 +136,40 @@ describe('a node on its way in', () => {
   });
 });
 
+describe('a node whose browser is full', () => {
+  it('[N6] says what to free as long as it holds less than it could, until its next hello', () => {
+    const node = drive().feed(...join, { type: 'assign', assignment });
+    const full = fault('package/storage-full');
+    node.feed({ type: 'task-failed', task: task(node.taken()), fault: full });
+    expect(viewNode(node.state())).toMatchObject({ reason: 'device.storage', fault: full });
+    node.feed({ type: 'assign', assignment: null });
+    expect([node.word(), node.reason()]).toEqual(['spare', 'device.storage']);
+
+    const fewer = { ...assignment, range: { first: 0, last: 4 }, takeOver: null };
+    node.feed({ type: 'assign', assignment: fewer });
+    const id = task(node.taken());
+    node.feed(
+      { type: 'fetched', task: id },
+      { type: 'loaded', task: id, networkBytes: 0, cacheBytes: 7 },
+      { type: 'trusted', range: fewer.range },
+    );
+    expect(viewNode(node.state())).toEqual({
+      word: 'ready',
+      reason: 'device.storage',
+      fault: null,
+    });
+    node.feed({ type: 'stop' }, { type: 'left' }, ...join, { type: 'assign', assignment: null });
+    expect(node.reason()).toBe('idle.covered');
+  });
+
+  it('[N6] says so too when only the chunks to take over find no room', () => {
+    const node = ready();
+    const id = task(node.taken());
+    node.feed({ type: 'task-failed', task: id, fault: fault('package/storage-full') });
+    expect([node.word(), node.reason()]).toEqual(['ready', 'device.storage']);
+  });
+});
+
 describe('a node at work', () => {
   it('[N7] fetches what it takes over only while idle, and goes on after a session', () => {
     const node = ready();

@@ -36,7 +36,7 @@ describe('a state for people', () => {
     expect(describeState(at({ phase: 'spare', reason: 'idle.relayed' })).sentence).toMatch(/relay/);
     const full = describeState(at({ phase: 'loading', fault: fault('package/storage-full') }));
     expect(full).toMatchObject({ tone: 'warn' });
-    expect(full.sentence).toMatch(/storage is full/);
+    expect(full.sentence).toMatch(/no room .* free disk space/);
     expect(full.sentence).not.toContain('raw text');
   });
 
