@@ -105,6 +105,8 @@ export function runAnswer(
 
 /** What the gateway answers where an answer was stopped. */
 const STOPPED_CODE = 'answer.cancelled';
+/** What it answers while it is being stopped. */
+const STOPPING_CODE = 'server_stopping';
 const OFFLINE = { code: LOCAL_CODES.offline, message: '', retryAt: null } as const;
 const unreadable = (message: string) =>
   ({ code: LOCAL_CODES.unreadable, message, retryAt: null }) as const;
@@ -116,6 +118,8 @@ function applyRefusal(
   refused: Extract<Opened, { type: 'refused' }>,
 ): AnswerState {
   if (attempt.type === 'read-on' && refused.status === 404) return applyForgotten(answer);
+  // A server that is being stopped: the next one, or this one again, goes on with the answer.
+  if (refused.failure.code === STOPPING_CODE) return answer;
   return applyFailure(answer, refused.failure);
 }
 

@@ -55,6 +55,17 @@ describe('an answer on its way', () => {
     }
   });
 
+  it('[CH2] waits for the next server where this one is being stopped', async () => {
+    const stopping = { refuse: { status: 503, code: 'server_stopping' } };
+    const broken = start([{ breakAfter: 4 }, stopping, stopping]);
+    await broken.run.ended;
+    expect(broken.last()).toMatchObject({ text: WHOLE, phase: { type: 'done' } });
+    expect(types(broken.gateway)).toEqual(['ask', 'read-on', 'read-on', 'read-on']);
+    const early = start([stopping]);
+    await early.run.ended;
+    expect(early.last().text).toBe(WHOLE);
+  });
+
   it('[CH3] goes on in a new session where the gateway has forgotten it, and says so', async () => {
     const gone = { refuse: { status: 404, code: 'not_found' } };
     const { run, last, gateway } = start([{ breakAfter: 4 }, gone]);
