@@ -18,6 +18,12 @@ export function Controls({ snapshot }: { snapshot: VolunteerSnapshot }) {
                 Contribute
               </Button>
             );
+          case 'retry':
+            return (
+              <Button key="main" look="primary" onClick={volunteer.start}>
+                Try now
+              </Button>
+            );
           case 'reload':
             return (
               <Button key="main" look="primary" onClick={() => location.reload()}>
@@ -56,12 +62,14 @@ export function Controls({ snapshot }: { snapshot: VolunteerSnapshot }) {
   );
 }
 
-type Action = 'start' | 'reload' | 'pause' | 'resume' | 'finish' | 'stop';
+type Action = 'start' | 'retry' | 'reload' | 'pause' | 'resume' | 'finish' | 'stop';
 
 function actionsOf(snapshot: VolunteerSnapshot): Action[] {
   switch (snapshot.phase) {
     case 'off':
     case 'lost':
+      // Who sees it come back by itself must be able to say no.
+      if (snapshot.rejoins) return ['retry', 'stop'];
       return [needsReload(snapshot) ? 'reload' : 'start'];
     case 'joining':
     case 'measuring':

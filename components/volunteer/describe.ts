@@ -14,10 +14,7 @@ export interface StateText {
 export function describeState(snapshot: VolunteerSnapshot): StateText {
   const { phase, fault, reason } = snapshot;
   if (phase === 'lost' || (phase === 'off' && fault)) return describeLoss(snapshot);
-  if (fault) {
-    const sentence = reason ? reasonText(reason) : faultText(fault.code);
-    return { title: 'A hitch', sentence: `${sentence} Trying again by itself.`, tone: 'warn' };
-  }
+  if (fault) return warn('A hitch', `${faultText(fault.code)} ${BY_ITSELF}`);
   const plain = describePhase(snapshot);
   // "Nobody is asking" explains a pause in the work; while it works, the work explains itself.
   return reason && phase !== 'paused' ? { ...plain, sentence: reasonText(reason) } : plain;
@@ -61,17 +58,20 @@ function describePhase(snapshot: VolunteerSnapshot): StateText {
 
 const calm = (title: string, sentence: string): StateText => ({ title, sentence, tone: 'calm' });
 const busy = (title: string, sentence: string): StateText => ({ title, sentence, tone: 'busy' });
+const warn = (title: string, sentence: string): StateText => ({ title, sentence, tone: 'warn' });
+const BY_ITSELF = 'Trying again by itself.';
 
-function describeLoss({ fault, reason }: VolunteerSnapshot): StateText {
-  if (fault?.code === 'wire/version') {
-    return { title: 'Out of date', sentence: reasonText('refuse.version'), tone: 'bad' };
-  }
-  const why = reason ? reasonText(reason) : faultText(fault?.code ?? null);
-  return { title: 'Disconnected', sentence: why, tone: 'bad' };
+/** `rejoins`: the node comes back without a click. Else it is over, and the person decides. */
+function describeLoss({ fault, rejoins }: VolunteerSnapshot): StateText {
+  const why = faultText(fault?.code ?? null);
+  if (rejoins) return warn('Disconnected', `${why} ${BY_ITSELF}`);
+  if (!fault) return { title: 'Disconnected', sentence: why, tone: 'bad' };
+  const title = fault.code === 'wire/version' ? 'Out of date' : 'Stopped';
+  return { title, sentence: why, tone: 'bad' };
 }
 
-/** What a volunteer can make of a fault; the rest is "something failed, start again". */
-function faultText(code: FaultCode | null): string {
+/** What a volunteer can make of a fault; the rest is a connection that did not hold. */
+export function faultText(code: FaultCode | null): string {
   switch (code) {
     case 'package/fetch-failed':
       return 'A download failed: the network or the server is away.';
@@ -79,16 +79,33 @@ function faultText(code: FaultCode | null): string {
       return reasonText('device.storage');
     case 'package/hash-mismatch':
       return 'A downloaded piece was damaged and was thrown away.';
+    case 'package/unsupported':
+    case 'package/malformed':
+    case 'package/too-large':
+    case 'package/not-found':
+      return 'This page cannot read the server’s model: reload the page and start again.';
+    case 'package/busy':
+      return 'Another tab of this browser is fetching the same layers.';
     case 'engine/out-of-memory':
       return reasonText('device.memory');
     case 'engine/wrong-answer':
       return reasonText('device.wrong');
     case 'engine/unsupported':
-      return 'This browser cannot run the model: WebAssembly SIMD is missing.';
+      return 'This browser cannot run this model: a newer one may (it needs WebAssembly SIMD).';
+    case 'engine/lost':
+    case 'kernel/timeout':
+      return 'The computation stopped or took too long, and was ended.';
     case 'mesh/limit':
       return 'Too many nodes from this address or profile contribute already.';
     case 'mesh/refused':
+    case 'mesh/bad-signature':
       return 'The network did not accept this node.';
+    case 'request/model-not-found':
+      return 'This server offers no model just now.';
+    case 'server/stopping':
+      return 'The server is being stopped.';
+    case 'wire/version':
+      return reasonText('refuse.version');
     case null:
     default:
       return 'The connection to the network was lost.';

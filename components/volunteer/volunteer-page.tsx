@@ -47,7 +47,7 @@ export function VolunteerPage() {
             {!off && <PeerTable peers={snapshot.peers} />}
           </section>
         )}
-        {security.type === 'secure' && <PreferencesForm locked={!off} />}
+        {security.type === 'secure' && <PreferencesForm locked={!off || snapshot.rejoins} />}
         {off && <HowItWorks />}
       </div>
     </main>

@@ -76,8 +76,6 @@ function lossReason(fault: FaultWire): ReasonCode | null {
       return 'device.memory';
     case 'package/storage-full':
       return 'device.storage';
-    case 'engine/unsupported':
-      return 'device.shape';
     default:
       return null;
   }

@@ -29,6 +29,7 @@ export function makeSnapshot(state: NodeState, facts: SnapshotFacts): VolunteerS
     phase: word,
     reason,
     fault,
+    rejoins: state.phase === 'lost' && state.retryAt !== null,
     device: facts.device,
     measured,
     model,

@@ -36,6 +36,8 @@ export interface VolunteerSnapshot {
   readonly reason: ReasonCode | null;
   /** What ended or hinders the work; `wire/version` means: reload the page. Cleared by `start()`. */
   readonly fault: FaultWire | null;
+  /** Lost, and coming back by itself: `stop()` prevents it (N9). */
+  readonly rejoins: boolean;
   /** For people: `Chromium 156 · 8 cores`. Empty until found. */
   readonly device: string;
   /** Milliseconds a layer at 1, 8 and 64 rows. */
@@ -102,6 +104,7 @@ export const VOLUNTEER_OFF: VolunteerSnapshot = {
   phase: 'off',
   reason: null,
   fault: null,
+  rejoins: false,
   device: '',
   measured: null,
   model: null,

@@ -1,13 +1,13 @@
 import 'fake-indexeddb/auto';
 import { describe, expect, it, vi } from 'vitest';
-import type { FaultCode } from '#lib/kernel/errors.ts';
+import { FAULT_CODES, type FaultCode } from '#lib/kernel/errors.ts';
 import {
   VOLUNTEER_OFF,
   VOLUNTEER_PHASES,
   type CreateVolunteer,
   type VolunteerSnapshot,
 } from '#lib/shard/runtime/volunteer-port.ts';
-import { describeState, lightOf, needsReload } from '#components/volunteer/describe.ts';
+import { describeState, faultText, lightOf, needsReload } from '#components/volunteer/describe.ts';
 import { describeNeed } from '#components/volunteer/need.ts';
 import { openPreferences } from '#components/volunteer/preferences.ts';
 import { securityOf } from '#components/volunteer/secure.ts';
@@ -38,6 +38,36 @@ describe('a state for people', () => {
     expect(full).toMatchObject({ tone: 'warn' });
     expect(full.sentence).toMatch(/no room .* free disk space/);
     expect(full.sentence).not.toContain('raw text');
+  });
+
+  it('[VO3] every fault is told in words for people, those with a cure in words of their own', () => {
+    const plain = faultText(null);
+    const general = FAULT_CODES.filter((code) => faultText(code) === plain);
+    for (const code of FAULT_CODES) {
+      expect(faultText(code), code).toMatch(/^[A-Z][^`{}]{20,}\.$/);
+      expect(describeState(at({ phase: 'loading', fault: fault(code) })).sentence).toMatch(
+        /Trying again by itself\.$/,
+      );
+    }
+    // What a node never meets, and what is no more than a connection that did not hold.
+    expect(general.filter((code) => !/^(session|request|wire|kernel|server)\//.test(code))).toEqual([
+      'package/exists',
+      'engine/no-pages',
+      'mesh/closed',
+      'mesh/no-path',
+    ]);
+  });
+
+  it('[VO7] says whether it comes back by itself', () => {
+    const lost = { phase: 'lost', fault: fault('mesh/limit') } as const;
+    expect(describeState(at({ ...lost, rejoins: true }))).toMatchObject({
+      title: 'Disconnected',
+      tone: 'warn',
+      sentence: expect.stringMatching(/Too many nodes.*Trying again by itself\.$/) as string,
+    });
+    const over = describeState(at({ phase: 'lost', fault: fault('engine/wrong-answer') }));
+    expect(over).toMatchObject({ title: 'Stopped', tone: 'bad' });
+    expect(over.sentence).not.toContain('by itself');
   });
 
   it('[VO3] an old page says: reload', () => {
