@@ -27,6 +27,29 @@ describe.each([true, false])('OPFS with synchronous handles: %s', (hasSyncHandle
     expect([...opfs.files.keys()]).toEqual([]);
   });
 
+  const noRoom = new DOMException('', 'QuotaExceededError');
+  it.each([noRoom, Object.assign(new Error(), { name: 'AbortError', inner: noRoom })])(
+    '[K6] says storage-full where the index has no room, and keeps no file: %s',
+    async (error) => {
+      const { opfs, index } = setUp();
+      const full = { ...index, put: () => Promise.reject(error) };
+      const store = opfsChunkStore({ folder: opfs.folder, index: full });
+      await expect(store.write(hash, bytes, null)).rejects.toMatchObject({
+        code: 'package/storage-full',
+      });
+      expect([...opfs.files.keys()]).toEqual([]);
+    },
+  );
+
+  it('[K6] reads what is there though the index has no room to note it', async () => {
+    const { opfs, index, store } = setUp();
+    await store.write(hash, bytes, null);
+    const full = { ...index, touch: () => Promise.reject(noRoom) };
+    const later = () => Date.now() + 2 * 3_600_000;
+    const reader = opfsChunkStore({ folder: opfs.folder, index: full, nowMs: later });
+    expect(await reader.read(hash)).toEqual(bytes);
+  });
+
   it('[K6] fetches for itself where another tab keeps its turn and stands still', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const timeout = vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {

@@ -17,8 +17,11 @@ interface SyncHandle {
 const isNamed = (error: unknown, ...names: string[]): boolean =>
   error instanceof Error && names.includes(error.name);
 
-const full = (cause?: unknown): FaultError =>
-  new FaultError('package/storage-full', 'the browser gives no more storage', { cause });
+/** Whether the browser refused for lack of room, be it a file's bytes, its name or a row of a table. */
+export const isQuota = (error: unknown): boolean =>
+  isNamed(error, 'QuotaExceededError') ||
+  // Dexie's errors carry the database's own.
+  (error instanceof Error && 'inner' in error && isQuota(error.inner));
 
 /** `null` where the folder has no such file. */
 export async function findFile(
@@ -67,7 +70,7 @@ async function readBlob(file: FileSystemFileHandle): Promise<Uint8Array<ArrayBuf
 /**
  * Replaces a file's bytes. In a worker by a synchronous handle (286 MB/s measured); on a main
  * thread, or where another tab holds the file, by a stream that swaps the file in when it closes.
- * @throws FaultError `package/storage-full`, `package/busy` where another tab holds it for itself.
+ * @throws FaultError `package/busy` where another tab holds it for itself; `QuotaExceededError`.
  */
 export async function writeFile(
   file: SyncHandleFile,
@@ -78,7 +81,6 @@ export async function writeFile(
     if (handle) writeSync(handle, bytes);
     else await writeStream(file, bytes);
   } catch (error) {
-    if (isNamed(error, 'QuotaExceededError')) throw full(error);
     if (!isNamed(error, 'NoModificationAllowedError')) throw error;
     throw new FaultError('package/busy', 'another tab holds this chunk', { cause: error });
   }
@@ -95,7 +97,9 @@ async function openForWriting(file: SyncHandleFile): Promise<SyncHandle | null> 
 function writeSync(handle: SyncHandle, bytes: Uint8Array): void {
   try {
     handle.truncate(0);
-    if (handle.write(bytes, { at: 0 }) !== bytes.length) throw full();
+    if (handle.write(bytes, { at: 0 }) !== bytes.length) {
+      throw new DOMException('only a part was written', 'QuotaExceededError');
+    }
     handle.flush();
   } finally {
     handle.close();

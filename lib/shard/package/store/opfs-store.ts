@@ -1,10 +1,10 @@
-import { isFault } from '#lib/kernel/errors.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
 import type { ChunkHash } from '#lib/kernel/ids.ts';
 import type { ChunkIndex } from './chunk-index.ts';
 import { totalBytes, type ChunkStore } from './chunk-store.ts';
 import { freeBytes } from '#lib/webgpu/free-bytes.ts';
 import { equalBytes } from '../equal-bytes.ts';
-import { findFile, readFile, removeFile, writeFile } from './opfs-files.ts';
+import { findFile, isQuota, readFile, removeFile, writeFile } from './opfs-files.ts';
 import { turns, type Locks } from './turns.ts';
 
 export interface OpfsStoreOptions {
@@ -35,11 +35,17 @@ export function opfsChunkStore(options: OpfsStoreOptions): ChunkStore {
     return row !== undefined && (await file?.getFile())?.size === row.bytes;
   };
 
+  /** At the quota not even a note finds room: no reason to lose the bytes that are here. */
+  const touch = (hash: ChunkHash): Promise<void> =>
+    index.touch(hash, nowMs()).catch((error: unknown) => {
+      if (!isQuota(error)) throw error;
+    });
+
   const read: ChunkStore['read'] = async (hash, allocate) => {
     const { row, file } = await find(hash);
     if (!row || !file) return null;
     const bytes = await readFile(file, allocate);
-    if (bytes && nowMs() - row.lastUsedMs >= TOUCH_EVERY_MS) await index.touch(hash, nowMs());
+    if (bytes && nowMs() - row.lastUsedMs >= TOUCH_EVERY_MS) await touch(hash);
     return bytes;
   };
 
@@ -50,15 +56,17 @@ export function opfsChunkStore(options: OpfsStoreOptions): ChunkStore {
     const isThere = there !== null && equalBytes(there, bytes);
     if (there) freeBytes(there);
     if (isThere) return;
-    await index.delete(hash);
-    await writeFile(await folder.getFileHandle(hash, { create: true }), bytes).catch(
-      async (error: unknown) => {
-        // What was written of it before the quota takes room that no row accounts for.
-        if (isFault(error, 'package/storage-full')) await removeFile(folder, hash);
-        throw error;
-      },
-    );
-    await index.put({ sha256: hash, bytes: bytes.length, model, lastUsedMs: nowMs() });
+    try {
+      await index.delete(hash);
+      await writeFile(await folder.getFileHandle(hash, { create: true }), bytes);
+      await index.put({ sha256: hash, bytes: bytes.length, model, lastUsedMs: nowMs() });
+    } catch (error) {
+      if (!isQuota(error)) throw error;
+      // What was written of it takes room that no row accounts for.
+      await removeFile(folder, hash);
+      const message = 'the browser gives no more storage';
+      throw new FaultError('package/storage-full', message, { cause: error });
+    }
   };
 
   return {

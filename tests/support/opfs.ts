@@ -1,0 +1,48 @@
+import type { Page } from 'playwright-core';
+
+/** Looks into a tab's chunk store from outside, past the product's own code. */
+const FOLDER = 'declai-chunks';
+
+/** Names of the chunks that are whole, sorted: a row in the index says so. */
+export const storedChunks = (page: Page): Promise<string[]> =>
+  page.evaluate(
+    (name) =>
+      new Promise<string[]>((resolve, reject) => {
+        const opening = indexedDB.open(name);
+        opening.onerror = () => reject(new Error(opening.error?.message));
+        opening.onsuccess = () => {
+          const database = opening.result;
+          const keys = database.transaction('chunks').objectStore('chunks').getAllKeys();
+          keys.onsuccess = () => {
+            database.close();
+            resolve(keys.result.map(String).sort());
+          };
+        };
+      }),
+    FOLDER,
+  );
+
+export interface ChunkChanges {
+  /** One bit of these becomes another, as on a disk that rots. */
+  readonly flip?: readonly string[];
+  /** The files of these go away, as when the browser evicts them; their rows stay. */
+  readonly remove?: readonly string[];
+}
+
+export const changeChunks = (page: Page, changes: ChunkChanges): Promise<void> =>
+  page.evaluate(
+    async ({ name, flip = [], remove = [] }) => {
+      const root = await navigator.storage.getDirectory();
+      const folder = await root.getDirectoryHandle(name);
+      for (const hash of remove) await folder.removeEntry(hash);
+      for (const hash of flip) {
+        const file = await folder.getFileHandle(hash);
+        const bytes = new Uint8Array(await (await file.getFile()).arrayBuffer());
+        bytes[1000] = (bytes[1000] ?? 0) ^ 4;
+        const stream = await file.createWritable();
+        await stream.write(bytes);
+        await stream.close();
+      }
+    },
+    { name: FOLDER, ...changes },
+  );
