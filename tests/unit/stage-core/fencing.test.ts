@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { STAGE } from '#lib/shard/stage/core/limits.ts';
 import { faults, node, prepare, rows, runs, session, StageRig, VOCAB } from './rig.ts';
 
 /** Node 2 at place 1 of three, filling from 0. */
@@ -45,6 +46,18 @@ describe('fencing', () => {
     expect(faults(rig.frame(1, rows(1, { seq: 4 })))).toEqual(['held-overflow']);
     rig.now = 1_000;
     expect(faults(rig.step({ type: 'tick' }))).toEqual(Array(4).fill('held-expired'));
+  });
+
+  test('[S2] floods of frames for sessions not open here say few faults: the server would fence us', () => {
+    const rig = new StageRig(2);
+    for (let i = 0; i < 1_000; i += 1) rig.frame(1, rows(1, { session: session(100 + i) }));
+    rig.now = 1_000;
+    rig.step({ type: 'tick' });
+    expect(faults(rig.all)).toHaveLength(2 * STAGE.heldFaultsPerSecondMax);
+    expect(rig.core.framesDropped).toBe(1_000);
+    rig.now = 2_000;
+    rig.order(prepare([1, 2, 3]));
+    expect(faults(rig.frame(1, rows(1, { seq: 9 })))).toEqual(['seq-gap']);
   });
 
   test('[S2] a current frame from another than the sender of its place rejects the peer', () => {

@@ -28,6 +28,7 @@ export function createStageCore(self: NodeId, options: Partial<StageCoreOptions>
     sessions: new Map(),
     fences: new Map(),
     held: [],
+    heldTold: { since: 0 as InstantMs, faults: 0 },
     links: new Map(),
     shards: new Map(),
     running: null,

@@ -42,5 +42,17 @@ export function expireHeld(turn: Turn): void {
 function drop(turn: Turn, frame: Frame, why: FaultWhy): void {
   const { session, epoch, place } = frame;
   turn.core.framesDropped += 1;
+  if (!mayTell(turn)) return;
   tellOwner(turn, { type: 'fault', session, epoch, place, why });
+}
+
+/**
+ * Anybody may send frames of sessions that nobody knows: what we say about them stays far below what
+ * a server hears of one node (M5). A session that misses its fault has its deadline (V1).
+ */
+function mayTell({ core, now }: Turn): boolean {
+  const { since, faults } = core.heldTold;
+  const fresh = now >= later(since, 1_000);
+  core.heldTold = fresh ? { since: now, faults: 1 } : { since, faults: faults + 1 };
+  return core.heldTold.faults <= STAGE.heldFaultsPerSecondMax;
 }

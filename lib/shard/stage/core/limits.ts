@@ -8,6 +8,8 @@ export const STAGE = {
   keptBlockRows: 64,
   /** Frames of sessions not open yet, of all peers together: what strangers can make us hold. */
   heldFramesMax: 64,
+  /** Faults about such frames: a flood of them would have the server fence us for what we say (M5). */
+  heldFaultsPerSecondMax: 16,
   /** Ended and released sessions remembered; the oldest go first (S10). */
   fencesMax: 4096,
 } as const;

@@ -18,6 +18,8 @@ export interface StageCore {
   readonly fences: Map<SessionId, Fence>;
   /** Frames that came before the `prepare` of their epoch (S2). */
   held: HeldFrame[];
+  /** Faults told of such frames since an instant less than a second ago. */
+  heldTold: { readonly since: InstantMs; readonly faults: number };
   readonly links: Map<NodeId, 'direct' | 'relay'>;
   readonly shards: Map<string, Shard>;
   running: Running | null;
