@@ -8,6 +8,7 @@ import { placementModel } from '#lib/shard/placement/core.ts';
 import { manifestHash, type Manifest } from '#lib/shard/package/manifest.ts';
 import type { WireDtype } from '#lib/shard/wire/session-messages.ts';
 import type { NodeHub } from '#server/signaling/hub.ts';
+import { AckLine } from './ack-line.ts';
 import type { AnswerEvent, Answers } from './answers.ts';
 import { stepOrchestrator } from './core.ts';
 import type { OrchestratorInput, OrchestratorOutput } from './events.ts';
@@ -48,6 +49,7 @@ class OrchestratorShell implements Orchestrator {
   readonly #listeners = new Map<SessionId, (event: AnswerEvent) => void>();
   readonly #inbox: OrchestratorInput[] = [];
   readonly #timer: NodeJS.Timeout;
+  readonly #acks: AckLine;
   #state: OrchestratorState;
   #stepping = false;
 
@@ -55,6 +57,9 @@ class OrchestratorShell implements Orchestrator {
     this.#hub = options.hub;
     this.#checker = options.checker;
     this.#log = options.log;
+    this.#acks = new AckLine(ORCHESTRATOR.ackWaitMs, (node, incarnation, message) => {
+      this.#hub.send(node, incarnation, { type: 'session', message });
+    });
     this.#clock = options.clock ?? systemClock;
     const { manifest } = options;
     const config = {
@@ -95,6 +100,7 @@ class OrchestratorShell implements Orchestrator {
     for (const session of [...waiting, ...this.#state.sessions.keys()]) {
       this.#feed({ type: 'cancel', session });
     }
+    this.#acks.close();
     this.#checker.close();
   }
 
@@ -117,9 +123,7 @@ class OrchestratorShell implements Orchestrator {
   #perform(output: OrchestratorOutput): void {
     switch (output.type) {
       case 'send':
-        // Without a socket just now: what matters is said again when it is back (S4).
-        this.#hub.send(output.node, output.incarnation, output.message);
-        return;
+        return this.#send(output);
       case 'introduce':
         return this.#hub.introduce(output.a, output.b, { relayOnly: output.relayOnly });
       case 'part':
@@ -136,6 +140,16 @@ class OrchestratorShell implements Orchestrator {
       default:
         return unreachable(output);
     }
+  }
+
+  /** Without a socket just now: what matters is said again when it is back (S4). */
+  #send({ node, incarnation, message }: Extract<OrchestratorOutput, { type: 'send' }>): void {
+    if (message.type === 'session' && message.message.type === 'ack') {
+      this.#acks.add(node, incarnation, message.message);
+      return;
+    }
+    this.#acks.flush(node);
+    this.#hub.send(node, incarnation, message);
   }
 
   async #recompute({ range, seed }: Extract<OrchestratorOutput, { type: 'expect' }>) {

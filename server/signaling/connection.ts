@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io';
+import { Batch } from '#lib/kernel/batch.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { encodeMessage } from '#lib/shard/wire/message-codec.ts';
@@ -21,6 +22,7 @@ export class Connection {
   /** Set by the welcome. */
   node: { readonly id: NodeId; readonly incarnation: number } | null = null;
   readonly #socket: Socket;
+  readonly #outbox = new Batch<string>((texts) => this.#emit(texts));
   #messages: TokenBucket;
   #relayed: TokenBucket;
   #pings: InstantMs[] = [];
@@ -42,11 +44,13 @@ export class Connection {
   }
 
   send(message: ServerMessage): void {
-    if (!this.#over) this.#socket.emit('message', encodeMessage(message));
+    if (!this.#over) this.#outbox.add(encodeMessage(message));
   }
 
   sendRelay(link: string, bytes: Uint8Array): void {
-    if (!this.#over) this.#socket.emit('relay', link, bytes);
+    if (this.#over) return;
+    this.#outbox.flush();
+    this.#socket.emit('relay', link, bytes);
   }
 
   ping(at: InstantMs): void {
@@ -93,9 +97,14 @@ export class Connection {
 
   close(): void {
     if (this.#over) return;
+    this.#outbox.flush();
     this.#over = true;
     if (this.#timer) clearTimeout(this.#timer);
     this.#socket.disconnect(true);
+  }
+
+  #emit(texts: readonly string[]): void {
+    if (!this.#over) this.#socket.emit('message', ...texts);
   }
 
   #wake(waitMs: number): void {

@@ -136,8 +136,8 @@ class SocketHub implements Hub {
     }
     const connection = new Connection(socket, now);
     this.#connections.set(connection.id, connection);
-    socket.on('message', (text: unknown) => {
-      if (!connection.over) this.#takeText(connection, text);
+    socket.on('message', (...texts: unknown[]) => {
+      for (const text of texts) if (!connection.over) this.#takeText(connection, text);
     });
     socket.on('relay', (link: unknown, bytes: unknown) => {
       if (!connection.over) this.#takeRelay(connection, link, bytes);

@@ -1,4 +1,5 @@
 import { io, type Socket } from 'socket.io-client';
+import { Batch } from '#lib/kernel/batch.ts';
 import { toFault, type FaultCode } from '#lib/kernel/errors.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { decodeServerMessage, encodeMessage, protocolOf } from '#lib/shard/wire/message-codec.ts';
@@ -35,6 +36,7 @@ export type SignalingOptions = Pick<
 export class SignalingClient {
   readonly #options: SignalingOptions;
   readonly #socket: Socket;
+  readonly #outbox = new Batch<string>((texts) => this.#emit(texts));
   #iceServers: Challenge['iceServers'] = [];
   #incarnation: number | null = null;
   #online = false;
@@ -59,8 +61,8 @@ export class SignalingClient {
     this.#socket.on('disconnect', (reason) => {
       this.#lose(reason);
     });
-    this.#socket.on('message', (text: unknown) => {
-      this.#take(text);
+    this.#socket.on('message', (...texts: unknown[]) => {
+      for (const text of texts) if (!this.#stopped) this.#take(text);
     });
     this.#socket.on('relay', (link: unknown, bytes: unknown) => {
       if (typeof link !== 'string') return;
@@ -83,6 +85,7 @@ export class SignalingClient {
   }
 
   stop(): void {
+    this.#outbox.flush();
     this.#stopped = true;
     this.#online = false;
     this.#socket.removeAllListeners();
@@ -92,15 +95,21 @@ export class SignalingClient {
   /** False, and nothing is sent, while the server has not welcomed this connection. */
   send(message: NodeMessage): boolean {
     if (!this.#online) return false;
-    this.#socket.emit('message', encodeMessage(message));
+    this.#outbox.add(encodeMessage(message));
     return true;
   }
 
   /** A message of a relayed link, ≤ a fragment and a byte. */
   sendRelay(link: string, bytes: Uint8Array): boolean {
     if (!this.#online) return false;
+    this.#outbox.flush();
     this.#socket.emit('relay', link, bytes);
     return true;
+  }
+
+  /** Nothing for a later connection: socket.io would keep it while this one is down. */
+  #emit(texts: readonly string[]): void {
+    if (this.#online) this.#socket.emit('message', ...texts);
   }
 
   #take(text: unknown): void {

@@ -1,3 +1,4 @@
+import { Batch } from '#lib/kernel/batch.ts';
 import { FaultError, type FaultWire } from '#lib/kernel/errors.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { JobClient } from '#lib/webgpu/worker/job-client.ts';
@@ -37,6 +38,7 @@ const DEADLINE_MS: Readonly<Record<HostJobName, number>> = {
 export class StageWorker {
   readonly #options: StageWorkerOptions;
   readonly #ring: MessagePort;
+  readonly #commands = new Batch<HostCommand>((items) => this.#post(items));
   readonly #jobs: JobClient<HostJobs>;
   #fetches = 0;
   #heardAt = performance.now();
@@ -52,7 +54,9 @@ export class StageWorker {
       terminate: () => this.#end(),
       onLost: (fault) => options.onLost(fault.toWire()),
     });
-    this.#ring.onmessage = (event: MessageEvent<HostReport>) => this.#onReport(event.data);
+    this.#ring.onmessage = (event: MessageEvent<readonly HostReport[]>) => {
+      for (const report of event.data) this.#onReport(report);
+    };
     options.handle.onLost((fault) => this.#jobs.lose(FaultError.fromWire(fault)));
     const { self, serverUrl, memoryLentBytes } = options;
     const start: WorkerStart = {
@@ -79,8 +83,9 @@ export class StageWorker {
   }
 
   command(command: HostCommand): void {
-    if (this.#ended) return;
-    this.#ring.postMessage(command, transferOf(command));
+    this.#commands.add(command);
+    // A channel can be transferred in the very call that brought it, and never later.
+    if (command.type === 'link-port') this.#commands.flush();
   }
 
   /** Ends the worker where a fetch has been silent for too long. */
@@ -94,7 +99,12 @@ export class StageWorker {
     this.#jobs.dispose();
   }
 
+  #post(commands: readonly HostCommand[]): void {
+    if (!this.#ended) this.#ring.postMessage(commands, commands.flatMap(transferOf));
+  }
+
   #onReport(report: HostReport): void {
+    if (this.#ended) return;
     if (report.type === 'progress') this.#heardAt = performance.now();
     if (report.type === 'failed') this.#jobs.lose(FaultError.fromWire(report.fault));
     else this.#options.onReport(report);

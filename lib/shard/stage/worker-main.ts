@@ -1,4 +1,5 @@
 import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
+import { Batch } from '#lib/kernel/batch.ts';
 import { systemClock } from '#lib/kernel/ports.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { selfCheck } from '#lib/webgpu/known-answer.ts';
@@ -19,7 +20,8 @@ export interface WorkerPlatform {
 
 /** Joins host, loader and ports: all that an inference worker is. Returns at once. */
 export function runStageWorker(start: WorkerStart, platform: WorkerPlatform): void {
-  const report = (message: HostReport): void => start.ring.postMessage(message);
+  const reports = new Batch<HostReport>((items) => start.ring.postMessage(items));
+  const report = (message: HostReport): void => reports.add(message);
   const store = once(platform.openStore);
   const kernels = once(platform.loadKernels);
   const factory = once(async () => {
@@ -43,7 +45,9 @@ export function runStageWorker(start: WorkerStart, platform: WorkerPlatform): vo
     openLink: openLinkPort,
     abortFetch: (purpose) => loader.abortFetch(purpose),
   });
-  start.ring.onmessage = (event: MessageEvent<HostCommand>) => host.command(event.data);
+  start.ring.onmessage = (event: MessageEvent<readonly HostCommand[]>) => {
+    for (const command of event.data) host.command(command);
+  };
   serveJobs(start.jobs, jobHandlers({ host, loader, kernels }));
   setInterval(() => host.tick(), STAGE_HOST.tickEveryMs);
 }

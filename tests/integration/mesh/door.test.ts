@@ -41,7 +41,9 @@ describe('signaling’s door', () => {
     const said: Stranger['said'] = [];
     let closed = false;
     socket.on('disconnect', () => (closed = true));
-    socket.on('message', (text: string) => said.push(JSON.parse(text) as { type: string }));
+    socket.on('message', (...texts: string[]) => {
+      for (const text of texts) said.push(JSON.parse(text) as { type: string });
+    });
     await vi.waitFor(() => expect(said).toHaveLength(1));
     return {
       socket,

@@ -22,7 +22,7 @@ describe('[M2] a node before a foreign server', () => {
     const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
     io.on('connection', (socket) => {
       connections += 1;
-      socket.on('message', (text: unknown) => heard.push(text));
+      socket.on('message', (...texts: unknown[]) => heard.push(...texts));
       socket.emit('message', greet(url));
     });
     const node = startNode(url);
