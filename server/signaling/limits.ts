@@ -29,6 +29,8 @@ export const SIGNALING = {
   resumeMs: 10_000,
   /** WebSocket pings find a socket whose other machine vanished. */
   enginePingMs: 5_000,
+  /** A socket that is closed and does not say so in return is cut: `ws` by itself waits 30 s. */
+  closeMs: 1_000,
   /** Pings of ours whose pong is still awaited: 8 s of them. */
   pingsAwaitedMax: 16,
   tickMs: 250,

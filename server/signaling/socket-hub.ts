@@ -75,6 +75,7 @@ class SocketHub implements Hub {
       connectTimeout: TIMES.helloMs,
       allowRequest: doorkeeper(this.#originRule, (code) => options.onGoodbye?.(code)),
     });
+    this.#io.engine.on('connection', cutAfterClose);
     this.#io.on('connection', (socket) => {
       this.#open(socket);
     });
@@ -293,4 +294,12 @@ class SocketHub implements Hub {
       if (connection.node) connection.ping(now);
     }
   }
+}
+
+/** A closed WebSocket waits for the other end's closing word; a silent end's connection is cut. */
+function cutAfterClose(conn: Socket['conn']): void {
+  const { socket } = conn.request;
+  conn.once('close', () => {
+    setTimeout(() => socket.destroy(), SIGNALING.closeMs).unref();
+  });
 }
