@@ -13,7 +13,7 @@ import { assertInterface } from '#tests/support/mesh-cluster.ts';
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 32);
 const FRAMES = 10_000;
 /** Harmless ones before one for which the victim closes the link. */
-const BATCH = 125;
+const BATCH = 250;
 const ROW = goldenRow('story');
 
 let server: SmallServer;

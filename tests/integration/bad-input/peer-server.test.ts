@@ -1,0 +1,196 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Prepare } from '#lib/shard/wire/session-messages.ts';
+import { createKnownAnswerChecker } from '#server/orchestrator/known-answer-checker.ts';
+import { SIGNALING } from '#server/signaling/limits.ts';
+import { ask } from '#tests/support/answer.ts';
+import { AttackedServer } from '#tests/support/bad-peer/attacked-server.ts';
+import { BadNode, filled, type Lies } from '#tests/support/bad-peer/bad-node.ts';
+import { openSilent } from '#tests/support/bad-peer/silent-sockets.ts';
+import { goldenRow } from '#tests/support/golden.ts';
+
+/** Strangers and liars at a real server, whose built-in volunteer is honest. */
+const SHORT = goldenRow('one');
+const LONG = goldenRow('sky');
+
+const checker = createKnownAnswerChecker(
+  fileURLToPath(new URL('../../../public/models/smollm2-135m-instruct', import.meta.url)),
+);
+let server: AttackedServer;
+beforeAll(async () => {
+  server = await AttackedServer.start();
+}, 60_000);
+afterAll(async () => {
+  checker.close();
+  await server.stop();
+});
+
+const liars: BadNode[] = [];
+afterEach(async () => {
+  for (const liar of liars.splice(0)) liar.leave();
+  expect(server.alive).toBe(true);
+  // The honest node is there, and alone.
+  await vi.waitFor(
+    async () => {
+      const { nodes, sessions } = await server.status();
+      expect(nodes.filter(({ state }) => state !== 'lost').map(({ id }) => id)).toEqual([
+        server.honest,
+      ]);
+      expect(sessions).toBe(0);
+    },
+    { timeout: 3_000 },
+  );
+});
+
+async function liar(lies: Omit<Lies, 'checker'>): Promise<BadNode> {
+  const node = new BadNode(server.url, { checker, ...lies });
+  liars.push(node);
+  await node.trusted();
+  return node;
+}
+
+const golden = async (row = SHORT) => {
+  const seen = await ask(server.url, { promptIds: row.promptIds, maxTokens: row.greedyIds.length });
+  expect(seen.error).toBeNull();
+  expect(seen.ids).toEqual(row.greedyIds);
+  return seen;
+};
+
+/** An answer on the honest node, begun before the liar came and running while it lies. */
+async function bystander(): Promise<Promise<unknown>> {
+  let begun: () => void = () => undefined;
+  const first = new Promise<void>((resolve) => (begun = resolve));
+  const { promptIds, greedyIds } = LONG;
+  const answer = ask(server.url, {
+    promptIds,
+    maxTokens: greedyIds.length,
+    onToken: () => begun(),
+  });
+  await first;
+  return answer.then((seen) => {
+    expect(seen.ids).toEqual(greedyIds);
+    expect(seen.routes.every(({ places }) => places[0]?.node === server.honest)).toBe(true);
+  });
+}
+
+describe('sockets that say nothing', () => {
+  it('[B3] a thousand are bounded, harm nobody, and are released after the hello’s deadline', async () => {
+    await golden();
+    const before = server.holds();
+    const opened = (
+      await Promise.all(
+        [700, 300].map((count, i) =>
+          openSilent(server.port, { localAddress: `127.0.0.${i + 2}`, count }),
+        ),
+      )
+    ).flat();
+    const { handles } = server.holds();
+    // Of one address as many as may wait; the others of it heard why not.
+    const refused = opened.filter(({ heard }) => heard().includes('mesh/limit'));
+    expect(refused.length).toBe(350 - SIGNALING.socketsPerAddressMax);
+    expect(handles - before.handles).toBeGreaterThan(900);
+    const since = performance.now();
+    await golden(LONG);
+    await vi.waitFor(() => expect(opened.every(({ socket }) => socket.closed)).toBe(true), {
+      timeout: 8_000,
+    });
+    expect(performance.now() - since).toBeLessThan(7_000);
+    const late = opened.filter(({ heard }) => heard().includes('kernel/timeout'));
+    expect(late.length).toBe(500 - refused.length);
+    await vi.waitFor(() => expect(server.holds().handles).toBeLessThan(before.handles + 20));
+    await golden();
+    expect(server.holds().residentMib - before.residentMib).toBeLessThan(48);
+  }, 30_000);
+});
+
+describe('a node that lies', () => {
+  it('[B3] never answers: declared, and the answer goes on elsewhere', async () => {
+    const running = await bystander();
+    const node = await liar({});
+    const seen = await golden();
+    expect(seen.routes.map(({ places }) => places[0]?.node)).toEqual([node.id, server.honest]);
+    expect(await node.hears('goodbye')).toMatchObject({ code: 'mesh/closed' });
+    await running;
+  });
+
+  it('[B3] answers `prepare` and nothing else: declared at its second deadline', async () => {
+    const running = await bystander();
+    const node = await liar({
+      onSession: (message, me) => {
+        if (message.type !== 'prepare') return;
+        me.sayOf({ type: 'prepared', session: message.session, epoch: message.epoch });
+      },
+    });
+    const seen = await golden();
+    expect(seen.routes.at(-1)?.places[0]?.node).toBe(server.honest);
+    expect(await node.hears('goodbye')).toMatchObject({ code: 'kernel/timeout' });
+    await running;
+  }, 20_000);
+
+  it('[B3] answers garbage', async () => {
+    const running = await bystander();
+    const ways: [string, (prepare: Prepare, me: BadNode) => void][] = [
+      ['wire/malformed', (_, me) => me.shout('{"type":"session","message":{"type":"token"')],
+      ['wire/too-large', (_, me) => me.shout(`"${'x'.repeat(100_000)}"`)],
+      [
+        'engine/wrong-answer',
+        ({ session, epoch }, me) =>
+          me.sayOf({ type: 'token', session, epoch, place: 0, index: 0, id: 1 << 20, last: false }),
+      ],
+    ];
+    for (const [code, garbage] of ways) {
+      const node = await liar({
+        onSession: (message, me) => {
+          if (message.type === 'prepare') garbage(message, me);
+        },
+      });
+      await golden();
+      expect(await node.hears('goodbye')).toMatchObject({ code });
+    }
+    await running;
+  }, 20_000);
+
+  it('[M7] gives a wrong known answer: gets no work', async () => {
+    const node = new BadNode(server.url, { checker, digest: 'f'.repeat(64) });
+    liars.push(node);
+    expect(await node.hears('goodbye')).toMatchObject({ code: 'engine/wrong-answer' });
+    const seen = await golden();
+    expect(seen.routes.flatMap(({ places }) => places.map((place) => place.node))).toEqual([
+      server.honest,
+    ]);
+  });
+
+  it('[B3] answers everything at half the deadline: its answer ends, the others are right', async () => {
+    const running = await bystander();
+    const slowly = (act: () => void) => setTimeout(act, 1_000);
+    await liar({
+      onSession: (message, me) => {
+        const { session } = message;
+        if (message.type === 'prepare') {
+          const { epoch } = message;
+          slowly(() => {
+            me.sayOf({ type: 'prepared', session, epoch });
+            me.sayOf(filled(message));
+          });
+        } else if (message.type === 'handover' || message.type === 'ack') {
+          const { epoch } = message;
+          const index = message.type === 'ack' ? message.accepted : 0;
+          const word = {
+            type: 'token',
+            session,
+            epoch,
+            place: 0,
+            index,
+            id: 5,
+            last: false,
+          } as const;
+          slowly(() => me.sayOf(word));
+        }
+      },
+    });
+    const seen = await ask(server.url, { promptIds: SHORT.promptIds, maxTokens: 2 });
+    expect([seen.finish, seen.error?.code]).toEqual(['length', undefined]);
+    expect(seen.ids).toHaveLength(2);
+    await running;
+  }, 20_000);
+});
