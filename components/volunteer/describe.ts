@@ -83,7 +83,7 @@ export function faultText(code: FaultCode | null): string {
     case 'package/malformed':
     case 'package/too-large':
     case 'package/not-found':
-      return 'This page cannot read the server’s model: reload the page and start again.';
+      return 'This page cannot read the server’s model; a reload may help.';
     case 'package/busy':
       return 'Another tab of this browser is fetching the same layers.';
     case 'engine/out-of-memory':

@@ -73,16 +73,18 @@ export function runAnswer(
     let broken = 0;
     while (!hasEnded(answer) && !control.signal.aborted) {
       const before = answer;
+      let why: Failure = OFFLINE;
       try {
         await read(planAttempt(answer));
       } catch (error) {
-        if (isFault(error, 'wire/too-large')) set(applyFailed(answer, unreadable(error.message)));
+        if (isFault(error)) why = unreadable(error.message);
+        if (isFault(error, 'wire/too-large')) set(applyFailed(answer, why));
       }
       // A forgotten answer is asked for in another way at once; a broken connection after a pause.
       if (hasEnded(answer) || (before.answerId !== null && answer.answerId === null)) continue;
       broken = answer.acceptedIds.length > before.acceptedIds.length ? 1 : broken + 1;
       const delayMs = reconnectDelayMs(broken);
-      if (delayMs === null) set(applyFailed(answer, OFFLINE));
+      if (delayMs === null) set(applyFailed(answer, why));
       else {
         set(applyBroken(answer));
         await world.sleep(delayMs, control.signal);

@@ -53,8 +53,10 @@ export function createChatStore(world: ChatWorld): ChatStore {
     },
     start() {
       conversations.start();
-      // Where the browser keeps nothing, `conversations` says so.
-      void db.settings().then(adopt, () => adopt(DEFAULT_SETTINGS));
+      const read = db.settings().then(adopt);
+      // Where the browser keeps nothing, `conversations` says so, before anything is written.
+      conversations.keep(read);
+      void read.catch(() => adopt(DEFAULT_SETTINGS));
       void db.unfinished().then(
         (ids) => ids.forEach(book.load),
         () => undefined,

@@ -97,7 +97,8 @@ function RenameForm({ title, onDone }: { title: string; onDone: (next: string | 
         onBlur={() => onDone(draft)}
         onKeyDown={(event) => {
           if (event.key !== 'Escape') return;
-          event.stopPropagation();
+          // Else Escape would close the drawer around this form, too.
+          event.preventDefault();
           onDone(null);
         }}
         className="min-h-11 w-full rounded-xl border border-line bg-raised px-3"

@@ -7,12 +7,14 @@ import type { ThreadView } from '../store/thread.ts';
 import { AnswerView } from './answer-view.tsx';
 import { PromptView } from './prompt-view.tsx';
 import { useAutoscroll } from './use-autoscroll.ts';
+import { useHidden } from './use-hidden.ts';
 import { lastAnswerOf } from './use-thread.ts';
 
 /** The conversation: prompts and answers, the end in sight until the reader scrolls up. */
 export function ThreadList({ thread }: { thread: ThreadView }) {
   const { frame, content, following, onScroll, follow } = useAutoscroll();
   const { answer, running } = lastAnswerOf(thread);
+  const hidden = useHidden(thread.messages.length);
   const lastId = thread.messages.at(-1)?.id;
   // Whoever sends a message wants to see it, wherever they had scrolled.
   useEffect(follow, [follow, lastId]);
@@ -26,7 +28,7 @@ export function ThreadList({ thread }: { thread: ThreadView }) {
         <div ref={content} className="mx-auto w-full max-w-3xl px-4 py-6 sm:px-6">
           <h1 className="sr-only">Conversation</h1>
           <ol aria-label="Conversation" className="space-y-5">
-            {thread.messages.map((message) => (
+            {thread.messages.slice(hidden).map((message) => (
               <li key={message.id}>
                 {message.role === 'user' ? (
                   <PromptView message={message} />

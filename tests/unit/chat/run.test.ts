@@ -119,6 +119,12 @@ describe('an answer on its way', () => {
     expect(gateway.attempts.length).toBe(CHAT.reconnectsMax + 1);
   });
 
+  it('[CH6] a server that this page does not understand is not called away', async () => {
+    const { run, last } = start(Array.from({ length: 20 }, () => ({ garbage: true }) as const));
+    await run.ended;
+    expect(last().phase).toMatchObject({ type: 'failed', failure: { code: 'page.unreadable' } });
+  });
+
   it('[CH6] a connection that ends early without an error is a broken one', async () => {
     const { run, last } = start([{ breakAfter: 2 }, { breakAfter: 0 }, { breakAfter: 2 }]);
     await run.ended;

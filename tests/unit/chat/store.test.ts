@@ -168,8 +168,8 @@ describe('the chat store', () => {
     const { store, draw } = openPage();
     Dexie.dependencies.indexedDB = indexedDB;
     store.start();
-    const id = ask(store);
     await eventually(() => expect(store.conversations.getSnapshot().status).toBe('unkept'));
+    const id = ask(store);
     await settle();
     draw();
     expect(lastAnswer(store, id).answer.text).toBe(WHOLE);

@@ -13,6 +13,8 @@ export type Behaviour =
   | { readonly refuse: { status: number; code: string } }
   | { readonly error: string; readonly after: number }
   | { readonly unreachable: true }
+  /** Sends what is no chunk. */
+  | { readonly garbage: true }
   /** Sends so many tokens, then nothing until the reader leaves. */
   | { readonly hangAfter: number }
   | { readonly whole: true };
@@ -53,6 +55,7 @@ async function* events(
   from: number,
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent> {
+  if ('garbage' in behaviour) yield readEvent('{"choices":1}');
   yield chunk({ delta: { role: 'assistant', content: '' } }, { answer: 'a1', index: from });
   let sent = 0;
   for (let index = from; index < WORDS.length; index += 1) {

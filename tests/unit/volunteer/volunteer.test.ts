@@ -50,12 +50,9 @@ describe('a state for people', () => {
       );
     }
     // What a node never meets, and what is no more than a connection that did not hold.
-    expect(general.filter((code) => !/^(session|request|wire|kernel|server)\//.test(code))).toEqual([
-      'package/exists',
-      'engine/no-pages',
-      'mesh/closed',
-      'mesh/no-path',
-    ]);
+    expect(general.filter((code) => !/^(session|request|wire|kernel|server)\//.test(code))).toEqual(
+      ['package/exists', 'engine/no-pages', 'mesh/closed', 'mesh/no-path'],
+    );
   });
 
   it('[VO7] says whether it comes back by itself', () => {
