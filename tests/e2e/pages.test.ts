@@ -93,7 +93,7 @@ describe('A7 three tabs of one profile', () => {
   test('chat streams, says who served it, and Stop keeps the text', async () => {
     const chat = new ChatPage(await profile.newPage());
     await chat.open(server.url);
-    await greedy(chat.page);
+    await chat.greedy(120);
     await chat.send('What is the capital of France?');
     expect(await chat.ended()).toContain('Paris');
     expect(await chat.page.locator('[data-facts]').last().textContent()).toMatch(/token/);
@@ -150,70 +150,3 @@ describe('A7 three tabs of one profile', () => {
 
 const serves = (nodes: readonly { id: string; state: string }[], id: string | null): boolean =>
   nodes.some((node) => node.id === id && node.state !== 'lost' && node.state !== 'leaving');
-
-describe('A7 a reader reloads and a node is lost', () => {
-  let server: TestServer;
-  let browser: Browser;
-  beforeAll(async () => {
-    server = await TestServer.start();
-    browser = await launchBrowser();
-    await server.until('the built-in volunteer', (status) => status.routes.length > 0);
-  }, 90_000);
-  afterAll(async () => {
-    await browser.close();
-    await server.stop();
-  });
-
-  test('an answer survives a reload at five positions, with equal text', async () => {
-    const page = await (await browser.newContext()).newPage();
-    const chat = new ChatPage(page);
-    await chat.open(server.url);
-    await greedy(page);
-    await chat.send(QUESTION);
-    const expected = await chat.ended();
-    expect(expected.length).toBeGreaterThan(200);
-    for (const share of [0.05, 0.2, 0.4, 0.6, 0.85]) {
-      await chat.open(server.url);
-      await chat.send(QUESTION);
-      await chat.longerThan(Math.max(1, Math.floor(share * expected.length)));
-      await page.reload();
-      await chat.until(
-        'the answer after the reload',
-        async () => (await chat.answerPhase()) !== '',
-      );
-      expect(await chat.ended()).toBe(expected);
-    }
-    await page.close();
-  }, 120_000);
-
-  test('a failover is marked under the answer', async () => {
-    const context = await browser.newContext();
-    const volunteer = await context.newPage();
-    await volunteer.goto(`${server.url}/volunteer`);
-    await volunteer.getByRole('button', { name: 'Contribute' }).click();
-    await expect
-      .poll(async () => (await snapshotOf(volunteer)).phase, { timeout: 30_000 })
-      .toMatch(/ready|spare/);
-    const chat = new ChatPage(await context.newPage());
-    await chat.open(server.url);
-    await chat.send(QUESTION);
-    await chat.longerThan(30);
-    const status = await server.status();
-    const busy = status.nodes.find((node) => node.sessions > 0);
-    if (busy?.kind === 'tab') await volunteer.close({ runBeforeUnload: false });
-    else process.kill(server.volunteerPid(), 'SIGKILL');
-    const before = (await chat.answerText()).length;
-    await chat.page.locator('[data-mark="moved"]').waitFor();
-    await chat.longerThan(before + 40);
-    await chat.page.getByRole('button', { name: 'Stop' }).click();
-    await chat.ended();
-  }, 90_000);
-});
-
-/** Temperature 0 by the settings, so that two answers can be compared. */
-async function greedy(page: Page): Promise<void> {
-  await page.getByRole('button', { name: 'Settings' }).click();
-  await page.getByLabel(/Temperature/).fill('0');
-  await page.getByLabel(/(Longest|Max)/).fill('120');
-  await page.keyboard.press('Escape');
-}

@@ -13,6 +13,14 @@ export class ChatPage {
     await this.page.getByLabel('Your message').waitFor();
   }
 
+  /** Temperature 0 and a longest answer by the settings, so that two answers can be compared. */
+  async greedy(tokensMax: number): Promise<void> {
+    await this.page.getByRole('button', { name: 'Settings' }).click();
+    await this.page.getByLabel(/Temperature/).fill('0');
+    await this.page.getByLabel(/(Longest|Max)/).fill(String(tokensMax));
+    await this.page.keyboard.press('Escape');
+  }
+
   async send(text: string): Promise<void> {
     await this.page.getByLabel('Your message').fill(text);
     await this.page.keyboard.press('Enter');
@@ -25,10 +33,13 @@ export class ChatPage {
     return (await body.count()) === 0 ? '' : ((await body.first().textContent()) ?? '');
   }
 
+  /** Empty where there is no answer; read at once, as the page may be on its way elsewhere. */
   async answerPhase(): Promise<string> {
     const answers = this.page.getByRole('article', { name: 'Answer' });
-    if ((await answers.count()) === 0) return '';
-    return (await answers.last().getAttribute('data-answer')) ?? '';
+    const phases = await answers.evaluateAll((all) =>
+      all.map((one) => one.getAttribute('data-answer') ?? ''),
+    );
+    return phases.at(-1) ?? '';
   }
 
   async until(what: string, check: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {

@@ -1,0 +1,5 @@
+export function startFixtures(): Promise<{
+  readonly url: string;
+  play(scene: string): void;
+  close(): void;
+}>;
