@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { expNegative } from '#lib/webgpu/sampling/exp.ts';
 import { philox } from '#lib/webgpu/sampling/philox.ts';
+import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { sample } from '#lib/webgpu/sampling/sample.ts';
+import { sampledRows } from '#tests/support/sampled.ts';
+import {
+  distributionOf,
+  drawSlowly,
+  ranked,
+  type Candidate,
+} from '#tests/support/sampling-oracle.ts';
 
 const logits = fc
   .array(fc.integer({ min: -40, max: 40 }), { minLength: 1, maxLength: 300 })
@@ -15,21 +23,44 @@ const params = fc.record({
   choice: fc.nat(3),
 });
 
-/** Likeliest first, ties to the lowest id: a full sort, which the sampler avoids. */
-const ranked = (values: Float32Array): number[] =>
-  [...values.keys()].sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
+const DRAWS = 20_000;
+/** Bins that expect fewer draws are counted together: χ² is a poor guess of them. */
+const EXPECTED_MIN = 5;
 
-/** The ids that top-k and then top-p leave, by the definition. */
-function allowed(values: Float32Array, p: { temperature: number; topK: number; topP: number }) {
-  const order = ranked(values);
-  const kept = p.topK > 0 ? order.slice(0, p.topK) : order;
-  const top = values[order[0] ?? 0] ?? 0;
-  const weights = kept.map((id) => Math.exp(((values[id] ?? 0) - top) / p.temperature));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  let sum = 0;
-  const end = weights.findIndex((weight) => (sum += weight) >= p.topP * total * (1 - 1e-12));
-  return new Set(p.topP < 1 ? kept.slice(0, end + 1) : kept);
+/** Logits without ties, spread as a model's: a few far ahead, hundreds behind. */
+const fixed = Float32Array.from(
+  { length: 400 },
+  (_, id) => 4 * Math.sin(1.7 * id) + 3 * Math.cos(0.31 * id * id),
+);
+const settings = sampledRows();
+
+/** What a setting may draw, greedy ones too. */
+const sharesOf = (params: SamplingParams): Candidate[] =>
+  params.temperature > 0
+    ? distributionOf(fixed, params)
+    : [{ id: ranked(fixed)[0] ?? 0, probability: 1 }];
+
+/** χ² of draws against shares, over the critical value of one in 10 000; ids outside: infinite. */
+function misfit(draws: readonly number[], shares: readonly Candidate[]): number {
+  const counts = new Map<number, number>();
+  for (const id of draws) counts.set(id, (counts.get(id) ?? 0) + 1);
+  const seen = (id: number): number => counts.get(id) ?? 0;
+  if (shares.reduce((sum, { id }) => sum + seen(id), 0) < draws.length) return Infinity;
+  const expected = ({ probability }: Candidate): number => probability * draws.length;
+  const likely = shares.filter((share) => expected(share) >= EXPECTED_MIN);
+  const rest = shares.filter((share) => expected(share) < EXPECTED_MIN);
+  const bins = [...likely.map((share) => [share]), ...(rest.length > 0 ? [rest] : [])];
+  const chi2 = bins.reduce((sum, bin) => {
+    const n = bin.reduce((all, { id }) => all + seen(id), 0);
+    const e = bin.reduce((all, share) => all + expected(share), 0);
+    return sum + (n - e) ** 2 / e;
+  }, 0);
+  return bins.length === 1 ? 0 : chi2 / criticalValue(bins.length - 1);
 }
+
+/** Of χ² at 1 in 10 000, by Wilson and Hilferty's cube. */
+const criticalValue = (df: number): number =>
+  df * (1 - 2 / (9 * df) + 3.719 * Math.sqrt(2 / (9 * df))) ** 3;
 
 describe('[S8] sampling', () => {
   it('is greedy at temperature 0, ties to the lowest id', () => {
@@ -41,31 +72,38 @@ describe('[S8] sampling', () => {
     );
   });
 
-  it('draws only what top-k and top-p leave, and the same again', () => {
+  it('draws what the definition draws, and the same again', () => {
     fc.assert(
       fc.property(logits, params, fc.nat(1000), (values, p, index) => {
         const id = sample(values, p, { index });
-        expect(allowed(values, p)).toContain(id);
+        expect(id).toBe(drawSlowly(values, p, index));
         expect(sample(values, p, { index })).toBe(id);
       }),
+      { numRuns: 1_000 },
     );
   });
 
-  it('draws each id as often as its probability says', () => {
-    const values = Float32Array.of(Math.log(0.5), Math.log(0.3), Math.log(0.15), Math.log(0.05));
-    const counts = [0, 0, 0, 0];
-    const draws = 20_000;
-    for (let index = 0; index < draws; index += 1) {
-      const p = { temperature: 1, topK: 0, topP: 1, seed: 42, choice: 1 };
-      const id = sample(values, p, { index });
-      counts[id] = (counts[id] ?? 0) + 1;
-    }
-    const expected = [0.5, 0.3, 0.15, 0.05].map((share) => share * draws);
-    const chi2 = counts.reduce((sum, n, i) => {
-      const e = expected[i] ?? 1;
-      return sum + (n - e) ** 2 / e;
-    }, 0);
-    expect(chi2).toBeLessThan(16.27); // 3 degrees of freedom, one in a thousand
+  it.each(settings)('20 000 tokens of one answer pass χ²: $name', ({ params: p }) => {
+    const draws = Array.from({ length: DRAWS }, (_, index) => sample(fixed, p, { index }));
+    expect(misfit(draws, sharesOf(p))).toBeLessThan(1);
+  });
+
+  it('20 000 seeds of one token pass χ²', () => {
+    const p = { temperature: 1.2, topK: 50, topP: 0.95, choice: 0 };
+    const draws = Array.from({ length: DRAWS }, (_, seed) =>
+      sample(fixed, { ...p, seed }, { index: 3 }),
+    );
+    expect(misfit(draws, sharesOf({ ...p, seed: 0 }))).toBeLessThan(1);
+  });
+
+  it('that χ² finds a temperature 10 % off, a top-p 2 % off and one id too many', () => {
+    const p = { temperature: 0.7, topK: 40, topP: 1, seed: 1, choice: 0 };
+    const draws = Array.from({ length: DRAWS }, (_, index) => sample(fixed, p, { index }));
+    const against = (other: Partial<SamplingParams>) => misfit(draws, sharesOf({ ...p, ...other }));
+    expect(against({})).toBeLessThan(1);
+    expect(against({ temperature: 0.77 })).toBeGreaterThan(1);
+    expect(against({ topP: 0.98 })).toBeGreaterThan(1);
+    expect(against({ topK: 39 })).toBeGreaterThan(1);
   });
 
   it('separates seeds, choices and indices', () => {

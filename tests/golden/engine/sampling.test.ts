@@ -1,0 +1,89 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
+import type { SegmentResult, Stage, Want } from '#lib/webgpu/stage.ts';
+import { segmentFor } from '#tests/support/engine.ts';
+import { goldenRow } from '#tests/support/golden.ts';
+import { sampledPrompt, sampledRows, type SampledRow } from '#tests/support/sampled.ts';
+import { drawSlowly } from '#tests/support/sampling-oracle.ts';
+import { loadSmolLm2 } from './smollm2.ts';
+
+const rows = sampledRows();
+const count = must(rows[0], 'a row').ids.length;
+/** The oracle sorts the whole vocabulary for every token. */
+const SLOW_COUNT = 6;
+type Asked = Pick<SampledRow, 'params'>;
+
+describe('[S8] SmolLM2-135M-Instruct, sampled on one stage', { timeout: 60_000 }, () => {
+  let stage: Stage;
+  beforeAll(async () => {
+    stage = await loadSmolLm2('int16');
+  });
+
+  it('the kept ids are those that the definition draws', async () => {
+    const kept = rows.map((row) => row.ids.slice(0, SLOW_COUNT));
+    expect(await answersOf(stage, { asked: rows, count: SLOW_COUNT }, slow)).toEqual(kept);
+  });
+
+  it.each(rows)('alone: $name', async (row) => {
+    expect(await answersOf(stage, { asked: [row], count }, sampled)).toEqual([row.ids]);
+  });
+
+  it('all in one batch', async () => {
+    expect(await answersOf(stage, { asked: rows, count }, sampled)).toEqual(rows.map((row) => row.ids));
+  });
+
+  it('temperature 0 and top-k 1 are greedy, whatever else is said', () => {
+    const greedy = rows.filter(({ params }) => params.temperature === 0 || params.topK === 1);
+    expect(greedy.length).toBeGreaterThan(0);
+    const { greedyIds } = goldenRow('story');
+    for (const { ids } of greedy) expect(ids).toEqual(greedyIds.slice(0, ids.length));
+  });
+
+  it('seeds differ, answers differ', async () => {
+    const params = must(rows[0], 'a row').params;
+    const seeds = Array.from({ length: 8 }, (_, i) => ({ params: { ...params, seed: 1_000 + i } }));
+    const answers = await answersOf(stage, { asked: seeds, count: 8 }, sampled);
+    expect(new Set(answers.map(String)).size).toBe(seeds.length);
+  });
+});
+
+/** A token of a step's result: the stage's own, or the oracle's from the stage's logits. */
+interface Draw {
+  want(row: Asked, index: number): Want;
+  take(result: SegmentResult | undefined, row: Asked, index: number): number;
+}
+
+const sampled: Draw = {
+  want: ({ params }, index) => ({ kind: 'sample', params, index }),
+  take: (result) => must(result?.sampledId, 'a sampled id'),
+};
+const slow: Draw = {
+  want: () => ({ kind: 'logits' }),
+  take: (result, { params }, index) =>
+    drawSlowly(must(result?.logits, 'logits'), params, index),
+};
+
+/** Ids of each row, all of them side by side in every step. */
+async function answersOf(
+  stage: Stage,
+  { asked, count }: { asked: readonly Asked[]; count: number },
+  draw: Draw,
+): Promise<number[][]> {
+  const prompt = Int32Array.from(sampledPrompt());
+  const open = asked.map((row) => ({ row, kv: stage.openKv(), ids: [] as number[] }));
+  const segments = open.map(({ kv }) =>
+    segmentFor(stage, kv, { input: prompt.slice(0, -1), want: { kind: 'none' } }),
+  );
+  await stage.step(segments);
+  for (let index = 0; index < count; index += 1) {
+    const results = await stage.step(
+      open.map(({ row, kv, ids }) => {
+        const input = Int32Array.of(ids.at(-1) ?? must(prompt.at(-1), 'a prompt'));
+        return segmentFor(stage, kv, { input, want: draw.want(row, index) });
+      }),
+    );
+    open.forEach(({ row, ids }, i) => ids.push(draw.take(results[i], row, index)));
+  }
+  for (const { kv } of open) stage.closeKv(kv);
+  return open.map(({ ids }) => ids);
+}
