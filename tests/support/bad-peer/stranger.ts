@@ -14,13 +14,18 @@ export class Stranger {
   readonly heard: ServerMessage[] = [];
   readonly #socket: Socket;
 
-  constructor(url: string) {
+  /** @param onMessage after the message is in `heard`. */
+  constructor(url: string, onMessage: (message: ServerMessage) => void = () => undefined) {
     this.#socket = io(url, {
       ...{ path: SIGNALING_PATH, transports: ['websocket'] },
       ...{ reconnection: false, forceNew: true },
     });
     this.#socket.on('message', (...texts: string[]) => {
-      for (const text of texts) this.heard.push(JSON.parse(text) as ServerMessage);
+      for (const text of texts) {
+        const message = JSON.parse(text) as ServerMessage;
+        this.heard.push(message);
+        onMessage(message);
+      }
     });
   }
 
@@ -31,18 +36,26 @@ export class Stranger {
   }
 
   say(message: unknown): void {
-    this.#socket.emit('message', JSON.stringify(message));
+    this.shout(JSON.stringify(message));
+  }
+
+  /** Any text at all. */
+  shout(text: string): void {
+    this.#socket.emit('message', text);
   }
 
   /** The first message of a type. */
-  hears<T extends ServerMessage['type']>(type: T): Promise<Extract<ServerMessage, { type: T }>> {
+  hears<T extends ServerMessage['type']>(
+    type: T,
+    timeout = 10_000,
+  ): Promise<Extract<ServerMessage, { type: T }>> {
     return vi.waitFor(
       () => {
         const found = this.heard.find((message) => message.type === type);
-        if (!found) throw new Error(`no ${type} yet`);
+        if (!found) throw new Error(`no ${type} in ${this.heard.map((one) => one.type).join()}`);
         return found as Extract<ServerMessage, { type: T }>;
       },
-      { timeout: 5_000, interval: 5 },
+      { timeout, interval: 5 },
     );
   }
 

@@ -18,14 +18,14 @@ export class ServerSocket {
       const server = socket.connectToServer();
       socket.onMessage((packet) => server.send(packet));
       server.onMessage((packet) => {
-        if (door.#holds !== null && typeOf(packet) === door.#holds) door.#held.push(packet);
+        if (door.#holds !== null && typesIn(packet).includes(door.#holds)) door.#held.push(packet);
         else socket.send(packet);
       });
     });
     return door;
   }
 
-  /** From now on messages of this type wait. */
+  /** From now on messages of this type wait, and what the server said in the same turn. */
   hold(type: ServerMessage['type']): void {
     this.#holds = type;
   }
@@ -48,9 +48,9 @@ export class ServerSocket {
   }
 }
 
-/** socket.io: `42["message","{…}"]`; null for everything else. */
-function typeOf(packet: string | Buffer): string | null {
-  if (typeof packet !== 'string' || !packet.startsWith('42')) return null;
-  const [event, text] = JSON.parse(packet.slice(2)) as [string, string];
-  return event === 'message' ? (JSON.parse(text) as ServerMessage).type : null;
+/** socket.io: `42["message","{…}","{…}"]`; none in everything else. */
+function typesIn(packet: string | Buffer): string[] {
+  if (typeof packet !== 'string' || !packet.startsWith('42')) return [];
+  const [event, ...texts] = JSON.parse(packet.slice(2)) as [string, ...string[]];
+  return event === 'message' ? texts.map((text) => (JSON.parse(text) as ServerMessage).type) : [];
 }
