@@ -4,7 +4,6 @@ import type { OwnerMessage } from '#lib/shard/wire/session-messages.ts';
 type Ack = Extract<OwnerMessage, { type: 'ack' }>;
 
 interface Waiting {
-  readonly node: NodeId;
   readonly incarnation: number;
   /** The newest of each session: acks are cumulative (S7). */
   readonly acks: Map<SessionId, Ack>;
@@ -27,7 +26,7 @@ export class AckLine {
 
   add(node: NodeId, incarnation: number, ack: Ack): void {
     if (this.#waiting.get(node)?.incarnation !== incarnation) {
-      this.#waiting.set(node, { node, incarnation, acks: new Map() });
+      this.#waiting.set(node, { incarnation, acks: new Map() });
     }
     this.#waiting.get(node)?.acks.set(ack.session, ack);
     this.#timer ??= setTimeout(() => this.#leaveAll(), this.#waitMs);

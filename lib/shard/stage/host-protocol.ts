@@ -17,7 +17,7 @@ export interface WorkerStart {
   /** Origin of the server that manifests and chunks come from. */
   readonly serverUrl: string;
   readonly memoryLentBytes: number;
-  /** Commands one way, reports the other. */
+  /** Lists of commands one way, lists of reports the other: what is said in one turn (`Batch`). */
   readonly ring: MessagePort;
   /** Requests with an answer each: `HostJobs`. */
   readonly jobs: MessagePort;
