@@ -35,6 +35,9 @@ export async function launchProfile(userDataDir: string): Promise<BrowserContext
   });
 }
 
+/** How long a page computes to show which process is its own. */
+const PROBE_MS = 80;
+
 /** What a volunteer's page shows of its node. */
 export async function snapshotOf(page: Page): Promise<VolunteerSnapshot> {
   const text = await page.locator('[data-snapshot]').getAttribute('data-snapshot');
@@ -108,25 +111,30 @@ export class VolunteerTab {
     return (await this.snapshot()).nodeId ?? '';
   }
 
-  /** Process id of the tab's renderer: the busiest renderer of this browser. */
+  /** Process id of the tab's renderer: the one that computes while the page does. */
   async rendererPid(): Promise<number> {
     if (this.#renderer !== null) return this.#renderer;
-    const [busiest] = await this.renderers();
+    const pids = await this.#renderers();
+    const before = pids.map(cpuMs);
+    await this.page.evaluate((probeMs) => {
+      const end = performance.now() + probeMs;
+      while (performance.now() < end);
+    }, PROBE_MS);
+    const used = pids.map((pid, i) => cpuMs(pid) - (before[i] ?? 0));
+    const busiest = pids[used.indexOf(Math.max(...used))];
     if (busiest === undefined) throw new Error('no renderer');
     this.#renderer = busiest;
     return busiest;
   }
 
-  /** Process ids of this browser's renderers, the busiest first; one may be the browser's own. */
-  async renderers(): Promise<number[]> {
+  /** Process ids of this browser's renderers; one may be the browser's own. */
+  async #renderers(): Promise<number[]> {
     const browser = this.#context.browser();
     if (!browser) throw new Error('the browser is gone');
     const session = await browser.newBrowserCDPSession();
     const info = await session.send('SystemInfo.getProcessInfo');
     await session.detach();
-    const renderers = info.processInfo.filter((process) => process.type === 'renderer');
-    renderers.sort((a, b) => b.cpuTime - a.cpuTime);
-    return renderers.map((process) => process.id);
+    return info.processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
   }
 
   /** Closes the page as a person closes a tab. */

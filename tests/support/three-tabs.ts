@@ -30,6 +30,8 @@ export interface FailoverResult extends FailoverCase {
   readonly idleShare: number;
   /** Click to ready of the tab that came back. */
   readonly backMs: number;
+  /** The answer did go on over another route: the loss met it. */
+  readonly moved: boolean;
 }
 
 export interface FailoverPrompt {
@@ -39,8 +41,9 @@ export interface FailoverPrompt {
 
 /** Every bar that a case missed, in words; empty where all is well. */
 export function missed(result: FailoverResult): string[] {
-  const { equal, error, gapMs, idleShare, backMs } = result;
+  const { equal, error, gapMs, idleShare, backMs, moved } = result;
   return [
+    ...(moved ? [] : ['no failover']),
     ...(error === null ? [] : [error]),
     ...(equal ? [] : ['other ids']),
     ...(gapMs <= BARS.gapMs ? [] : [`a gap of ${Math.round(gapMs)} ms`]),
@@ -119,6 +122,7 @@ export class ThreeTabs {
       gapMs: failover.at === 'prefill' ? Math.max(gap, firstMs - undisturbedMs) : gap,
       idleShare,
       backMs,
+      moved: seen.routes.length > 1,
     };
   }
 
