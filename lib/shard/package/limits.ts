@@ -56,3 +56,11 @@ export const FETCH = {
   /** Chunks of one part read and hashed at a time: each is up to 4 MiB of memory beside the part. */
   readAheadMax: 2,
 } as const;
+
+/** Bounds on keeping chunks. */
+export const STORE = {
+  /** `lastUsedMs` is exact to this: a write for each chunk read would double the time of a load. */
+  touchEveryMs: 3_600_000,
+  /** A write of 4 MiB that takes longer than this was never going to end. */
+  staleTempMs: 3_600_000,
+} as const;

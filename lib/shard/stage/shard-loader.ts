@@ -1,5 +1,5 @@
 import { FaultError } from '#lib/kernel/errors.ts';
-import type { ManifestHash } from '#lib/kernel/ids.ts';
+import type { ChunkHash, ManifestHash } from '#lib/kernel/ids.ts';
 import { partsOfRange, type LayerRange, type PartKey } from '#lib/webgpu/model.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { knownAnswer } from '#lib/webgpu/known-answer.ts';
@@ -8,6 +8,7 @@ import { fetchParts, type FetchProgress } from '#lib/shard/package/fetch-chunks.
 import { chunkRefs, manifestHash, partOf, type Manifest } from '#lib/shard/package/manifest.ts';
 import type { ChunkFetcher } from '#lib/shard/package/retry.ts';
 import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
+import { forgettingStore } from '#lib/shard/package/store/forgetting-store.ts';
 import { storedWeights } from '#lib/shard/package/stored-weights.ts';
 import type { FetchedBytes, FetchPurpose, ShardProgress, ShardRef } from './host-protocol.ts';
 import { STAGE_HOST } from './limits.ts';
@@ -32,6 +33,9 @@ export class ShardLoader {
   readonly #buffers = new ChunkBuffers();
   readonly #fetches = new Map<FetchPurpose, AbortController>();
 
+  /** Chunks of the models that are known here: a full store forgets others first (K11). */
+  readonly #held = new Set<ChunkHash>();
+
   constructor(doors: ShardLoaderDoors) {
     this.#doors = doors;
   }
@@ -39,6 +43,7 @@ export class ShardLoader {
   addModel(manifest: Manifest): ManifestHash {
     const hash = manifestHash(manifest);
     this.#models.set(hash, manifest);
+    for (const { sha256 } of manifest.parts.flatMap(chunkRefs)) this.#held.add(sha256);
     return hash;
   }
 
@@ -51,7 +56,7 @@ export class ShardLoader {
   /** Layers all of whose chunks are here, with the ends' own parts, as maximal ranges. */
   async cachedRanges(hash: ManifestHash): Promise<LayerRange[]> {
     const manifest = this.model(hash);
-    const store = await this.#doors.store();
+    const store = await this.#openStore();
     const held = new Set((await store.list()).map((chunk) => chunk.sha256));
     const has = (key: PartKey): boolean =>
       chunkRefs(partOf(manifest, key)).every((chunk) => held.has(chunk.sha256));
@@ -84,7 +89,7 @@ export class ShardLoader {
     const fetching = fetchParts({
       manifest,
       parts: partsOfRange(manifest.shape, range),
-      store: await this.#doors.store(),
+      store: await this.#openStore(),
       fetchChunk: this.#doors.fetchChunk,
       buffers: this.#buffers,
       onProgress: tell,
@@ -112,7 +117,7 @@ export class ShardLoader {
     const manifest = this.model(order.manifest);
     const { range, numerics } = order;
     const bytesTotal = storedBytes(manifest, range);
-    const store = await this.#doors.store();
+    const store = await this.#openStore();
     const { fetchChunk } = this.#doors;
     const buffers = this.#buffers;
     const factory = await this.#doors.factory();
@@ -131,6 +136,10 @@ export class ShardLoader {
     buffers.forget();
     await warmUp(stage);
     return stage;
+  }
+
+  async #openStore(): Promise<ChunkStore> {
+    return forgettingStore(await this.#doors.store(), (hash) => this.#held.has(hash));
   }
 
   /** What is lent, less what engines hold and this one's weights (repacked: up to a quarter more). */

@@ -4,9 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { sha256Hex } from '#lib/kernel/digest.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
 import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
-import { dexieChunkIndex, memoryChunkIndex } from '#lib/shard/package/store/chunk-index.ts';
-import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
+import {
+  dexieChunkIndex,
+  memoryChunkIndex,
+  type ChunkIndex,
+} from '#lib/shard/package/store/chunk-index.ts';
+import { totalBytes, type ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
+import { forgettingStore } from '#lib/shard/package/store/forgetting-store.ts';
 import { openFsChunkStore } from '#lib/shard/package/store/fs-store.ts';
 import { memoryChunkStore } from '#lib/shard/package/store/memory-store.ts';
 import { opfsChunkStore } from '#lib/shard/package/store/opfs-store.ts';
@@ -17,39 +23,67 @@ interface Implementation {
   readonly name: string;
   /** Whether it keeps which model a chunk came for. */
   readonly knowsModels: boolean;
-  readonly open: () => Promise<ChunkStore>;
+  readonly open: (limits?: Limits) => Promise<ChunkStore>;
+}
+
+interface Limits {
+  readonly nowMs?: () => number;
+  /** All chunks together; a disk has no more. */
+  readonly bytesMax?: number;
 }
 
 let databases = 0;
 const IMPLEMENTATIONS: readonly Implementation[] = [
-  { name: 'memory', knowsModels: true, open: () => Promise.resolve(memoryChunkStore()) },
+  {
+    name: 'memory',
+    knowsModels: true,
+    open: (limits) => Promise.resolve(memoryChunkStore(limits)),
+  },
   {
     name: 'files',
     knowsModels: false,
-    open: async () => openFsChunkStore(join(await mkdtemp(join(tmpdir(), 'declai-')), 'new')),
+    async open({ bytesMax = Infinity, ...limits } = {}) {
+      const folder = join(await mkdtemp(join(tmpdir(), 'declai-')), 'new');
+      return onSmallDisk(await openFsChunkStore(folder, limits), bytesMax);
+    },
   },
   {
     name: 'OPFS in a worker, dexie',
     knowsModels: true,
-    open() {
-      const { folder } = fakeOpfs({ hasSyncHandles: true });
-      const index = dexieChunkIndex(`chunks-${(databases += 1)}`);
-      return Promise.resolve(opfsChunkStore({ folder, index, locks: processLocks() }));
-    },
+    open: (limits) => openFakeOpfs(true, dexieChunkIndex(`chunks-${(databases += 1)}`), limits),
   },
   {
     name: 'OPFS on a page',
     knowsModels: true,
-    open() {
-      const { folder } = fakeOpfs({ hasSyncHandles: false });
-      return Promise.resolve(
-        opfsChunkStore({ folder, index: memoryChunkIndex(), locks: processLocks() }),
-      );
-    },
+    open: (limits) => openFakeOpfs(false, memoryChunkIndex(), limits),
   },
 ];
 
+function openFakeOpfs(hasSyncHandles: boolean, index: ChunkIndex, limits: Limits = {}) {
+  const opfs = fakeOpfs({ hasSyncHandles });
+  opfs.roomBytes = limits.bytesMax ?? Infinity;
+  const { nowMs } = limits;
+  const store = opfsChunkStore({
+    ...{ folder: opfs.folder, index, locks: processLocks() },
+    ...(nowMs && { nowMs }),
+  });
+  return Promise.resolve(store);
+}
+
+/** A test has no disk of a few bytes: this one says what the system says of a full one. */
+const onSmallDisk = (store: ChunkStore, bytesMax: number): ChunkStore => ({
+  ...store,
+  async write(hash, bytes, model) {
+    const others = (await store.list()).filter(({ sha256 }) => sha256 !== hash);
+    if (totalBytes(others) + bytes.length > bytesMax) {
+      throw new FaultError('package/storage-full', 'no room');
+    }
+    await store.write(hash, bytes, model);
+  },
+});
+
 const MODEL = 'some-model' as ModelId;
+type Chunk = ReturnType<typeof chunk>;
 const chunk = (...values: number[]) => {
   const bytes = new Uint8Array(values);
   return { bytes, hash: sha256Hex(bytes) as ChunkHash };
@@ -139,6 +173,48 @@ describe.each(IMPLEMENTATIONS)('chunk store: $name', ({ open, knowsModels }) => 
     const first = seen.filter((word) => !word.startsWith('other'));
     expect(first).toEqual(['a in', 'a out', 'b in', 'b out']);
     expect(seen.indexOf('other in')).toBeLessThan(seen.indexOf('a out'));
+  });
+
+  it('[K11] knows which chunk was used last, to the hour', async () => {
+    let nowMs = Date.now();
+    const store = await open({ nowMs: () => nowMs });
+    const [read, left] = [chunk(1), chunk(2)];
+    for (const { hash, bytes } of [read, left]) await store.write(hash, bytes, MODEL);
+    nowMs += 3_700_000;
+    await store.read(read.hash);
+    const used = new Map((await store.list()).map((about) => [about.sha256, about.lastUsedMs]));
+    expect(used.get(read.hash)).toBeGreaterThanOrEqual(nowMs - 1);
+    expect(used.get(left.hash)).toBeLessThan(nowMs - 3_600_000);
+  });
+
+  it('[K11] full, it forgets what is not held, longest unused first, and then says so', async () => {
+    let nowMs = Date.now();
+    const held = [chunk(1, 1, 1), chunk(2, 2, 2), chunk(3, 3, 3), chunk(4, 4, 4)];
+    const others = [chunk(5, 5, 5), chunk(6, 6, 6), chunk(7, 7, 7)];
+    const full = await open({ nowMs: () => nowMs, bytesMax: 13 });
+    const store = forgettingStore(full, (hash) => held.some((one) => one.hash === hash));
+    const write = ({ hash, bytes }: Chunk) => store.write(hash, bytes, MODEL);
+    const kept = async () => (await store.list()).map(({ sha256 }) => sha256);
+    const hashes = (...chunks: Chunk[]) => chunks.map(({ hash }) => hash).sort();
+    const [a, b, c, tooMuch] = held as [Chunk, Chunk, Chunk, Chunk];
+    const [first, second, third] = others as [Chunk, Chunk, Chunk];
+
+    for (const one of [a, ...others]) await write(one);
+    nowMs += 3_700_000;
+    await store.read(second.hash);
+    nowMs += 3_700_000;
+    await store.read(first.hash);
+    expect(await kept()).toEqual(hashes(a, first, second, third));
+
+    await write(b);
+    expect(await kept()).toEqual(hashes(a, b, first, second));
+    await write(c);
+    expect(await kept()).toEqual(hashes(a, b, c, first));
+    await write(tooMuch);
+    expect(await kept()).toEqual(hashes(a, b, c, tooMuch));
+    await expect(write(first)).rejects.toMatchObject({ code: 'package/storage-full' });
+    expect(await kept()).toEqual(hashes(a, b, c, tooMuch));
+    expect(await store.read(a.hash)).toEqual(a.bytes);
   });
 
   it('[K6] who is told to stop while it waits for its turn never runs', async () => {

@@ -4,17 +4,21 @@ export interface FakeOpfs {
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
   /** Names that another tab holds for writing. */
   readonly held: Set<string>;
-  /** What a write may still take. */
+  /** What one write may take. */
   quotaBytes: number;
+  /** What all files together may take. */
+  roomBytes: number;
 }
 
 const domError = (name: string): DOMException => new DOMException(name, name);
 
 export function fakeOpfs(options: { readonly hasSyncHandles: boolean }): FakeOpfs {
   const opfs = { files: new Map<string, Uint8Array<ArrayBuffer>>(), held: new Set<string>() };
-  const state = { ...opfs, quotaBytes: Infinity };
+  const state = { ...opfs, quotaBytes: Infinity, roomBytes: Infinity };
   const put = (name: string, bytes: Uint8Array): void => {
-    if (bytes.length > state.quotaBytes) throw domError('QuotaExceededError');
+    const others = [...state.files].reduce((sum, [n, b]) => sum + (n === name ? 0 : b.length), 0);
+    const room = Math.min(state.quotaBytes, state.roomBytes - others);
+    if (bytes.length > room) throw domError('QuotaExceededError');
     state.files.set(name, Uint8Array.from(bytes));
   };
   const refuseHeld = (name: string): void => {

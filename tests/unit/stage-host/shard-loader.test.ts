@@ -1,11 +1,15 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
+import { sha256Hex } from '#lib/kernel/digest.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
+import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
 import { FETCH } from '#lib/shard/package/limits.ts';
-import type { Manifest } from '#lib/shard/package/manifest.ts';
+import { chunkRefs, partOf, type Manifest } from '#lib/shard/package/manifest.ts';
 import { fsChunkStore, readManifest } from '#lib/shard/package/server.ts';
 import { memoryChunkStore } from '#lib/shard/package/store/memory-store.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import { storedBytes } from '#lib/shard/stage/stored-bytes.ts';
 import { ShardLoader, type ShardLoaderDoors } from '#lib/shard/stage/shard-loader.ts';
 
 const FOLDER = 'public/models/smollm2-135m-instruct';
@@ -22,8 +26,7 @@ beforeAll(async () => {
 
 describe('a shard loader', () => {
   const origin = fsChunkStore(`${FOLDER}/chunks`);
-  const make = (factory: ShardLoaderDoors['factory']) => {
-    const store = memoryChunkStore();
+  const make = (factory: ShardLoaderDoors['factory'], store = memoryChunkStore()) => {
     const asked: string[] = [];
     const loader = new ShardLoader({
       store: () => Promise.resolve(store),
@@ -57,5 +60,31 @@ describe('a shard loader', () => {
     await expect.poll(() => asked.length).toBe(12);
     pass();
     expect((await fetching).cacheBytes).toBe(0);
+  });
+
+  it('[K11] a full store gives the room of other models to the shard, and keeps this one', async () => {
+    const range = { first: 1, last: 4 };
+    const [shard, before] = [storedBytes(manifest, range), partOf(manifest, 'layer/0').bytes];
+    let nowMs = 0;
+    const store = memoryChunkStore({ bytesMax: shard + before + 100, nowMs: () => nowMs });
+    const others = [1, 2, 3].map((value) => new Uint8Array(100).fill(value));
+    for (const bytes of others) {
+      nowMs += 1;
+      await store.write(sha256Hex(bytes) as ChunkHash, bytes, 'other' as ModelId);
+    }
+    const own = must(chunkRefs(partOf(manifest, 'layer/0'))[0], 'a part has a chunk').sha256;
+    nowMs = 0;
+    await store.write(own, must(await origin.read(own), 'it is here'), manifest.id);
+
+    const { loader, hash } = make(() => Promise.resolve(cpuStageFactory(kernels)), store);
+    const { networkBytes } = await loader.fetch({ hash, range, purpose: 'shard' });
+    expect(networkBytes).toBe(shard);
+    expect(await store.has(own)).toBe(true);
+    const left = (await store.list()).filter(({ model }) => model === 'other');
+    expect(left.map(({ lastUsedMs }) => lastUsedMs)).toEqual([3]);
+
+    const more = loader.fetch({ hash, range: { first: 5, last: 5 }, purpose: 'shard' });
+    await expect(more).rejects.toMatchObject({ code: 'package/storage-full' });
+    expect(await store.bytes()).toBe(shard + before);
   });
 });

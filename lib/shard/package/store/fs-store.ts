@@ -1,24 +1,39 @@
-import { readFile, rm, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { readFile, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invariant } from '#lib/kernel/assert.ts';
 import { HEX_64, type ChunkHash } from '#lib/kernel/ids.ts';
+import { STORE } from '../limits.ts';
 import { totalBytes, type ChunkStore, type StoredChunk } from './chunk-store.ts';
 import { errnoOf, listFolder, removeTempFiles, writeFileAtomic } from './fs-files.ts';
 import { processLocks, turns } from './turns.ts';
 
-/** A write of 4 MiB that takes longer than this was never going to end. */
-const STALE_TEMP_MS = 3_600_000;
-
-/**
- * Chunks as files named by their hash in one folder, which may not exist yet. The folder itself is
- * the index: `lastUsedMs` is the file's last access as far as the system keeps it.
- */
-export async function openFsChunkStore(folder: string): Promise<ChunkStore> {
-  await removeTempFiles(folder, STALE_TEMP_MS);
-  return fsChunkStore(folder);
+export interface FsStoreOptions {
+  readonly nowMs?: () => number;
 }
 
-/** As {@link openFsChunkStore} without tidying: for folders that others write. */
+/**
+ * A node's cache: chunks as files named by their hash in one folder, which may not exist yet. The
+ * folder itself is the index: `lastUsedMs` is the file's last access, which is noted here, since
+ * most systems keep it for themselves once a day or not at all.
+ */
+export async function openFsChunkStore(
+  folder: string,
+  { nowMs = Date.now }: FsStoreOptions = {},
+): Promise<ChunkStore> {
+  await removeTempFiles(folder, STORE.staleTempMs);
+  const store = fsChunkStore(folder);
+  return {
+    ...store,
+    async read(hash) {
+      const bytes = await store.read(hash);
+      if (bytes) await touch(join(folder, hash), nowMs());
+      return bytes;
+    },
+  };
+}
+
+/** As {@link openFsChunkStore} without tidying and notes of use: for folders that others write. */
 export function fsChunkStore(folder: string): ChunkStore {
   const pathOf = (hash: ChunkHash): string => {
     invariant(HEX_64.test(hash), 'a chunk is named by its hash');
@@ -42,14 +57,23 @@ export function fsChunkStore(folder: string): ChunkStore {
   };
 }
 
+/** A note that cannot be made is no reason to lose the bytes. */
+async function touch(path: string, nowMs: number): Promise<void> {
+  const info = await stat(path).catch(() => null);
+  if (!info || nowMs - usedMs(info) < STORE.touchEveryMs) return;
+  await utimes(path, new Date(nowMs), info.mtime).catch(() => undefined);
+}
+
+const usedMs = ({ atimeMs, mtimeMs }: Stats): number => Math.max(atimeMs, mtimeMs);
+
 async function listChunks(folder: string): Promise<StoredChunk[]> {
   const chunks: StoredChunk[] = [];
   for (const name of await listFolder(folder)) {
     if (!HEX_64.test(name)) continue;
     const info = await stat(join(folder, name)).catch(() => null);
     if (!info?.isFile()) continue;
-    const lastUsedMs = Math.max(info.atimeMs, info.mtimeMs);
-    chunks.push({ sha256: name as ChunkHash, bytes: info.size, model: null, lastUsedMs });
+    const about = { bytes: info.size, model: null, lastUsedMs: usedMs(info) };
+    chunks.push({ sha256: name as ChunkHash, ...about });
   }
   return chunks;
 }

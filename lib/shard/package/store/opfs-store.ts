@@ -4,6 +4,7 @@ import type { ChunkIndex } from './chunk-index.ts';
 import { totalBytes, type ChunkStore } from './chunk-store.ts';
 import { freeBytes } from '#lib/webgpu/free-bytes.ts';
 import { equalBytes } from '../equal-bytes.ts';
+import { STORE } from '../limits.ts';
 import { findFile, isQuota, readFile, removeFile, writeFile } from './opfs-files.ts';
 import { turns, type Locks } from './turns.ts';
 
@@ -14,9 +15,6 @@ export interface OpfsStoreOptions {
   readonly locks?: Locks | undefined;
   readonly nowMs?: () => number;
 }
-
-/** `lastUsedMs` is exact to this: a write for each chunk read would double the time of a load. */
-const TOUCH_EVERY_MS = 3_600_000;
 
 /**
  * Chunks in the origin's private file system, shared by all tabs of a profile: one tab writes a
@@ -45,7 +43,7 @@ export function opfsChunkStore(options: OpfsStoreOptions): ChunkStore {
     const { row, file } = await find(hash);
     if (!row || !file) return null;
     const bytes = await readFile(file, allocate);
-    if (bytes && nowMs() - row.lastUsedMs >= TOUCH_EVERY_MS) await touch(hash);
+    if (bytes && nowMs() - row.lastUsedMs >= STORE.touchEveryMs) await touch(hash);
     return bytes;
   };
 
