@@ -60,6 +60,35 @@ describe('fencing', () => {
     expect(faults(rig.frame(1, rows(1, { seq: 9 })))).toEqual(['seq-gap']);
   });
 
+  test('[S2] one peer fills its own share of the held frames, and keeps no other out', () => {
+    const rig = new StageRig(2);
+    const early = (at: number) => rows(1, { session: session(100 + at) });
+    for (let i = 0; i < STAGE.heldFramesMax; i += 1) rig.frame(3, early(i));
+    expect(rig.core.held).toHaveLength(STAGE.heldFramesPerPeerMax);
+    expect(rig.frame(1, rows(1))).toEqual([]);
+    expect(runs(rig.order(prepare([1, 2, 3])))).toHaveLength(1);
+  });
+
+  test('[S2] where strangers hold every slot, the greediest gives one to a peer with less', () => {
+    const rig = new StageRig(2);
+    for (const stranger of [3, 4, 5, 6]) {
+      for (let i = 0; i < STAGE.heldFramesPerPeerMax; i += 1)
+        rig.frame(stranger, rows(1, { session: session(100 * stranger + i) }));
+    }
+    expect(rig.core.held).toHaveLength(STAGE.heldFramesMax);
+    rig.now = 1;
+    expect(faults(rig.frame(1, rows(1)))).toEqual(['held-overflow']);
+    expect(rig.core.held).toHaveLength(STAGE.heldFramesMax);
+    expect(runs(rig.order(prepare([1, 2, 3])))).toHaveLength(1);
+  });
+
+  test('[S2] a peer cannot take the slots of another for the same place', () => {
+    const rig = new StageRig(2);
+    for (let seq = 0; seq < 4; seq += 1) rig.frame(3, rows(1, { seq }));
+    expect(rig.frame(1, rows(1))).toEqual([]);
+    expect(runs(rig.order(prepare([1, 2, 3])))).toHaveLength(1);
+  });
+
   test('[S2] a current frame from another than the sender of its place rejects the peer', () => {
     const rig = middle();
     const wrong = { type: 'reject-peer', peer: node(3), why: 'not its place in the route' };

@@ -5,20 +5,42 @@ import { RING, TIMES } from '#lib/shard/wire/limits.ts';
 import type { FaultWhy } from '#lib/shard/wire/session-messages.ts';
 import { onFrame } from './frames.ts';
 import { STAGE } from './limits.ts';
-import { tellOwner, type HeldFrame, type Session, type Turn } from './state.ts';
+import { tellOwner, type HeldFrame, type Session, type StageCore, type Turn } from './state.ts';
 
-/** A frame of an epoch or session not open here yet waits for its `prepare` a moment (S2). */
+/**
+ * A frame of an epoch or session not open here yet waits for its `prepare` a moment (S2). One peer
+ * fills its own share and no more; where many peers have filled all there is, whoever has the most
+ * gives way to one that has less.
+ */
 export function holdFrame(turn: Turn, from: NodeId, frame: Frame): void {
   const { core, now } = turn;
   const isSame = (held: HeldFrame): boolean =>
-    held.frame.session === frame.session && held.frame.place === frame.place;
-  const full = core.held.filter(isSame).length >= RING.heldFramesMax;
-  if (full || core.held.length >= STAGE.heldFramesMax) {
+    held.from === from && held.frame.session === frame.session && held.frame.place === frame.place;
+  const own = heldOf(core, from);
+  const isFull =
+    core.held.filter(isSame).length >= RING.heldFramesMax || own >= STAGE.heldFramesPerPeerMax;
+  if (isFull || !makePlace(turn, own)) {
     drop(turn, frame, 'held-overflow');
     return;
   }
   core.held.push({ from, frame, until: later(now, TIMES.heldFrameMs) });
 }
+
+/** @returns whether one more frame of a peer that has `own` may wait. */
+function makePlace(turn: Turn, own: number): boolean {
+  const { core } = turn;
+  if (core.held.length < STAGE.heldFramesMax) return true;
+  const shares = core.held.map((held) => heldOf(core, held.from));
+  const most = Math.max(...shares);
+  if (most <= own + 1) return false;
+  // The newest of its frames: those before it are worth nothing without the first.
+  const [gone] = core.held.splice(shares.lastIndexOf(most), 1);
+  if (gone) drop(turn, gone.frame, 'held-overflow');
+  return true;
+}
+
+const heldOf = (core: StageCore, from: NodeId): number =>
+  core.held.filter((held) => held.from === from).length;
 
 /** Its `prepare` has come: takes what waited for it, in the order of arrival. */
 export function takeHeld(turn: Turn, session: Session): void {

@@ -8,6 +8,8 @@ export const STAGE = {
   keptBlockRows: 64,
   /** Frames of sessions not open yet, of all peers together: what strangers can make us hold. */
   heldFramesMax: 64,
+  /** Of one peer: sixteen sessions that begin at once would send it as many first chunks. */
+  heldFramesPerPeerMax: 16,
   /** Faults about such frames: a flood of them would have the server fence us for what we say (M5). */
   heldFaultsPerSecondMax: 16,
   /** Ended and released sessions remembered; the oldest go first (S10). */
