@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '#lib/kernel/random.ts';
 import { viewStage } from '#lib/shard/stage/core/core.ts';
 import { STAGE } from '#lib/shard/stage/core/limits.ts';
-import type { Frame } from '#lib/shard/wire/frame.ts';
+import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
 import { decodeFrame, encodeFrame } from '#lib/shard/wire/frame-codec.ts';
 import { FuzzRing, STRANGER, type RingNode } from '#tests/support/bad-peer/fuzz-ring.ts';
 import { mutate } from '#tests/support/bad-peer/mutate.ts';
@@ -22,6 +22,8 @@ class Fuzz {
   decoded = 0;
   /** Mutants that the core took as the next of their hop. */
   taken = 0;
+  /** Right in all but their number of rows: only the budget of their place refuses them. */
+  overBudget = 0;
   answers = 0;
   finished = 0;
   #perFrame = 0;
@@ -64,15 +66,20 @@ class Fuzz {
       return;
     }
     this.decoded += 1;
-    const before = inSeqOf(to, decoded.frame);
-    this.ring.inject(to, peer, decoded.frame);
-    if (inSeqOf(to, decoded.frame) === before + 1) this.taken += 1;
+    const { frame } = decoded;
+    const before = inSeqOf(to, frame);
+    const isOver = frame.type === 'rows' && frame.seq === before && !fitsBudget(to, frame);
+    if (isOver) this.overBudget += 1;
+    this.ring.inject(to, peer, frame);
+    if (inSeqOf(to, frame) !== before + 1) return;
+    if (isOver) throw new Error(`takes ${frame.rows} rows from ${frame.firstPosition} on`);
+    this.taken += 1;
   }
 
   /** Nothing that a peer sends grows without end. */
   #checkBounds(): void {
     for (const { core } of this.ring.nodes) {
-      expect(core.held.length).toBeLessThanOrEqual(STAGE.heldFramesMax);
+      expect(core.held.length).toBeLessThanOrEqual(2 * STAGE.heldFramesPerPeerMax);
       expect(core.fences.size).toBeLessThanOrEqual(STAGE.fencesMax);
       expect(core.sessions.size).toBe(0);
       expect(viewStage(core).keptBytes).toBe(0);
@@ -86,6 +93,7 @@ class Fuzz {
       expect(this.refused.get(why), why).toBeGreaterThan(300);
     }
     expect(this.decoded).toBeGreaterThan(MUTANTS / 4);
+    expect(this.overBudget).toBeGreaterThan(100);
     expect(this.ring.rejected).toBeGreaterThan(100);
     expect(this.ring.faults).toBeGreaterThan(100);
   }
@@ -95,6 +103,16 @@ function inSeqOf({ core }: RingNode, frame: Frame): number {
   const session = core.sessions.get(frame.session);
   const seat = session?.seats.find(({ place }) => place === frame.place);
   return seat && frame.epoch === session?.prepare.epoch ? seat.flow.inSeq : NaN;
+}
+
+/** What a place may be sent: chunks below L, then single rows, in all as many as it may keep (S5). */
+function fitsBudget({ core }: RingNode, frame: RowsFrame): boolean {
+  const prepare = core.sessions.get(frame.session)?.prepare;
+  if (!prepare) return true;
+  const end = frame.firstPosition + frame.rows;
+  if (end > prepare.promptLength + prepare.maxTokens) return false;
+  if (frame.firstPosition >= prepare.resumeAt) return frame.rows === 1;
+  return end <= prepare.resumeAt && frame.rows <= prepare.chunkRows;
 }
 
 describe(`a million mutated frames, FUZZ_SEED=${SEED}`, () => {

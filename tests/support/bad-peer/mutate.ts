@@ -3,8 +3,20 @@ import { FRAME_HEADER_BYTES } from '#lib/shard/wire/frame-codec.ts';
 
 /** How a hostile peer changes the bytes of a valid frame. Offsets as in `frame-codec.ts`. */
 
-const AT = { type: 1, epoch: 4, session: 8, place: 24, seq: 28, position: 32, rows: 36, width: 40 };
-const WORDS = [AT.epoch, AT.place, AT.seq, AT.position, AT.rows, AT.width, 44] as const;
+const AT = {
+  type: 1,
+  epoch: 4,
+  session: 8,
+  place: 24,
+  seq: 28,
+  position: 32,
+  rows: 36,
+  width: 40,
+  length: 44,
+};
+/** What byte 1 of a frame of rows is. */
+const ROWS = 1;
+const WORDS = [AT.epoch, AT.place, AT.seq, AT.position, AT.rows, AT.width, AT.length] as const;
 /** Where a frame stands: what a peer that knows the protocol would lie about. */
 const LIES = [AT.epoch, AT.place, AT.seq, AT.position] as const;
 const EDGES = [0, 1, 2, 63, 64, 1_024, 2 ** 16, 2 ** 20, 2 ** 31, 2 ** 32 - 1] as const;
@@ -68,17 +80,30 @@ const reshape: Change = (bytes, random) => {
   const shaped = new Uint8Array(FRAME_HEADER_BYTES + rows * width * 4);
   shaped.set(bytes.subarray(0, FRAME_HEADER_BYTES));
   const view = viewOf(shaped);
-  [AT.rows, AT.width, 44].forEach((at, i) => {
+  [AT.rows, AT.width, AT.length].forEach((at, i) => {
     view.setUint32(at, [rows, width, rows * width * 4][i] ?? 0, true);
   });
   return shaped;
+};
+
+/** More rows, or fewer, all of them sound: only the budget of their place can refuse them. */
+const stretch: Change = (bytes, random) => {
+  const view = viewOf(bytes);
+  const rows = 1 + random.below(6);
+  const length = rows * view.getUint32(AT.width, true) * 4;
+  if (bytes[AT.type] !== ROWS || length > 1_024) return bytes;
+  const stretched = new Uint8Array(FRAME_HEADER_BYTES + length);
+  stretched.set(bytes.subarray(0, stretched.length));
+  viewOf(stretched).setUint32(AT.rows, rows, true);
+  viewOf(stretched).setUint32(AT.length, length, true);
+  return stretched;
 };
 
 const repeat: Change = (bytes) => bytes;
 
 const CHANGES: readonly Change[] = [
   ...[lie, lie, lie, lie, lie, poison, poison, repeat, repeat],
-  ...[edge, flip, otherSession, otherType, cut, grow, reshape],
+  ...[edge, flip, otherSession, otherType, cut, grow, reshape, stretch],
 ];
 
 /** One to three changes; the frame given stays as it is. */
