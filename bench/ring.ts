@@ -1,10 +1,10 @@
 import { ask, decodeRate, type SeenAnswer } from '#tests/support/answer.ts';
 import { launchBrowser } from '#tests/support/browser.ts';
 import { MeshTab, startMeshPages } from '#tests/support/mesh-tab/mesh-tab.ts';
-import { TestServer } from '#tests/support/server.ts';
-import { atLeast, atMost, machine, median, type BenchResult } from './result.ts';
-import { PlainTab } from './plain-tab.ts';
 import { promptIds } from './prompt.ts';
+import { atLeast, atMost, machine, median, type BenchResult } from './result.ts';
+import { pauses } from './ring/pauses.ts';
+import { RingTabs } from './ring/ring-tabs.ts';
 
 const NEW_TOKENS = 96;
 const PROMPT_TOKENS = 64;
@@ -12,7 +12,6 @@ const STREAMS = 8;
 const RUNS = 5;
 const HOPS = 3;
 const ROUND_TRIPS = 500;
-const QUIET_MS_MAX = 60_000;
 
 interface Throughput {
   /** Tokens/s of one stream, and of eight together. */
@@ -26,6 +25,8 @@ interface Ring extends Throughput {
   readonly computeMs: number;
   /** Round less compute, by three. */
   readonly hopMs: number;
+  /** What a lost tab costs a reader. */
+  readonly pauses: BenchResult['figures'];
 }
 
 /** One tab against three tabs (a browser process each), beside the RTT of the same data channel. */
@@ -44,6 +45,7 @@ export async function run(): Promise<BenchResult> {
       'round p50, ms': three.roundMs.toFixed(2),
       'compute of the stages a round p50, ms': three.computeMs.toFixed(2),
       'RTT of a bare frames channel p50, ms': rttMs.toFixed(2),
+      ...three.pauses,
     },
     bars: [
       atMost('overhead a hop p50', three.hopMs, { max: rttMs / 2 + 0.8, unit: 'ms' }),
@@ -73,7 +75,7 @@ async function roundTripMs(): Promise<number> {
 }
 
 async function oneTab(): Promise<Throughput> {
-  const cluster = await startTabs(1);
+  const cluster = await RingTabs.start(1);
   try {
     const ones: number[] = [];
     const eights: number[] = [];
@@ -89,9 +91,9 @@ async function oneTab(): Promise<Throughput> {
 }
 
 async function threeTabs(): Promise<Ring> {
-  const cluster = await startTabs(HOPS);
+  const cluster = await RingTabs.start(HOPS);
   try {
-    const ones: (Omit<Ring, keyof Throughput> & { rate: number })[] = [];
+    const ones: { rate: number; roundMs: number; computeMs: number; hopMs: number }[] = [];
     const eights: number[] = [];
     await warmUp(cluster.url);
     for (let i = 0; i < RUNS; i += 1) {
@@ -109,42 +111,11 @@ async function threeTabs(): Promise<Ring> {
       roundMs: median(ones.map((one) => one.roundMs)),
       computeMs: median(ones.map((one) => one.computeMs)),
       hopMs: median(ones.map((one) => one.hopMs)),
+      // Last: a cluster that lost tabs is another one.
+      pauses: await pauses(cluster),
     };
   } finally {
     await cluster.end();
-  }
-}
-
-interface Tabs {
-  readonly url: string;
-  readonly tabs: readonly PlainTab[];
-  readonly end: () => Promise<void>;
-}
-
-/** A server and so many tabs that share the model, each with nothing left to fetch. */
-async function startTabs(count: number): Promise<Tabs> {
-  const server = await TestServer.start(['--no-seed-volunteer', '--stages', String(count)]);
-  const tabs: PlainTab[] = [];
-  const end = async (): Promise<void> => {
-    await Promise.all(tabs.map((tab) => tab.end()));
-    await server.stop();
-  };
-  try {
-    for (let i = 0; i < count; i += 1) tabs.push(await PlainTab.open(`${server.url}/volunteer`));
-    for (const tab of tabs) await tab.contribute();
-    await server.until('a route of all tabs', ({ routes }) =>
-      routes.some(({ places }) => places.length === count),
-    );
-    const deadline = performance.now() + QUIET_MS_MAX;
-    const isQuiet = async (tab: PlainTab) => (await tab.snapshot()).reason === 'idle.no_demand';
-    while (!(await Promise.all(tabs.map(isQuiet))).every(Boolean)) {
-      if (performance.now() > deadline) throw new Error('the tabs are still loading');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    return { url: server.url, tabs, end };
-  } catch (error) {
-    await end();
-    throw error;
   }
 }
 
