@@ -30,6 +30,8 @@ export class Auditor {
   /** When the present epoch began, and how many in a row before it were overdue (V1). */
   private beganAt = 0;
   private overdue = 0;
+  /** Where each place starts in the present fill, or how far it has got since. */
+  private reached: number[] = [];
   /** Whose engine or load failed last, with no progress since. */
   private broken: NodeId | null = null;
   /** Who said `no-room` in the present epoch. */
@@ -63,12 +65,23 @@ export class Auditor {
       if (output.type === 'declare') this.declared.add(`${output.node}/${output.incarnation}`);
     }
     this.onKeep(before, outputs);
-    if (isProgress(step)) {
+    if (this.isProgress(step)) {
       this.overdue = 0;
       this.broken = null;
     }
     if (input.type === 'tick' && outputs.some(endsEpoch)) this.onOverdue(step);
     this.onOutputs(outputs, step);
+  }
+
+  /** A token, or a place whose KV is longer than it ever said in this epoch's fill. */
+  private isProgress({ before, input, outputs }: Step): boolean {
+    if (outputs.some((output) => output.type === 'accept')) return true;
+    if (input.type !== 'message' || input.message.type !== 'report') return false;
+    const { epoch, place, kvLength } = input.message;
+    const most = this.reached[place];
+    if (before.route?.epoch !== epoch || most === undefined || kvLength <= most) return false;
+    this.reached[place] = kvLength;
+    return true;
   }
 
   /** An ended incarnation has no say (V3); a token of this epoch is answered (S7). */
@@ -130,6 +143,7 @@ export class Auditor {
       if (output.type === 'done') this.onDone();
       if (output.type !== 'send') continue;
       this.onOrder(output);
+      if (output.message.type === 'fill') this.reached = [...output.message.starts];
       if (output.message.type === 'prepare') this.onPrepare(output.message, context.before);
     }
   }
@@ -137,6 +151,7 @@ export class Auditor {
   private onEpoch(now: number): void {
     if (this.ended) this.fail('order', 'makes an epoch after the end');
     this.orders = new Set();
+    this.reached = [];
     this.short = new Set();
     this.beganAt = now;
   }
@@ -196,15 +211,6 @@ export class Auditor {
   private fail(check: Check, what: string): never {
     throw new SimFailure(check, `owner of ${this.name} ${what}`);
   }
-}
-
-/** A token, or a place whose KV has grown since its last report in this epoch. */
-function isProgress({ before, input, outputs }: Step): boolean {
-  if (outputs.some((output) => output.type === 'accept')) return true;
-  if (input.type !== 'message' || input.message.type !== 'report') return false;
-  const { epoch, place, kvLength } = input.message;
-  const known = before.route?.epoch === epoch ? before.route.reports[place] : null;
-  return known ? kvLength > known.kvLength : false;
 }
 
 /** Not of the last place, or of another epoch: no token at all. */

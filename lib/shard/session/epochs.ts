@@ -130,7 +130,8 @@ function makeRoute(state: OwnerState, plan: RoutePlan): Route {
     proven: false,
     prepared: new Set(),
     reports: plan.places.map(() => null),
-    firstLengths: plan.places.map(() => null),
+    starts: null,
+    reached: [],
     progress: new Map(),
   };
 }

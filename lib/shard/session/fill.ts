@@ -1,4 +1,5 @@
 import { must } from '#lib/kernel/assert.ts';
+import type { Place } from '#lib/kernel/ids.ts';
 import { RING } from '#lib/shard/wire/limits.ts';
 import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { progressed, setDeadline } from './deadlines.ts';
@@ -41,21 +42,28 @@ export function onReport(
   if (phase.kind !== 'preparing' && phase.kind !== 'filling') return;
   if (!route || !speaksFor(turn.state, from, message)) return;
   const { place, kvLength, keptFrom } = message;
-  const { firstLengths } = route;
   if (kvLength > route.resumeAt) return;
-  const before = route.reports[place];
   const reports = route.reports.map((report, i) => (i === place ? { kvLength, keptFrom } : report));
-  updateRoute(turn, {
-    reports,
-    firstLengths: firstLengths.with(place, firstLengths[place] ?? kvLength),
-  });
-  if (before && kvLength > before.kvLength) {
-    progressed(turn, { isRound: kvLength - (firstLengths[place] ?? kvLength) > ackedRows(route) });
-  }
+  updateRoute(turn, { reports });
+  grown(turn, place, kvLength);
   const complete = reports.filter((report) => report !== null);
   if (complete.length < reports.length) return;
   if (complete.every((report) => report.kvLength === route.resumeAt)) handOver(turn);
   else if (phase.kind === 'preparing') orderFill(turn, planFill(complete, route.resumeAt));
+}
+
+/**
+ * Growth is what no report of this fill has said before: a place that says 2, 3, 2, 3 … gets no
+ * further, and would else be waited for without end (V1).
+ */
+function grown(turn: Turn, place: Place, kvLength: number): void {
+  const route = must(turn.state.route, 'a report belongs to a route');
+  const { starts, reached } = route;
+  if (!starts || kvLength <= must(reached[place], 'a mark a place')) return;
+  updateRoute(turn, { reached: reached.with(place, kvLength) });
+  progressed(turn, {
+    isRound: kvLength - must(starts[place], 'a start a place') > ackedRows(route),
+  });
 }
 
 /** More rows than a place can get or compute in an epoch whose acks are lost (S12). */
@@ -66,6 +74,7 @@ export function orderFill(turn: Turn, starts: readonly number[]): void {
   const route = must(turn.state.route, 'a fill belongs to a route');
   const { session } = turn.state.request;
   update(turn, { phase: { kind: 'filling' } });
+  updateRoute(turn, { starts, reached: starts });
   sendToHolders(turn, { type: 'fill', session, epoch: route.epoch, starts: [...starts] });
   setDeadline(turn);
 }

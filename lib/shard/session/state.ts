@@ -26,8 +26,10 @@ export interface Route {
   /** Nodes that answered `prepare`, from a thread that does not compute (V1). */
   readonly prepared: ReadonlySet<NodeId>;
   readonly reports: readonly (Report | null)[];
-  /** KV length of each place's first report in this epoch: what has grown since. */
-  readonly firstLengths: readonly (number | null)[];
+  /** Where each place starts to compute; null until the fill is ordered. */
+  readonly starts: readonly number[] | null;
+  /** How far each place was seen to get in this fill: its start at first, never less again. */
+  readonly reached: readonly number[];
   /** By place, as the pongs of this epoch told (V1). */
   readonly progress: ReadonlyMap<Place, Progress>;
 }

@@ -52,6 +52,43 @@ describe('liveness', () => {
     expect(sent(rig.tickAt(3_500), 'prepare')).toHaveLength(3);
   });
 
+  test('[V1] a place that says 2, 3, 2, 3 … does not grow: its deadline passes, and it is declared', () => {
+    const rig = new OwnerRig();
+    rig.prepared(1, 2, 3);
+    for (const n of [1, 3]) rig.report(n, 0);
+    rig.report(2, 2);
+    for (rig.now = 500; rig.now < 2_500; rig.now += 500) {
+      rig.report(2, 3);
+      rig.report(2, 2);
+    }
+    expect(rig.tickAt(2_499)).toEqual([]);
+    expect(sent(rig.tickAt(2_500), 'prepare')).toHaveLength(3);
+    rig.prepared(1, 2, 3);
+    for (const n of [1, 2, 3]) rig.report(n, 0);
+    for (let said = 0; said < 9; said += 1) rig.report(2, said % 2);
+    pongs(rig, [
+      [4, 4],
+      [4, 0],
+      [0, 0],
+    ]);
+    expect(only(rig.tickAt(4_500), 'declare')).toMatchObject([{ node: node(2) }]);
+  });
+
+  test('[V1] rows that are computed again are growth of the fill that asks for them', () => {
+    const rig = new OwnerRig();
+    rig.prepared(1, 2, 3);
+    // Place 0 has all, but kept none of what the others need: it starts anew with them.
+    rig.tickAt(2_000);
+    rig.prepared(1, 2, 3);
+    rig.report(1, 4, 4);
+    for (const n of [2, 3]) rig.report(n, 0);
+    expect(rig.phase).toBe('filling');
+    rig.now = 5_000;
+    rig.report(1, 1);
+    expect(rig.tickAt(6_999).filter((output) => output.type !== 'send')).toEqual([]);
+    expect(only(rig.tickAt(7_000), 'declare')).toHaveLength(1);
+  });
+
   /** Decoding, one deadline passed without progress, the next one due at 6 s. */
   function overdueOnce(): OwnerRig {
     const rig = new OwnerRig();
