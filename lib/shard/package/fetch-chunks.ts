@@ -1,6 +1,6 @@
 import { sha256HexFast } from '#lib/kernel/digest.ts';
 import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
-import type { ModelId } from '#lib/kernel/ids.ts';
+import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
 import type { PartKey } from '#lib/webgpu/model.ts';
 import type { ChunkBuffers } from './chunk-buffers.ts';
 import { FETCH } from './limits.ts';
@@ -15,12 +15,20 @@ export interface FetchProgress {
   readonly networkBytes: number;
 }
 
+/** A chunk that is in the store now, and where it was before. */
+export interface ObtainedChunk {
+  readonly sha256: ChunkHash;
+  readonly bytes: number;
+  readonly from: 'cache' | 'network';
+}
+
 export interface FetchOptions {
   readonly manifest: Manifest;
   readonly store: ChunkStore;
   readonly fetchChunk: ChunkFetcher;
   readonly buffers?: ChunkBuffers | undefined;
-  readonly onProgress?: (progress: FetchProgress) => void;
+  /** After each chunk; with null, once a second at most, while bytes come of chunks not whole yet. */
+  readonly onProgress?: (progress: FetchProgress, chunk: ObtainedChunk | null) => void;
   readonly signal?: AbortSignal | undefined;
   readonly retry?: RetryPolicy;
 }
@@ -50,19 +58,21 @@ async function fetchChunks(
   const wanted = [...new Map(refs.map((ref) => [ref.sha256, ref])).values()];
   const failed = new AbortController();
   const signal = AbortSignal.any([failed.signal, ...(options.signal ? [options.signal] : [])]);
-  const count = { cached: 0, network: 0 };
+  const count = { cache: 0, network: 0 };
   const totalBytes = wanted.reduce((sum, ref) => sum + ref.bytes, 0);
   const progress = (): FetchProgress => ({
     totalBytes,
-    cachedBytes: count.cached,
+    cachedBytes: count.cache,
     networkBytes: count.network,
   });
+  const onBytes = atMostEvery(FETCH.tellEveryMs, () => options.onProgress?.(progress(), null));
   const queue = wanted.values();
   const work = async (): Promise<void> => {
     for (const ref of queue) {
-      const from = await obtain(ref, { ...options, signal });
-      count[from] += ref.bytes;
-      options.onProgress?.(progress());
+      const from = await obtain(ref, { ...options, signal, onBytes });
+      const { sha256, bytes } = ref;
+      count[from] += bytes;
+      options.onProgress?.(progress(), { sha256, bytes, from });
     }
   };
   const workers = Array.from({ length: FETCH.concurrentMax }, () =>
@@ -76,12 +86,12 @@ async function fetchChunks(
 
 async function obtain(
   ref: ChunkRef,
-  options: FetchOptions & { readonly signal: AbortSignal },
-): Promise<'cached' | 'network'> {
+  options: FetchOptions & { readonly signal: AbortSignal; readonly onBytes: () => void },
+): Promise<ObtainedChunk['from']> {
   const { store, manifest, signal } = options;
-  if (await store.has(ref.sha256)) return 'cached';
+  if (await store.has(ref.sha256)) return 'cache';
   return store.inTurn(ref.sha256, signal, async () => {
-    if (await store.has(ref.sha256)) return 'cached';
+    if (await store.has(ref.sha256)) return 'cache';
     const bytes = await attemptChunk(ref, options);
     await store.write(ref.sha256, bytes, manifest.id).catch((error: unknown) => {
       // Another tab of the profile is at this very chunk: the bytes will be there, or come again.
@@ -90,6 +100,16 @@ async function obtain(
     options.buffers?.give(bytes);
     return 'network';
   });
+}
+
+function atMostEvery(ms: number, tell: () => void): () => void {
+  let toldAt = -Infinity;
+  return () => {
+    const now = performance.now();
+    if (now - toldAt < ms) return;
+    toldAt = now;
+    tell();
+  };
 }
 
 export interface ChunkReader {

@@ -19,10 +19,11 @@ const cache = 'no-store';
  */
 export const httpChunkFetcher =
   (origin: string): ChunkFetcher =>
-  async (ref, signal, allocate) => {
+  async (ref, signal, doors = {}) => {
     const response = await fetch(`${origin}/models/chunks/${ref.sha256}`, { signal, cache });
     if (response.ok && response.body) {
-      return readExactly(response.body, allocate?.(ref.bytes) ?? new Uint8Array(ref.bytes));
+      const bytes = doors.allocate?.(ref.bytes) ?? new Uint8Array(ref.bytes);
+      return readExactly(response.body, bytes, doors.onBytes);
     }
     await response.body?.cancel();
     const { status } = response;
@@ -35,6 +36,7 @@ export const httpChunkFetcher =
 async function readExactly(
   body: ReadableStream<Uint8Array>,
   bytes: Uint8Array<ArrayBuffer>,
+  onBytes?: () => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reader = pieceReader(body);
   let at = 0;
@@ -47,6 +49,7 @@ async function readExactly(
       }
       bytes.set(value, at);
       at += value.length;
+      onBytes?.();
     }
   } finally {
     await reader.cancel();

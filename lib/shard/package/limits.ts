@@ -49,8 +49,15 @@ export const FETCH = {
   attemptsMax: 6,
   firstDelayMs: 250,
   delayMsMax: 4_000,
-  /** 4 MiB at 0.3 Mbit/s takes 112 s; a slower line cannot load a model. */
-  attemptMsMax: 120_000,
+  /**
+   * Without a byte for this long a connection is dead, however slow the line: another attempt may find
+   * a living one. Beside the wait for a turn it is shorter than the silence that ends the worker.
+   */
+  silenceMsMax: 20_000,
+  /** Four chunks of 4 MiB at once over 0.1 Mbit/s take 22 minutes. */
+  attemptMsMax: 1_800_000,
+  /** Bytes of chunks that are not whole yet are told this often: whoever waits sees that they come. */
+  tellEveryMs: 1_000,
   /** A tab that stands still may hold a chunk's lock: others then fetch it for themselves. */
   turnWaitMsMax: 30_000,
   /** Chunks of one part read and hashed at a time: each is up to 4 MiB of memory beside the part. */

@@ -3,6 +3,14 @@ import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
 import type { Allocate, ChunkBuffers } from './chunk-buffers.ts';
 import { FETCH } from './limits.ts';
 import type { ChunkRef } from './manifest.ts';
+import { Silence } from './silence.ts';
+
+export interface FetcherDoors {
+  /** Where the chunk is put together. */
+  readonly allocate?: Allocate | undefined;
+  /** Whenever bytes of the chunk have come: one that says nothing is taken for dead. */
+  readonly onBytes?: () => void;
+}
 
 /**
  * Brings a chunk from somewhere: the origin, later a neighbour. Its bytes are not trusted; they lie
@@ -12,7 +20,7 @@ import type { ChunkRef } from './manifest.ts';
 export type ChunkFetcher = (
   ref: ChunkRef,
   signal: AbortSignal,
-  allocate?: Allocate,
+  doors?: FetcherDoors,
 ) => Promise<Uint8Array<ArrayBuffer>>;
 
 export interface RetryPolicy {
@@ -27,6 +35,7 @@ const DEFAULT_POLICY: RetryPolicy = {
 
 interface AttemptOptions {
   readonly fetchChunk: ChunkFetcher;
+  readonly onBytes?: () => void;
   readonly buffers?: ChunkBuffers | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly retry?: RetryPolicy | undefined;
@@ -57,13 +66,26 @@ export async function attemptChunk(
 }
 
 async function verified(ref: ChunkRef, options: AttemptOptions): Promise<Uint8Array<ArrayBuffer>> {
-  const deadline = AbortSignal.timeout(FETCH.attemptMsMax);
-  const signal = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
-  const bytes = await options.fetchChunk(ref, signal, options.buffers?.take);
+  const bytes = await brought(ref, options);
   if (bytes.length !== ref.bytes || (await sha256HexFast(bytes)) !== ref.sha256) {
     throw new FaultError('package/hash-mismatch', `chunk ${ref.sha256} came with other bytes`);
   }
   return bytes;
+}
+
+async function brought(ref: ChunkRef, options: AttemptOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const { silenceMsMax: silenceMs, attemptMsMax: totalMs } = FETCH;
+  const silence = new Silence({ silenceMs, totalMs });
+  const signal = AbortSignal.any([silence.signal, ...(options.signal ? [options.signal] : [])]);
+  const onBytes = (): void => {
+    silence.heard();
+    options.onBytes?.();
+  };
+  try {
+    return await options.fetchChunk(ref, signal, { allocate: options.buffers?.take, onBytes });
+  } finally {
+    silence.end();
+  }
 }
 
 /** @throws FaultError `kernel/aborted`, or the fault that was the signal's reason. */

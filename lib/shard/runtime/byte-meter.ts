@@ -1,12 +1,17 @@
-import { sameRange } from './node-state.ts';
-import type { FetchedBytes, ShardProgress } from '#lib/shard/stage/host-protocol.ts';
+import type { ChunkHash } from '#lib/kernel/ids.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
+import type { ObtainedChunk } from '#lib/shard/package/fetch-chunks.ts';
+import type { ShardProgress } from '#lib/shard/stage/host-protocol.ts';
 import { NODE } from './limits.ts';
 
-/** Sums what fetches brought since the start, and predicts the end of the one that runs. */
+/**
+ * Sums what fetches brought since the start, and predicts the end of the one that runs. A chunk that
+ * was counted is not counted from the cache again: a fetch that failed finds there what it brought.
+ */
 export class ByteMeter {
   networkBytes = 0;
   cacheBytes = 0;
+  readonly #counted = new Set<ChunkHash>();
   #last: ShardProgress | null = null;
   #marks: { readonly at: InstantMs; readonly bytes: number }[] = [];
 
@@ -21,9 +26,7 @@ export class ByteMeter {
   }
 
   take(progress: ShardProgress, now: InstantMs): void {
-    const before = this.#before(progress);
-    this.networkBytes += progress.networkBytes - before.networkBytes;
-    this.cacheBytes += progress.cacheBytes - before.cacheBytes;
+    if (progress.chunk) this.#count(progress.chunk);
     this.#last = progress;
     this.#marks.push({ at: now, bytes: progress.networkBytes });
     while (this.#marks.length > 2 && now - (this.#marks[0]?.at ?? now) > NODE.rateWindowMs) {
@@ -41,9 +44,9 @@ export class ByteMeter {
     return (this.#last.bytesTotal - this.#last.bytesDone) / bytesPerMs / 1000;
   }
 
-  #before(progress: ShardProgress): FetchedBytes {
-    const last = this.#last;
-    const same = last?.stage === progress.stage && sameRange(last.range, progress.range);
-    return last && same ? last : { networkBytes: 0, cacheBytes: 0 };
+  #count({ sha256, bytes, from }: ObtainedChunk): void {
+    if (from === 'network') this.networkBytes += bytes;
+    else if (!this.#counted.has(sha256)) this.cacheBytes += bytes;
+    this.#counted.add(sha256);
   }
 }

@@ -1,4 +1,6 @@
+import { invariant } from '#lib/kernel/assert.ts';
 import { GIB, MIB } from '#lib/kernel/units.ts';
+import { FETCH } from '#lib/shard/package/limits.ts';
 
 /** Bounds and times of a volunteer's node. */
 export const NODE = {
@@ -31,3 +33,8 @@ export const NODE = {
   /** The rate of a download is its mean over this long. */
   rateWindowMs: 5_000,
 } as const;
+
+invariant(
+  FETCH.turnWaitMsMax + FETCH.silenceMsMax < NODE.fetchSilenceMs,
+  'a dead connection is given up before the worker that waits for it is',
+);

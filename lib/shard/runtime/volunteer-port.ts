@@ -50,7 +50,10 @@ export interface VolunteerSnapshot {
   /** Bytes of the shard's tensors in memory, of those needed. */
   readonly bytesLoaded: number;
   readonly bytesTotal: number;
-  /** Since `start()`, take-over chunks included. */
+  /**
+   * Since `start()`, take-over chunks included. From the cache each chunk counts once, and not where
+   * it came from the network before.
+   */
   readonly bytesFromNetwork: number;
   readonly bytesFromCache: number;
   /** Until ready, by the rate of this load; null while unknown. */

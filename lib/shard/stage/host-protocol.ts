@@ -2,6 +2,7 @@ import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { LinkPath, LinkPort } from '#lib/shard/mesh/types.ts';
+import type { ObtainedChunk } from '#lib/shard/package/fetch-chunks.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
 import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
 
@@ -82,6 +83,8 @@ export interface ShardProgress {
   readonly bytesTotal: number;
   readonly networkBytes: number;
   readonly cacheBytes: number;
+  /** Of a fetch: the chunk that just became whole; null where bytes came and no chunk is whole yet. */
+  readonly chunk: ObtainedChunk | null;
 }
 
 export interface ShardRef {

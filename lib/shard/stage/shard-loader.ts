@@ -4,7 +4,11 @@ import { partsOfRange, type LayerRange, type PartKey } from '#lib/webgpu/model.t
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { knownAnswer } from '#lib/webgpu/known-answer.ts';
 import { ChunkBuffers } from '#lib/shard/package/chunk-buffers.ts';
-import { fetchParts, type FetchProgress } from '#lib/shard/package/fetch-chunks.ts';
+import {
+  fetchParts,
+  type FetchProgress,
+  type ObtainedChunk,
+} from '#lib/shard/package/fetch-chunks.ts';
 import { chunkRefs, manifestHash, partOf, type Manifest } from '#lib/shard/package/manifest.ts';
 import type { ChunkFetcher } from '#lib/shard/package/retry.ts';
 import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
@@ -77,7 +81,7 @@ export class ShardLoader {
     this.abortFetch(purpose);
     const abort = new AbortController();
     this.#fetches.set(purpose, abort);
-    const tell = (progress: FetchProgress): void =>
+    const tell = (progress: FetchProgress, chunk: ObtainedChunk | null): void =>
       this.#doors.onProgress({
         stage: purpose,
         range,
@@ -85,6 +89,7 @@ export class ShardLoader {
         bytesTotal: progress.totalBytes,
         networkBytes: progress.networkBytes,
         cacheBytes: progress.cachedBytes,
+        chunk,
       });
     const fetching = fetchParts({
       manifest,
@@ -130,7 +135,7 @@ export class ShardLoader {
       onProgress: (bytesDone) =>
         this.#doors.onProgress({
           ...{ stage: 'load', range, bytesDone, bytesTotal },
-          ...{ networkBytes: 0, cacheBytes: 0 },
+          ...{ networkBytes: 0, cacheBytes: 0, chunk: null },
         }),
     });
     buffers.forget();

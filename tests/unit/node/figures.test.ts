@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import 'fake-indexeddb/auto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { ChunkHash } from '#lib/kernel/ids.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import type { NewsMessage } from '#lib/shard/mesh/types.ts';
+import type { ShardProgress } from '#lib/shard/stage/host-protocol.ts';
 import { ByteMeter } from '#lib/shard/runtime/byte-meter.ts';
 import { deviceName } from '#lib/shard/runtime/device-name.ts';
 import { NODE } from '#lib/shard/runtime/limits.ts';
@@ -16,24 +18,57 @@ import { ServerNews } from '#lib/shard/runtime/server-news.ts';
 import { VOLUNTEER_OFF, type VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
 
 const range = { first: 0, last: 9 };
-const progress = (networkBytes: number, cacheBytes = 0) => ({
-  ...{ stage: 'shard', range, bytesDone: networkBytes + cacheBytes, bytesTotal: 1000 },
-  ...{ networkBytes, cacheBytes },
-});
+
+/** What a fetch says as these chunks become whole: name, bytes, where each was. */
+function progressOf(...chunks: [name: string, bytes: number, from: 'cache' | 'network'][]) {
+  const done = { networkBytes: 0, cacheBytes: 0 };
+  return chunks.map(([name, bytes, from]): ShardProgress => {
+    done[`${from}Bytes`] += bytes;
+    const bytesDone = done.networkBytes + done.cacheBytes;
+    const chunk = { sha256: name as ChunkHash, bytes, from };
+    return { ...{ stage: 'shard', range, bytesDone, bytesTotal: 1000, chunk }, ...done };
+  });
+}
 
 describe('bytes of a node', () => {
   it('sums over fetches, and a fetch that begins again counts from nothing', () => {
     const meter = new ByteMeter();
+    const takeAll = (heard: readonly ShardProgress[], stepMs: number): void =>
+      heard.forEach((progress, i) => meter.take(progress, instantMs(i * stepMs)));
     meter.begin();
-    meter.take(progress(100) as never, instantMs(0));
-    meter.take(progress(300) as never, instantMs(1000));
+    takeAll(progressOf(['a', 100, 'network'], ['b', 200, 'network']), 1000);
     expect(meter.secondsLeft()).toBeCloseTo(3.5);
     meter.begin();
     expect(meter.secondsLeft()).toBe(null);
-    meter.take(progress(0, 300) as never, instantMs(1000));
-    meter.take(progress(700, 300) as never, instantMs(3000));
+    takeAll(progressOf(['x', 300, 'cache'], ['y', 700, 'network']), 2000);
     expect([meter.networkBytes, meter.cacheBytes]).toEqual([1000, 300]);
     expect(meter.secondsLeft()).toBe(0);
+  });
+
+  it('after a failed fetch finds in the cache what was counted, and counts it once', () => {
+    const meter = new ByteMeter();
+    const take = (progress: ShardProgress): void => meter.take(progress, instantMs(0));
+    meter.begin();
+    progressOf(['a', 100, 'cache'], ['b', 200, 'network']).forEach(take);
+    for (let failures = 0; failures < 3; failures += 1) {
+      meter.begin();
+      progressOf(['a', 100, 'cache'], ['b', 200, 'cache'], ['c', 300, 'cache']).forEach(take);
+    }
+    expect([meter.networkBytes, meter.cacheBytes]).toEqual([200, 400]);
+    // Evicted meanwhile: it did come over the network a second time.
+    meter.begin();
+    progressOf(['b', 200, 'network']).forEach(take);
+    expect([meter.networkBytes, meter.cacheBytes]).toEqual([400, 400]);
+  });
+
+  it('bytes of a chunk that is not whole yet are no bytes, and a sign of life', () => {
+    const meter = new ByteMeter();
+    meter.begin();
+    const [whole] = progressOf(['a', 100, 'network']);
+    if (!whole) throw new Error('one chunk, one progress');
+    meter.take(whole, instantMs(0));
+    meter.take({ ...whole, chunk: null }, instantMs(1000));
+    expect([meter.networkBytes, meter.cacheBytes]).toEqual([100, 0]);
   });
 });
 

@@ -99,8 +99,8 @@ describe('buffers of chunks', () => {
       parts: ['embedding', ...LAYERS],
       store,
       buffers: new ChunkBuffers(),
-      fetchChunk: async ({ sha256 }, _signal, allocate) =>
-        (await source.read(sha256, allocate)) ?? Promise.reject(new Error('no such chunk')),
+      fetchChunk: async ({ sha256 }, _signal, doors) =>
+        (await source.read(sha256, doors?.allocate)) ?? Promise.reject(new Error('no such chunk')),
     });
     expect(seen.size).toBeLessThanOrEqual(FETCH.concurrentMax);
     for (const { sha256 } of await store.list()) {

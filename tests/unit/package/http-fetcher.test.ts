@@ -32,10 +32,17 @@ describe.each([undefined, 'bytes' as const])('a chunk from a stream of type %s',
   it('[K6] is put together from its pieces, in the room that is given', async () => {
     answer(bytes);
     const room = new Uint8Array(bytes.length);
-    expect(await fetchChunk(ref, signal, () => room)).toBe(room);
+    expect(await fetchChunk(ref, signal, { allocate: () => room })).toBe(room);
     expect(Buffer.compare(room, bytes)).toBe(0);
     answer(bytes);
     expect(Buffer.compare(await fetchChunk(ref, signal), bytes)).toBe(0);
+  });
+
+  it('[K6] says whenever bytes have come', async () => {
+    answer(bytes);
+    const onBytes = vi.fn();
+    await fetchChunk(ref, signal, { onBytes });
+    expect(onBytes.mock.calls.length).toBeGreaterThanOrEqual(bytes.length / (256 * 1024));
   });
 
   it('[K6] is refused when it is too long or cut short', async () => {

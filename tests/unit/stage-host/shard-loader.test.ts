@@ -6,9 +6,11 @@ import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
 import { FETCH } from '#lib/shard/package/limits.ts';
 import { chunkRefs, partOf, type Manifest } from '#lib/shard/package/manifest.ts';
 import { fsChunkStore, readManifest } from '#lib/shard/package/server.ts';
+import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
 import { memoryChunkStore } from '#lib/shard/package/store/memory-store.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import type { ShardProgress } from '#lib/shard/stage/host-protocol.ts';
 import { storedBytes } from '#lib/shard/stage/stored-bytes.ts';
 import { ShardLoader, type ShardLoaderDoors } from '#lib/shard/stage/shard-loader.ts';
 
@@ -26,19 +28,19 @@ beforeAll(async () => {
 
 describe('a shard loader', () => {
   const origin = fsChunkStore(`${FOLDER}/chunks`);
+  const doors = (factory: ShardLoaderDoors['factory'], store: ChunkStore) => ({
+    ...{ factory, store: () => Promise.resolve(store) },
+    ...{ memoryBytes: () => 0, memoryLentBytes: 2 ** 30, onProgress: () => undefined },
+  });
   const make = (factory: ShardLoaderDoors['factory'], store = memoryChunkStore()) => {
     const asked: string[] = [];
     const loader = new ShardLoader({
-      store: () => Promise.resolve(store),
+      ...doors(factory, store),
       fetchChunk: async ({ sha256 }) => {
         asked.push(sha256);
         await sleep(2);
         return (await origin.read(sha256)) ?? Promise.reject(new Error('no such chunk'));
       },
-      factory,
-      memoryBytes: () => 0,
-      memoryLentBytes: 2 ** 30,
-      onProgress: () => undefined,
     });
     return { loader, asked, hash: loader.addModel(manifest) };
   };
@@ -60,6 +62,29 @@ describe('a shard loader', () => {
     await expect.poll(() => asked.length).toBe(12);
     pass();
     expect((await fetching).cacheBytes).toBe(0);
+  });
+
+  it('[H10] a fetch says within a second that bytes come, whole chunks or none', async () => {
+    const heard: ShardProgress[] = [];
+    const piece = { sha256: '', bytes: 0 };
+    let finish = (): void => undefined;
+    const loader = new ShardLoader({
+      ...doors(() => Promise.resolve(cpuStageFactory(kernels)), memoryChunkStore()),
+      fetchChunk: async ({ sha256, bytes }, _signal, doors) => {
+        Object.assign(piece, { sha256, bytes });
+        for (let i = 0; i < 100; i += 1) doors?.onBytes?.();
+        await new Promise<void>((resolve) => (finish = resolve));
+        return (await origin.read(sha256)) ?? Promise.reject(new Error('no such chunk'));
+      },
+      onProgress: (progress) => heard.push(progress),
+    });
+    const order = { hash: loader.addModel(manifest), range: { first: 3, last: 3 } };
+    const fetching = loader.fetch({ ...order, purpose: 'shard' });
+    await expect.poll(() => heard.length).toBe(1);
+    expect(heard[0]).toMatchObject({ chunk: null, bytesDone: 0, networkBytes: 0 });
+    finish();
+    await fetching;
+    expect(heard.map(({ chunk }) => chunk)).toEqual([null, { ...piece, from: 'network' }]);
   });
 
   it('[K11] a full store gives the room of other models to the shard, and keeps this one', async () => {
