@@ -20,12 +20,27 @@ const MASKS: usize = memory.data<u16>(
   16,
 );
 
-/** fp32 value of a block's integer sums: four output rows, one input row. */
+/** Cache lines of the next two groups' weights that are still to be called for. */
+let ahead: usize = 0;
+let aheadEnd: usize = 0;
+
+/**
+ * Reads a word of one such line: it comes from memory while products of this group are computed,
+ * and one at a time is what the processor's own read-ahead follows. A load may trap, so no compiler
+ * leaves it out.
+ */
 @inline
-function scaled<T>(w: usize, isum: v128, s: v128, sum: v128): v128 {
+function callAhead(): void {
+  if (ahead >= aheadEnd) return;
+  load<u32>(ahead);
+  ahead += 64;
+}
+
+/** fp32 value of a block's integer sums, d and m of its weights: four output rows, one input row. */
+@inline
+function scaled<T>(d: v128, m: v128, isum: v128, s: v128, sum: v128): v128 {
   const f = f32x4.mul(f32x4.convert_i32x4_s(isum), s);
-  const d = v128.load(w);
-  if (isQ41<T>()) return f32x4.add(f32x4.mul(d, f), f32x4.mul(v128.load(w, 16), sum));
+  if (isQ41<T>()) return f32x4.add(f32x4.mul(d, f), f32x4.mul(m, sum));
   if (isQ40<T>()) return f32x4.mul(d, f32x4.sub(f, f32x4.mul(f32x4.splat(8), sum)));
   return f32x4.mul(d, f);
 }
@@ -78,7 +93,7 @@ function oneRow<T>(w: usize, cols: usize, out: usize, groups: usize): void {
     for (let block: usize = 0; block < blocks; block++, w += offsetof<T>()) {
       const p = w + weightsOffset<T>();
       const sums = isQ80<T>() ? blockOfBytes(p, x) : blockOfNibbles(p, x, mask0, mask1, mask2);
-      y = f32x4.add(y, scaled<T>(w, sums, splatAt(s), splatAt(m)));
+      y = f32x4.add(y, scaled<T>(v128.load(w), v128.load(w, 16), sums, splatAt(s), splatAt(m)));
       x += BLOCK * 2;
       s += 4;
       m += 4;
@@ -92,22 +107,13 @@ function splatAt(address: usize): v128 {
   return v128.load32_splat(address);
 }
 
-/** Leaves `n` at `kept` if asked; where the next one goes. */
-@inline
-function keep(asked: bool, kept: usize, n: v128): usize {
-  if (!asked) return kept;
-  v128.store(kept, n);
-  return kept + 32;
-}
-
 /**
- * A tile of `count` input rows from row `row` on against one group of output rows. With `keeps`, its
- * weights are left as pairs of 16 bits in every other vector from `kept` on. `x` is never 0:
+ * A tile of `count` input rows from row `row` on against one group of output rows. `x` is never 0:
  * the branches that ask are never taken. They keep V8 of Node 20 from loading all splats of a turn
  * first, more than there are registers.
  */
 @inline
-function tileOf<T>(count: usize, keeps: bool, w: usize, cols: usize, row: usize, out: usize, stride: usize, kept: usize): void {
+function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
   const mask = v128.load(MASKS);
   const at = row * (cols / BLOCK) * 4;
   let x = range().input16 + row * cols * 2;
@@ -123,7 +129,6 @@ function tileOf<T>(count: usize, keeps: bool, w: usize, cols: usize, row: usize,
     if (isQ80<T>()) {
       for (; p < next; p += 8) {
         n = v128.load8x8_s(p);
-        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -134,7 +139,6 @@ function tileOf<T>(count: usize, keeps: bool, w: usize, cols: usize, row: usize,
       for (; p < next; p += 16) {
         const raw = v128.load(p);
         n = v128.and(raw, mask);
-        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -142,7 +146,6 @@ function tileOf<T>(count: usize, keeps: bool, w: usize, cols: usize, row: usize,
         x += 4 * count;
         if (x == 0) break;
         n = v128.and(i16x8.shr_u(raw, 4), mask);
-        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -150,7 +153,6 @@ function tileOf<T>(count: usize, keeps: bool, w: usize, cols: usize, row: usize,
         x += 4 * count;
         if (x == 0) break;
         n = v128.and(i16x8.shr_u(raw, 8), mask);
-        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -158,7 +160,6 @@ function tileOf<T>(count: usize, keeps: bool, w: usize, cols: usize, row: usize,
         x += 4 * count;
         if (x == 0) break;
         n = i16x8.shr_u(raw, 12);
-        kept = keep(keeps, kept, n);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -166,10 +167,12 @@ function tileOf<T>(count: usize, keeps: bool, w: usize, cols: usize, row: usize,
         x += 4 * count;
       }
     }
-    y0 = f32x4.add(y0, scaled<T>(w, a0, splatAt(s), splatAt(m)));
-    if (count > 1) y1 = f32x4.add(y1, scaled<T>(w, a1, splatAt(s + 4), splatAt(m + 4)));
-    if (count > 2) y2 = f32x4.add(y2, scaled<T>(w, a2, splatAt(s + 8), splatAt(m + 8)));
-    if (count > 3) y3 = f32x4.add(y3, scaled<T>(w, a3, splatAt(s + 12), splatAt(m + 12)));
+    const d = v128.load(w);
+    const dMin = v128.load(w, 16);
+    y0 = f32x4.add(y0, scaled<T>(d, dMin, a0, splatAt(s), splatAt(m)));
+    if (count > 1) y1 = f32x4.add(y1, scaled<T>(d, dMin, a1, splatAt(s + 4), splatAt(m + 4)));
+    if (count > 2) y2 = f32x4.add(y2, scaled<T>(d, dMin, a2, splatAt(s + 8), splatAt(m + 8)));
+    if (count > 3) y3 = f32x4.add(y3, scaled<T>(d, dMin, a3, splatAt(s + 12), splatAt(m + 12)));
     w = next;
   }
   v128.store(out, y0);
@@ -188,19 +191,19 @@ function tile<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, st
 }
 
 function fourRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  tileOf<T>(4, false, w, cols, row, out, stride, 0);
+  tileOf<T>(4, w, cols, row, out, stride);
 }
 
 function threeRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  tileOf<T>(3, false, w, cols, row, out, stride, 0);
+  tileOf<T>(3, w, cols, row, out, stride);
 }
 
 function lastRow<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  tileOf<T>(1, false, w, cols, row, out, stride, 0);
+  tileOf<T>(1, w, cols, row, out, stride);
 }
 
 function twoRows<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  tileOf<T>(2, false, w, cols, row, out, stride, 0);
+  tileOf<T>(2, w, cols, row, out, stride);
 }
 
 /** Adds to two vectors at `out`. */
@@ -210,13 +213,8 @@ function addTwo(out: usize, first: v128, second: v128): void {
   v128.store(out, f32x4.add(v128.load(out, 16), second), 16);
 }
 
-/** The first four rows: weights come from memory in their order, and stay for the other rows. */
-function firstRows<T>(w: usize, cols: usize, out: usize, stride: usize, kept: usize): void {
-  tileOf<T>(4, true, w, cols, 0, out, stride, kept);
-}
-
 /**
- * Four input rows against two neighbouring groups, from the pairs that `firstRows` kept: a splat
+ * Four input rows against two neighbouring groups, from the pairs that `unpackTwo` left: a splat
  * serves two dots. The outputs' sums lie in memory, as registers are short.
  */
 function fourRowsTwice<T>(w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
@@ -232,6 +230,7 @@ function fourRowsTwice<T>(w: usize, cols: usize, row: usize, out: usize, stride:
     v128.store(out + i * stride, zero, 16);
   }
   for (const end = w + second; w < end; w += offsetof<T>(), s += 16, m += 16) {
+    callAhead();
     let a0 = zero, a1 = zero, a2 = zero, a3 = zero, b0 = zero, b1 = zero, b2 = zero, b3 = zero;
     for (const next = p + BLOCK * 16; p < next; p += 32, x += 16) {
       const n = v128.load(p);
@@ -249,22 +248,26 @@ function fourRowsTwice<T>(w: usize, cols: usize, row: usize, out: usize, stride:
       a3 = dotAdd(a3, n, xs);
       b3 = dotAdd(b3, v, xs);
     }
+    const d = v128.load(w);
+    const e = v128.load(w + second);
+    const dMin = v128.load(w, 16);
+    const eMin = v128.load(w + second, 16);
     let y = out;
-    const s0 = splatAt(s);
-    const m0 = splatAt(m);
-    addTwo(y, scaled<T>(w, a0, s0, m0), scaled<T>(w + second, b0, s0, m0));
+    let scale = splatAt(s);
+    let sum = splatAt(m);
+    addTwo(y, scaled<T>(d, dMin, a0, scale, sum), scaled<T>(e, eMin, b0, scale, sum));
     y += stride;
-    const s1 = splatAt(s + 4);
-    const m1 = splatAt(m + 4);
-    addTwo(y, scaled<T>(w, a1, s1, m1), scaled<T>(w + second, b1, s1, m1));
+    scale = splatAt(s + 4);
+    sum = splatAt(m + 4);
+    addTwo(y, scaled<T>(d, dMin, a1, scale, sum), scaled<T>(e, eMin, b1, scale, sum));
     y += stride;
-    const s2 = splatAt(s + 8);
-    const m2 = splatAt(m + 8);
-    addTwo(y, scaled<T>(w, a2, s2, m2), scaled<T>(w + second, b2, s2, m2));
+    scale = splatAt(s + 8);
+    sum = splatAt(m + 8);
+    addTwo(y, scaled<T>(d, dMin, a2, scale, sum), scaled<T>(e, eMin, b2, scale, sum));
     y += stride;
-    const s3 = splatAt(s + 12);
-    const m3 = splatAt(m + 12);
-    addTwo(y, scaled<T>(w, a3, s3, m3), scaled<T>(w + second, b3, s3, m3));
+    scale = splatAt(s + 12);
+    sum = splatAt(m + 12);
+    addTwo(y, scaled<T>(d, dMin, a3, scale, sum), scaled<T>(e, eMin, b3, scale, sum));
   }
 }
 
@@ -275,13 +278,41 @@ function oneGroup<T>(w: usize, cols: usize, rows: usize, out: usize, stride: usi
   }
 }
 
+/** Leaves the weights of two neighbouring groups as pairs of 16 bits, a vector of each in turn. */
+function unpackTwo<T>(w: usize, cols: usize): void {
+  const second = (cols / BLOCK) * offsetof<T>();
+  const mask = v128.load(MASKS);
+  let to = range().unpacked;
+  for (const end = w + second; w < end; w += offsetof<T>()) {
+    let p = w + weightsOffset<T>();
+    const next = w + offsetof<T>();
+    if (isQ80<T>()) {
+      for (; p < next; p += 8, to += 32) {
+        v128.store(to, v128.load8x8_s(p));
+        v128.store(to, v128.load8x8_s(p + second), 16);
+      }
+    } else {
+      for (; p < next; p += 16, to += 128) {
+        const first = v128.load(p);
+        const other = v128.load(p + second);
+        v128.store(to, v128.and(first, mask));
+        v128.store(to, v128.and(other, mask), 16);
+        v128.store(to, v128.and(i16x8.shr_u(first, 4), mask), 32);
+        v128.store(to, v128.and(i16x8.shr_u(other, 4), mask), 48);
+        v128.store(to, v128.and(i16x8.shr_u(first, 8), mask), 64);
+        v128.store(to, v128.and(i16x8.shr_u(other, 8), mask), 80);
+        v128.store(to, i16x8.shr_u(first, 12), 96);
+        v128.store(to, i16x8.shr_u(other, 12), 112);
+      }
+    }
+  }
+}
+
 /** All rows, three tiles or more, against two groups; the last tile may be short. */
 function twoGroups<T>(w: usize, cols: usize, rows: usize, out: usize, stride: usize): void {
   const second = w + (cols / BLOCK) * offsetof<T>();
-  const kept = range().unpacked;
-  firstRows<T>(w, cols, out, stride, kept);
-  firstRows<T>(second, cols, out + 16, stride, kept + 16);
-  let row: usize = TILE;
+  unpackTwo<T>(w, cols);
+  let row: usize = 0;
   for (; row + TILE <= rows; row += TILE) {
     fourRowsTwice<T>(w, cols, row, out + row * stride, stride);
   }
@@ -298,8 +329,13 @@ function allRows<T>(t: Tensor, rows: usize, out: usize): void {
   const end = out + stride;
   let w = t.data;
   if (rows == 1) return oneRow<T>(w, cols, out, stride / 16);
-  if (rows >= 3 * TILE) { // fewer do not pay for what the first tile keeps
-    for (; out + 32 <= end; out += 32, w += 2 * bytes) twoGroups<T>(w, cols, rows, out, stride);
+  if (rows >= 3 * TILE) { // fewer do not pay for the unpacking
+    const dataEnd = w + (stride / 16) * bytes;
+    for (; out + 32 <= end; out += 32, w += 2 * bytes) {
+      ahead = w + 2 * bytes;
+      aheadEnd = min(ahead + 2 * bytes, dataEnd);
+      twoGroups<T>(w, cols, rows, out, stride);
+    }
   }
   for (; out < end; out += 16, w += bytes) oneGroup<T>(w, cols, rows, out, stride);
 }
