@@ -1,14 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ChildServer } from '#tests/support/child-server.ts';
 import { begin, send } from '#tests/support/raw-http.ts';
 import { parseStream } from '#tests/support/sse.ts';
 
 /** A real server process with its built-in volunteer, as an operator has it: its output, its figures, its end. */
 
-const ENTRY = 'tests/integration/server/child-server.ts';
 const SECRET = 'Peculiar aubergine';
 const ASK = {
   model: 'smollm2-135m-instruct',
@@ -17,46 +13,20 @@ const ASK = {
 };
 const STOPPING = { error: { type: 'server_error', code: 'server_stopping', param: null } };
 
-let child: ChildProcess;
-let url = '';
-let dataDir = '';
-let stdout = '';
-let stderr = '';
-let exited: Promise<number | null>;
-
+let server: ChildServer;
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'declai-operated-'));
-  child = spawn(
-    process.execPath,
-    [...['--import', 'tsx', ENTRY], ...['--port', '0', '--data', dataDir]],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
-  exited = new Promise((resolve) => child.once('exit', resolve));
-  child.stderr?.on('data', (part: Buffer) => (stderr += part.toString()));
-  child.stdout?.on('data', (part: Buffer) => (stdout += part.toString()));
-  url = await vi.waitFor(
-    () => {
-      const ready = /^ready (\S+)$/m.exec(stdout)?.[1];
-      if (ready === undefined) throw new Error(`not ready: ${stderr}`);
-      return ready;
-    },
-    { timeout: 40_000 },
-  );
+  server = await ChildServer.start();
+  await server.readyNode();
 }, 50_000);
-
 afterAll(async () => {
-  if (child.exitCode === null) child.kill('SIGKILL');
-  await rm(dataDir, { recursive: true, force: true });
+  if (server.alive) server.kill('SIGKILL');
+  await server.end();
 });
 
 const path = '/v1/chat/completions';
 const asking = (body: object) => ({ path, body: { ...ASK, ...body } });
 
 const linesOf = (text: string) => text.split('\n').filter((line) => line !== '');
-const entries = () =>
-  linesOf(stdout)
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
 const sample = (text: string, name: string): number =>
   Number(
     linesOf(text)
@@ -65,11 +35,11 @@ const sample = (text: string, name: string): number =>
   );
 
 test('[O1] an answer and a refusal are in the next scrape', async () => {
-  const { status, body } = await send(url, asking({ max_tokens: 12 }));
+  const { status, body } = await send(server.url, asking({ max_tokens: 12 }));
   expect(status).toBe(200);
   const { usage } = JSON.parse(body) as { usage: { prompt_tokens: number } };
-  expect((await send(url, asking({ model: 'none' }))).status).toBe(404);
-  const response = await fetch(`${url}/metrics`);
+  expect((await send(server.url, asking({ model: 'none' }))).status).toBe(404);
+  const response = await fetch(`${server.url}/metrics`);
   expect(response.headers.get('access-control-allow-origin')).toBeNull();
   const metrics = await response.text();
   expect(sample(metrics, 'declai_answers_total{end="length"}')).toBe(1);
@@ -86,24 +56,27 @@ test('[G24] 200 000 spaces are cut into tokens within the 5 s that a prompt has'
   const since = performance.now();
   // One token more than the context: refused as soon as the prompt has been read.
   const content = `${' '.repeat(200_000)}${'a b '.repeat(5_000)}`;
-  const { status, body } = await send(url, asking({ messages: [{ role: 'user', content }] }));
+  const { status, body } = await send(
+    server.url,
+    asking({ messages: [{ role: 'user', content }] }),
+  );
   expect(performance.now() - since).toBeLessThan(5_000);
   expect(status).toBe(400);
   expect(JSON.parse(body)).toMatchObject({ error: { code: 'context_length_exceeded' } });
 });
 
 test('[G13] SIGTERM in mid-answer: error and reset for the stream, a 503 for the plain reader', async () => {
-  const stream = await begin(url, asking({ max_tokens: 4_000, stream: true }));
+  const stream = await begin(server.url, asking({ max_tokens: 4_000, stream: true }));
   await stream.until((body) => parseStream(body).data.length > 4);
   // No byte of a plain answer comes before its end.
-  const plain = send(url, asking({ max_tokens: 4_000 }));
+  const plain = send(server.url, asking({ max_tokens: 4_000 }));
   const sessions = async () => {
-    const status = await send(url, { path: '/api/status' });
+    const status = await send(server.url, { path: '/api/status' });
     return (JSON.parse(status.body) as { sessions: number }).sessions;
   };
   await expect.poll(sessions).toBe(2);
   const since = performance.now();
-  child.kill('SIGTERM');
+  server.kill('SIGTERM');
 
   expect(await stream.whole).toBe(false);
   const { data } = parseStream(stream.body());
@@ -114,19 +87,19 @@ test('[G13] SIGTERM in mid-answer: error and reset for the stream, a 503 for the
   expect([refused.status, refused.whole]).toEqual([503, true]);
   expect(JSON.parse(refused.body)).toMatchObject(STOPPING);
 
-  expect(await exited).toBe(0);
+  expect(await server.exited).toBe(0);
   expect(performance.now() - since).toBeLessThan(6_000);
 });
 
 test('[O2] stdout is the plain line `ready` and JSON, an event a line', () => {
   // Next says a word of its own before it is ready.
-  const plain = linesOf(stdout).filter((line) => !/^(\{|✓ Running next\.config)/.test(line));
-  expect(plain).toEqual([`ready ${url}`]);
-  const events = entries().map(({ event }) => event);
+  const plain = linesOf(server.stdout).filter((line) => !/^(\{|✓ Running next\.config)/.test(line));
+  expect(plain).toEqual([`ready ${server.url}`]);
+  const events = server.entries().map(({ event }) => event);
   for (const event of ['node-joined', 'plan', 'started', 'answer', 'stopping', 'volunteer']) {
     expect(events).toContain(event);
   }
-  expect(entries().filter(({ event }) => event === 'answer')).toMatchObject([
+  expect(server.entries().filter(({ event }) => event === 'answer')).toMatchObject([
     { end: 'length', tokens: 12, ttftMs: expect.any(Number) as number },
     { end: 'server_stopping' },
     { end: 'server_stopping' },
@@ -134,9 +107,9 @@ test('[O2] stdout is the plain line `ready` and JSON, an event a line', () => {
 });
 
 test('[O3] no line has a word of the prompt, of the answer, or an address', () => {
-  const log = linesOf(stdout)
+  const log = linesOf(server.stdout)
     .filter((line) => line.startsWith('{'))
     .join('\n');
   expect(log.length).toBeGreaterThan(500);
-  expect(log + stderr).not.toMatch(/peculiar|aubergine|content|127\.0\.0\.1|::1/i);
+  expect(log + server.stderr).not.toMatch(/peculiar|aubergine|content|127\.0\.0\.1|::1/i);
 });
