@@ -25,8 +25,15 @@ export interface Llama3RopeScaling {
   readonly originalContext: number;
 }
 
+/**
+ * What a layer computes. `llama` (Llama, Mistral without a window, SmolLM2); `qwen2`: biases on Q, K
+ * and V; `qwen3`: an RMS norm over each query and key head before RoPE.
+ */
+export const SHAPE_KINDS = ['llama', 'qwen2', 'qwen3'] as const;
+export type ShapeKind = (typeof SHAPE_KINDS)[number];
+
 export interface ModelShape {
-  readonly kind: 'llama';
+  readonly kind: ShapeKind;
   readonly layers: number;
   readonly hidden: number;
   readonly heads: number;
@@ -50,6 +57,7 @@ export interface ModelShape {
  */
 export type PartKey = 'embedding' | 'final-norm' | 'head' | `layer/${number}`;
 
+/** Tensors of a layer of any kind, in the order of a package. */
 export const LAYER_TENSORS = [
   'attn-norm',
   'attn-q',
@@ -60,10 +68,29 @@ export const LAYER_TENSORS = [
   'mlp-gate',
   'mlp-up',
   'mlp-down',
+  'attn-q-bias',
+  'attn-k-bias',
+  'attn-v-bias',
+  'attn-q-norm',
+  'attn-k-norm',
 ] as const;
 export type LayerTensor = (typeof LAYER_TENSORS)[number];
+
+/** The tensors that only some kinds have. */
+const KIND_TENSORS: Readonly<Record<ShapeKind, readonly LayerTensor[]>> = {
+  llama: [],
+  qwen2: ['attn-q-bias', 'attn-k-bias', 'attn-v-bias'],
+  qwen3: ['attn-q-norm', 'attn-k-norm'],
+};
+const COMMON_TENSORS = LAYER_TENSORS.slice(0, LAYER_TENSORS.indexOf('attn-q-bias'));
 /** The parts `embedding`, `final-norm` and `head` hold one tensor of the part's own name. */
 export type TensorName = LayerTensor | 'embedding' | 'final-norm' | 'head';
+
+/** The tensors that a part of a model of this kind holds, in the order of a package. */
+export function tensorsOfPart({ kind }: ModelShape, key: PartKey): readonly TensorName[] {
+  if (key.startsWith('layer/')) return [...COMMON_TENSORS, ...KIND_TENSORS[kind]];
+  return [key as TensorName];
+}
 
 /** A tensor as stored: `rows` × `cols` values; a vector has one row. */
 export interface StoredTensor {

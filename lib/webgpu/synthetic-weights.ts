@@ -1,12 +1,12 @@
 import {
   BLOCK,
-  LAYER_TENSORS,
   type ModelShape,
   type PartKey,
   type StoredTensor,
   type TensorName,
   type TensorType,
   type WeightSource,
+  tensorsOfPart,
 } from './model.ts';
 import { philox } from './sampling/philox.ts';
 import { tensorSize } from './tensor-size.ts';
@@ -24,10 +24,7 @@ export function syntheticWeights(
 ): WeightSource {
   return {
     part(key) {
-      const names: readonly TensorName[] = key.startsWith('layer/')
-        ? LAYER_TENSORS
-        : [key as TensorName];
-      const tensors = names.map((name, i): [TensorName, StoredTensor] => {
+      const tensors = tensorsOfPart(shape, key).map((name, i): [TensorName, StoredTensor] => {
         const size = tensorSize(shape, name);
         const vector = size.rows === 1;
         const type = vector ? 'F32' : typeOf(name, key);

@@ -10,6 +10,14 @@ export function tensorSize(shape: ModelShape, name: TensorName): { rows: number;
     case 'mlp-norm':
     case 'final-norm':
       return { rows: 1, cols: hidden };
+    case 'attn-q-norm':
+    case 'attn-k-norm':
+      return { rows: 1, cols: shape.headDim };
+    case 'attn-q-bias':
+      return { rows: 1, cols: queries };
+    case 'attn-k-bias':
+    case 'attn-v-bias':
+      return { rows: 1, cols: keys };
     case 'attn-q':
       return { rows: queries, cols: hidden };
     case 'attn-k':

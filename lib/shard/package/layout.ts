@@ -1,14 +1,14 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import {
   BLOCK,
-  LAYER_TENSORS,
   partsOfRange,
-  type LayerTensor,
+  tensorsOfPart,
   type ModelShape,
   type PartKey,
   type TensorName,
   type TensorType,
 } from '#lib/webgpu/model.ts';
+import { tensorSize } from '#lib/webgpu/tensor-size.ts';
 import { PACKAGE } from './limits.ts';
 
 /** What a model of a shape must hold: readers fill it, the manifest check compares with it. */
@@ -22,38 +22,11 @@ export interface ExpectedPart {
   readonly tensors: readonly ExpectedTensor[];
 }
 
-/** [rows, cols] of each tensor of a layer: rows are outputs, a vector has one row. */
-function layerDims(shape: ModelShape): Record<LayerTensor, readonly [number, number]> {
-  const { hidden, mlp } = shape;
-  const queries = shape.heads * shape.headDim;
-  const keys = shape.kvHeads * shape.headDim;
-  return {
-    'attn-norm': [1, hidden],
-    'attn-q': [queries, hidden],
-    'attn-k': [keys, hidden],
-    'attn-v': [keys, hidden],
-    'attn-o': [hidden, queries],
-    'mlp-norm': [1, hidden],
-    'mlp-gate': [mlp, hidden],
-    'mlp-up': [mlp, hidden],
-    'mlp-down': [hidden, mlp],
-  };
-}
-
-function tensorsOfPart(shape: ModelShape, key: PartKey): ExpectedTensor[] {
-  if (key === 'final-norm') return [{ name: key, rows: 1, cols: shape.hidden }];
-  if (key === 'embedding' || key === 'head') {
-    return [{ name: key, rows: shape.vocab, cols: shape.hidden }];
-  }
-  const dims = layerDims(shape);
-  return LAYER_TENSORS.map((name) => ({ name, rows: dims[name][0], cols: dims[name][1] }));
-}
-
 /** Every part of a whole model in package order: embedding, layers, final norm, head. */
 export const expectedParts = (shape: ModelShape): ExpectedPart[] =>
   partsOfRange(shape, { first: 0, last: shape.layers - 1 }).map((key) => ({
     key,
-    tensors: tensorsOfPart(shape, key),
+    tensors: tensorsOfPart(shape, key).map((name) => ({ name, ...tensorSize(shape, name) })),
   }));
 
 /** Offset at which the tensor after `end` starts. */

@@ -8,7 +8,7 @@ import {
 } from '#lib/kernel/ids.ts';
 import { digestJson } from '#lib/kernel/digest.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
-import { TENSOR_TYPES, type ModelShape, type PartKey } from '#lib/webgpu/model.ts';
+import { SHAPE_KINDS, TENSOR_TYPES, type ModelShape, type PartKey } from '#lib/webgpu/model.ts';
 import { PACKAGE } from './limits.ts';
 
 const count = (max: number) => z.number().check(z.int(), z.gte(1), z.lte(max));
@@ -40,7 +40,7 @@ const partSchema = z.strictObject({
 });
 
 const shapeSchema = z.strictObject({
-  kind: z.literal('llama'),
+  kind: z.enum(SHAPE_KINDS),
   layers: count(PACKAGE.layersMax),
   hidden: count(PACKAGE.dimensionMax),
   heads: count(1024),

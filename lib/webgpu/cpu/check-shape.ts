@@ -7,8 +7,9 @@ import { CPU_LIMITS } from './limits.ts';
  * @throws FaultError `engine/unsupported`.
  */
 export function checkShape(shape: ModelShape, range: LayerRange): void {
-  const { hidden, heads, kvHeads, headDim, mlp, contextMax, layers } = shape;
+  const { kind, hidden, heads, kvHeads, headDim, mlp, contextMax, layers } = shape;
   const rules: [boolean, string][] = [
+    [kind === 'llama', 'models of kind llama'],
     [hidden % 4 === 0 && mlp % 4 === 0, 'hidden and MLP widths that are multiples of four'],
     [headDim % 4 === 0 && headDim <= CPU_LIMITS.headDimMax, 'head widths 4, 8, … 512'],
     [heads % kvHeads === 0, 'as many query heads for each KV head'],

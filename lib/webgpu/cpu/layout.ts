@@ -63,7 +63,7 @@ export interface LayoutOptions {
 /** Where the shell finds what it writes and reads. Addresses are bytes. */
 export interface Layout {
   readonly rangeAddress: number;
-  /** Structs of the tensors: [layers × 9], then embedding, final norm, head (0 where absent). */
+  /** Structs of the tensors: [layers × `LAYER_TENSORS`], then embedding, final norm, head (0 where absent). */
   readonly tensors: number;
   readonly embedding: number;
   readonly finalNorm: number;

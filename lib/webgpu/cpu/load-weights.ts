@@ -4,6 +4,7 @@ import {
   LAYER_TENSORS,
   TENSOR_TYPES,
   partsOfRange,
+  tensorsOfPart,
   type PartKey,
   type StoredTensor,
   type TensorName,
@@ -41,7 +42,7 @@ export async function loadWeights(target: Target, options: StageOptions): Promis
   const read = async (key: PartKey) => ({ key, part: await weights.part(key) });
   let storedBytes = 0;
   for await (const { key, part } of readAhead(keys, CPU_LIMITS.partsAheadMax, read)) {
-    for (const name of tensorsOf(key)) {
+    for (const name of tensorsOfPart(shape, key)) {
       const tensor = tensorOf(part, key, name);
       checkTensor(`${key}: ${name}`, tensor, tensorSize(shape, name));
       const data = isVector(name)
@@ -64,10 +65,7 @@ function tensorOf(part: Part, key: PartKey, name: TensorName): StoredTensor {
   return tensor;
 }
 
-const tensorsOf = (key: PartKey): readonly TensorName[] =>
-  key.startsWith('layer/') ? LAYER_TENSORS : [key as TensorName];
-
-const isVector = (name: TensorName): boolean => name.endsWith('-norm');
+const isVector = (name: TensorName): boolean => name.endsWith('-norm') || name.endsWith('-bias');
 
 function checkTensor(
   what: string,

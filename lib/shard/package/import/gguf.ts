@@ -14,15 +14,20 @@ import { readHalfSplit } from './rope-rows.ts';
 import { collectParts, refuseUnused, type FoundTensor, type ModelSource } from './source.ts';
 
 const LAYER_NAMES: Readonly<Record<LayerTensor, string>> = {
-  'attn-norm': 'attn_norm',
-  'attn-q': 'attn_q',
-  'attn-k': 'attn_k',
-  'attn-v': 'attn_v',
-  'attn-o': 'attn_output',
-  'mlp-norm': 'ffn_norm',
-  'mlp-gate': 'ffn_gate',
-  'mlp-up': 'ffn_up',
-  'mlp-down': 'ffn_down',
+  'attn-norm': 'attn_norm.weight',
+  'attn-q': 'attn_q.weight',
+  'attn-k': 'attn_k.weight',
+  'attn-v': 'attn_v.weight',
+  'attn-o': 'attn_output.weight',
+  'mlp-norm': 'ffn_norm.weight',
+  'mlp-gate': 'ffn_gate.weight',
+  'mlp-up': 'ffn_up.weight',
+  'mlp-down': 'ffn_down.weight',
+  'attn-q-bias': 'attn_q.bias',
+  'attn-k-bias': 'attn_k.bias',
+  'attn-v-bias': 'attn_v.bias',
+  'attn-q-norm': 'attn_q_norm.weight',
+  'attn-k-norm': 'attn_k_norm.weight',
 };
 const TOP_NAMES: ReadonlyMap<PartKey, string> = new Map([
   ['embedding', 'token_embd.weight'],
@@ -32,7 +37,7 @@ const TOP_NAMES: ReadonlyMap<PartKey, string> = new Map([
 
 function ggufName(key: PartKey, name: TensorName): string {
   const top = TOP_NAMES.get(key);
-  return top ?? `blk.${key.slice('layer/'.length)}.${LAYER_NAMES[name as LayerTensor]}.weight`;
+  return top ?? `blk.${key.slice('layer/'.length)}.${LAYER_NAMES[name as LayerTensor]}`;
 }
 
 /**

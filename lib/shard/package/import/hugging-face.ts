@@ -13,15 +13,20 @@ import { readSafetensorsHeader, type SafetensorsTensor } from './safetensors-hea
 import { collectParts, refuseUnused, type FoundTensor, type ModelSource } from './source.ts';
 
 const LAYER_NAMES: Readonly<Record<LayerTensor, string>> = {
-  'attn-norm': 'input_layernorm',
-  'attn-q': 'self_attn.q_proj',
-  'attn-k': 'self_attn.k_proj',
-  'attn-v': 'self_attn.v_proj',
-  'attn-o': 'self_attn.o_proj',
-  'mlp-norm': 'post_attention_layernorm',
-  'mlp-gate': 'mlp.gate_proj',
-  'mlp-up': 'mlp.up_proj',
-  'mlp-down': 'mlp.down_proj',
+  'attn-norm': 'input_layernorm.weight',
+  'attn-q': 'self_attn.q_proj.weight',
+  'attn-k': 'self_attn.k_proj.weight',
+  'attn-v': 'self_attn.v_proj.weight',
+  'attn-o': 'self_attn.o_proj.weight',
+  'mlp-norm': 'post_attention_layernorm.weight',
+  'mlp-gate': 'mlp.gate_proj.weight',
+  'mlp-up': 'mlp.up_proj.weight',
+  'mlp-down': 'mlp.down_proj.weight',
+  'attn-q-bias': 'self_attn.q_proj.bias',
+  'attn-k-bias': 'self_attn.k_proj.bias',
+  'attn-v-bias': 'self_attn.v_proj.bias',
+  'attn-q-norm': 'self_attn.q_norm.weight',
+  'attn-k-norm': 'self_attn.k_norm.weight',
 };
 const TOP_NAMES: ReadonlyMap<PartKey, string> = new Map([
   ['embedding', 'model.embed_tokens.weight'],
@@ -31,7 +36,7 @@ const TOP_NAMES: ReadonlyMap<PartKey, string> = new Map([
 
 function hfName(key: PartKey, name: TensorName): string {
   const layer = key.slice('layer/'.length);
-  return TOP_NAMES.get(key) ?? `model.layers.${layer}.${LAYER_NAMES[name as LayerTensor]}.weight`;
+  return TOP_NAMES.get(key) ?? `model.layers.${layer}.${LAYER_NAMES[name as LayerTensor]}`;
 }
 
 /** Tables that old checkpoints carry although every engine computes them. */

@@ -52,7 +52,7 @@ export class Range {
   /** Floats between the score rows of two queries. */
   scoreStride: i32;
 
-  /** `layers` × 9 tensors, in the order of `LayerSlot`. */
+  /** `layers` × `SLOTS` tensors. */
   tensors: usize;
   embedding: usize;
   finalNorm: usize;
@@ -85,7 +85,7 @@ export class Range {
   logits: usize;
 }
 
-/** The tensors of a layer, in `LAYER_TENSORS`' order. */
+/** The tensors of a layer, in `LAYER_TENSORS`' order; zeros where a kind has none. */
 export const ATTN_NORM = 0;
 export const ATTN_Q = 1;
 export const ATTN_K = 2;
@@ -95,7 +95,12 @@ export const MLP_NORM = 5;
 export const MLP_GATE = 6;
 export const MLP_UP = 7;
 export const MLP_DOWN = 8;
-const SLOTS = 9;
+export const Q_BIAS = 9;
+export const K_BIAS = 10;
+export const V_BIAS = 11;
+export const Q_NORM = 12;
+export const K_NORM = 13;
+const SLOTS = 14;
 
 let current: usize = 0;
 
