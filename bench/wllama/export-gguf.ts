@@ -8,7 +8,16 @@ import type { TensorType } from '#lib/webgpu/model.ts';
 
 /** GGUF value types and tensor types (ggml docs, gguf.md). */
 const VALUE = { uint32: 4, int32: 5, float32: 6, bool: 7, string: 8, array: 9 } as const;
-const TENSOR: Readonly<Record<TensorType, number>> = { F32: 0, F16: 1, Q4_0: 2, Q4_1: 3, Q8_0: 8 };
+const TENSOR: Readonly<Record<TensorType, number>> = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q5_0: 6,
+  Q5_1: 7,
+  Q8_0: 8,
+  BF16: 30,
+};
 const ALIGNMENT = 32;
 const CONTROL_TOKEN = 3;
 const NORMAL_TOKEN = 1;

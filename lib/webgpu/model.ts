@@ -4,16 +4,19 @@
  */
 
 /** Stored weight formats. Block types hold 32 values a block along a row (ggml-quants.h). */
-export const TENSOR_TYPES = ['F32', 'F16', 'Q8_0', 'Q4_0', 'Q4_1'] as const;
+export const TENSOR_TYPES = ['F32', 'F16', 'Q8_0', 'Q4_0', 'Q4_1', 'BF16', 'Q5_0', 'Q5_1'] as const;
 export type TensorType = (typeof TENSOR_TYPES)[number];
 
-/** Bytes and values of one block of a stored format (F32 and F16: blocks of one). */
+/** Bytes and values of one block of a stored format (F32, F16 and BF16: blocks of one). */
 export const BLOCK: Readonly<Record<TensorType, { values: number; bytes: number }>> = {
   F32: { values: 1, bytes: 4 },
   F16: { values: 1, bytes: 2 },
   Q8_0: { values: 32, bytes: 34 },
   Q4_0: { values: 32, bytes: 18 },
   Q4_1: { values: 32, bytes: 20 },
+  BF16: { values: 1, bytes: 2 },
+  Q5_0: { values: 32, bytes: 22 },
+  Q5_1: { values: 32, bytes: 24 },
 };
 
 /** `llama3`: frequencies stretched as in Llama 3.1 (transformers `_compute_llama3_parameters`). */

@@ -38,8 +38,14 @@ export function syntheticWeights(
 const seedOf = (key: PartKey): number =>
   100 * (key.startsWith('layer/') ? Number(key.slice('layer/'.length)) : 100_000 + key.length);
 
-/** Half-precision scale of a block and, for Q4_1, its minimum: values of a trained model's size. */
-const SCALES = { Q8_0: [0x1000], Q4_0: [0x2000], Q4_1: [0x2000, 0xab80] } as const;
+/** Half-precision scale of a block and its minimum, if it has one: of a trained model's size. */
+const SCALES = {
+  Q8_0: [0x1000],
+  Q4_0: [0x2000],
+  Q4_1: [0x2000, 0xab80],
+  Q5_0: [0x1c00],
+  Q5_1: [0x1c00, 0xab80],
+} as const;
 
 function randomTensor(
   type: TensorType,
@@ -50,7 +56,7 @@ function randomTensor(
   const count = (rows * cols) / values;
   const bytes = randomBytes(Math.ceil((count * blockBytes) / 4) * 4, seed);
   if (type === 'F32') shapeFloats(bytes, rows === 1);
-  else if (type === 'F16') shapeHalves(bytes);
+  else if (type === 'F16' || type === 'BF16') shapeHalves(bytes, type);
   else shapeBlocks(bytes, { blockBytes, count, scales: SCALES[type] });
   return bytes.subarray(0, count * blockBytes);
 }
@@ -76,9 +82,10 @@ function shapeFloats(bytes: Uint8Array, isNorm: boolean): void {
 }
 
 /** Bits of ±(1 … 2) / 32. */
-function shapeHalves(bytes: Uint8Array): void {
+function shapeHalves(bytes: Uint8Array, type: 'F16' | 'BF16'): void {
+  const [kept, exponent] = type === 'F16' ? [0x83ff, 0x2800] : [0x807f, 0x3d00];
   const halves = new Uint16Array(bytes.buffer);
-  for (let i = 0; i < halves.length; i += 1) halves[i] = ((halves[i] ?? 0) & 0x83ff) | 0x2800;
+  for (let i = 0; i < halves.length; i += 1) halves[i] = ((halves[i] ?? 0) & kept) | exponent;
 }
 
 function shapeBlocks(

@@ -8,6 +8,7 @@ import {
   type PartKey,
   type StoredTensor,
   type TensorName,
+  type TensorType,
   type WeightSource,
 } from '../model.ts';
 import { readAhead } from '../read-ahead.ts';
@@ -24,8 +25,21 @@ interface Target {
   readonly layout: Layout;
 }
 
-/** Bytes of a packed block of four rows, as `packedBlockBytes` in `kernels/range.ts`. */
-const PACKED_BLOCK_BYTES = { F32: 16, F16: 8, Q8_0: 144, Q4_0: 80, Q4_1: 96 } as const;
+/** Bytes of a packed block of four rows, as `packedGroupBytes` in `kernels/range.ts`. */
+const PACKED_BLOCK_BYTES: Readonly<Record<TensorType, number>> = {
+  F32: 16,
+  F16: 8,
+  Q8_0: 144,
+  Q4_0: 80,
+  Q4_1: 96,
+  BF16: 8,
+  Q5_0: 144,
+  Q5_1: 160,
+};
+
+/** Number of a tensor's format once packed, as the kernels know it: Q5_0 is what Q8_0 is. */
+const packedType = (type: TensorType): number =>
+  TENSOR_TYPES.indexOf(type === 'Q5_0' ? 'Q8_0' : type);
 
 type Part = Awaited<ReturnType<WeightSource['part']>>;
 
@@ -48,7 +62,7 @@ export async function loadWeights(target: Target, options: StageOptions): Promis
       const data = isVector(name)
         ? placeVector(target.arena, tensor)
         : packMatrix(target, tensor, staging);
-      const words = [TENSOR_TYPES.indexOf(tensor.type), tensor.rows, tensor.cols, data];
+      const words = [packedType(tensor.type), tensor.rows, tensor.cols, data];
       for (const struct of structsOf({ ...options, layout: target.layout }, key, name)) {
         target.arena.wordsAt(struct, TENSOR_WORDS).set(words);
       }
@@ -104,15 +118,17 @@ function structsOf(
   return [layout.tensors + 4 * TENSOR_WORDS * (layer * LAYER_TENSORS.length + slot)];
 }
 
-/** Norm weights: fp32 as they are, fp16 widened. */
+/** Norm weights: fp32 as they are, 16 bits widened. */
 function placeVector(arena: Arena, tensor: StoredTensor): number {
   const { type, cols, bytes } = tensor;
   const address = arena.allocate(4 * cols);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const floats = arena.floatsAt(address, cols);
+  const words = arena.wordsAt(address, cols);
   for (let i = 0; i < cols; i += 1) {
     if (type === 'F32') floats[i] = view.getFloat32(4 * i, true);
     else if (type === 'F16') floats[i] = halfToFloat(view.getUint16(2 * i, true));
+    else if (type === 'BF16') words[i] = view.getUint16(2 * i, true) << 16;
     else throw new FaultError('package/unsupported', `norm weights of type ${type}`);
   }
   return address;
@@ -125,11 +141,17 @@ function halfToFloat(half: number): number {
   return half & 0x8000 ? -size : size;
 }
 
+/** Bytes of a group of four packed rows; 16-bit columns lie in pairs. */
+function packedGroupBytes(type: TensorType, cols: number): number {
+  const columns = type === 'F32' ? cols : roundUp(cols, 2);
+  return (columns / BLOCK[type].values) * PACKED_BLOCK_BYTES[type];
+}
+
 /** Through the staging buffer, a few rows at a time: stored bytes never lie in memory twice. */
 function packMatrix({ kernels, arena }: Target, tensor: StoredTensor, staging: number): number {
   const { type, rows, cols, bytes } = tensor;
   const rowBytes = bytes.length / rows;
-  const groupBytes = (cols / BLOCK[type].values) * PACKED_BLOCK_BYTES[type];
+  const groupBytes = packedGroupBytes(type, cols);
   const batch = Math.floor(CPU_LIMITS.stagingBytesMax / rowBytes / 4) * 4;
   if (batch === 0) throw new FaultError('engine/unsupported', `rows of ${rowBytes} bytes`);
   const data = arena.allocate((roundUp(rows, 4) / 4) * groupBytes);

@@ -29,8 +29,9 @@ const SHAPE: ModelShape = {
   tiedEmbeddings: true,
 };
 
-it('reads the raw blocks of every block format and of F16', () => {
-  expect(stored.map(({ type }) => type).sort()).toEqual(['F16', 'Q4_0', 'Q4_1', 'Q8_0']);
+it('reads the raw blocks of every format but F32, which needs none', () => {
+  const types = TENSOR_TYPES.filter((type) => type !== 'F32');
+  expect(stored.map(({ type }) => type).sort()).toEqual([...types].sort());
 });
 
 it.each(stored)('[K8] $type rows come out of the kernels bit for bit', async (block) => {

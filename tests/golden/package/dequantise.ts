@@ -19,6 +19,17 @@ const range = (length: number): number[] => Array.from({ length }, (_, i) => i);
 const nibble = (view: DataView, at: number, i: number): number =>
   i < 16 ? view.getUint8(at + i) & 15 : view.getUint8(at + i - 16) >> 4;
 
+/** Five bits: the fifth ones of all 32 values in a word before the nibbles. */
+const five = (view: DataView, at: number, i: number): number =>
+  nibble(view, at + 4, i) + 16 * ((view.getUint32(at, true) >>> i) & 1);
+
+/** The upper half of an fp32 number. */
+function bfloat(view: DataView, at: number): number {
+  const wide = new DataView(new ArrayBuffer(4));
+  wide.setUint16(2, view.getUint16(at, true), true);
+  return wide.getFloat32(0, true);
+}
+
 const READERS: Readonly<Record<TensorType, ReadBlock>> = {
   F32: (view, at) => [view.getFloat32(at, true)],
   F16: (view, at) => [half(view, at)],
@@ -27,6 +38,12 @@ const READERS: Readonly<Record<TensorType, ReadBlock>> = {
   Q4_1: (view, at) =>
     range(32).map((i) =>
       Math.fround(Math.fround(half(view, at) * nibble(view, at + 4, i)) + half(view, at + 2)),
+    ),
+  BF16: (view, at) => [bfloat(view, at)],
+  Q5_0: (view, at) => range(32).map((i) => half(view, at) * (five(view, at + 2, i) - 16)),
+  Q5_1: (view, at) =>
+    range(32).map((i) =>
+      Math.fround(Math.fround(half(view, at) * five(view, at + 4, i)) + half(view, at + 2)),
     ),
 };
 

@@ -1,10 +1,12 @@
 import {
+  BF16,
   BLOCK,
   F16,
   F32,
   GROUP,
   Q4_0,
   Q4_1,
+  Q5_1,
   Q8_0,
   Tensor,
   packedBlockBytes,
@@ -30,14 +32,17 @@ export function embedRows(ids: usize, rows: i32): void {
 /** One value of a packed group: the inverse of `pack`. */
 function packedValue(type: i32, group: usize, lane: usize, col: usize): f32 {
   if (type == F32) return load<f32>(group + (col * 4 + lane) * 4);
-  if (type == F16) {
-    return halfToFloat1(load<u16>(group + (((col >> 1) * 4 + lane) * 2 + (col & 1)) * 2));
+  if (type == F16) return halfToFloat1(load<u16>(halfAddress(group, lane, col)));
+  if (type == BF16) {
+    return reinterpret<f32>(<u32>load<u16>(halfAddress(group, lane, col)) << 16);
   }
   const block = group + (col / BLOCK) * packedBlockBytes(type);
   const scale = load<f32>(block + lane * 4);
   const i = col % BLOCK;
-  if (type == Q8_0) {
-    return scale * <f32>load<i8>(block + 16 + ((i >> 1) * 4 + lane) * 2 + (i & 1));
+  const byte = ((i >> 1) * 4 + lane) * 2 + (i & 1);
+  if (type == Q8_0) return scale * <f32>load<i8>(block + 16 + byte);
+  if (type == Q5_1) {
+    return scale * <f32>load<u8>(block + 32 + byte) + load<f32>(block + 16 + lane * 4);
   }
   const words = block + (type == Q4_1 ? 32 : 16);
   const word = load<u32>(words + ((i >> 3) * 4 + lane) * 4);
@@ -45,4 +50,9 @@ function packedValue(type: i32, group: usize, lane: usize, col: usize): f32 {
   const nibble = <f32>((word >> shift) & 15);
   if (type == Q4_0) return scale * (nibble - 8);
   return scale * nibble + load<f32>(block + 16 + lane * 4);
+}
+
+@inline
+function halfAddress(group: usize, lane: usize, col: usize): usize {
+  return group + (((col >> 1) * 4 + lane) * 2 + (col & 1)) * 2;
 }

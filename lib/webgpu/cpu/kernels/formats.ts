@@ -39,6 +39,21 @@ export class Q80Block {
   q7: v128;
 }
 
+/** Bytes with a minimum: Q5_1. (Q5_0 is packed as Q8_0.) */
+@unmanaged
+export class Q51Block {
+  d: v128;
+  m: v128;
+  q0: v128;
+  q1: v128;
+  q2: v128;
+  q3: v128;
+  q4: v128;
+  q5: v128;
+  q6: v128;
+  q7: v128;
+}
+
 /** A column of four output rows as stored: formats without blocks. */
 @unmanaged
 export class F32Column {
@@ -50,40 +65,58 @@ export class F16Column {
   w: u64;
 }
 
+@unmanaged
+export class BF16Column {
+  w: u64;
+}
+
+/** Whether T is the format F, known when compiling: a class has one name, equal names one address. */
 @inline
-export function isQ41<T>(): bool {
-  return offsetof<T>() == offsetof<Q41Block>();
+function is<T, F>(): bool {
+  return changetype<usize>(nameof<T>()) == changetype<usize>(nameof<F>());
 }
 
 @inline
 export function isQ40<T>(): bool {
-  return offsetof<T>() == offsetof<Q40Block>();
-}
-
-@inline
-export function isQ80<T>(): bool {
-  return offsetof<T>() == offsetof<Q80Block>();
+  return is<T, Q40Block>();
 }
 
 @inline
 export function isF32<T>(): bool {
-  return offsetof<T>() == offsetof<F32Column>();
+  return is<T, F32Column>();
 }
 
 @inline
 export function isF16<T>(): bool {
-  return offsetof<T>() == offsetof<F16Column>();
+  return is<T, F16Column>();
+}
+
+@inline
+export function isBF16<T>(): bool {
+  return is<T, BF16Column>();
+}
+
+/** Whether a block's weights are bytes; else they are nibbles. */
+@inline
+export function isBytes<T>(): bool {
+  return is<T, Q80Block>() || is<T, Q51Block>();
+}
+
+/** Whether a block has a minimum beside its scale: y = d·q + m. */
+@inline
+export function hasMinimum<T>(): bool {
+  return is<T, Q41Block>() || is<T, Q51Block>();
 }
 
 /** Whether a block of 32 columns has a scale. */
 @inline
 export function isBlock<T>(): bool {
-  return !isF32<T>() && !isF16<T>();
+  return !isF32<T>() && !isF16<T>() && !isBF16<T>();
 }
 
 /** Where a packed block's weights begin. */
 @inline
 export function weightsOffset<T>(): usize {
   if (!isBlock<T>()) return 0;
-  return isQ41<T>() ? offsetof<Q41Block>('q0') : offsetof<Q40Block>('q0');
+  return hasMinimum<T>() ? offsetof<Q41Block>('q0') : offsetof<Q40Block>('q0');
 }

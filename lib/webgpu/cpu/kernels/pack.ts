@@ -1,11 +1,24 @@
-import { BLOCK, F16, F32, GROUP, Q4_0, Q4_1, Q8_0, packedBlockBytes, packedGroupBytes } from './range';
+import {
+  BLOCK,
+  F32,
+  GROUP,
+  Q4_0,
+  Q4_1,
+  Q5_0,
+  Q5_1,
+  Q8_0,
+  isBlockType,
+  packedBlockBytes,
+  packedGroupBytes,
+} from './range';
 import { halfToFloat1 } from './vector';
 
 /**
  * Packs `rows` stored rows at `from` into groups of four interleaved rows at `to`; rows missing in
- * the last group are zero. F32: [col][4]. F16: [col / 2][4][2]. Blocks: scales d[4] (and minima
- * m[4]) as fp32, then Q8_0: [col / 2][4][2] bytes; Q4: [col / 8][4] words of eight nibbles, the
- * even columns in the low half, the odd ones in the high half, first column lowest.
+ * the last group are zero. F32: [col][4]. F16, BF16: [col / 2][4][2]. Blocks: scales d[4] (and
+ * minima m[4]) as fp32, then Q8_0, Q5: [col / 2][4][2] bytes; Q4: [col / 8][4] words of eight
+ * nibbles, the even columns in the low half, the odd ones in the high half, first column lowest.
+ * Q5_0, whose weights are q − 16, becomes what Q8_0 is.
  */
 export function pack(type: i32, from: usize, to: usize, rows: i32, cols: i32): void {
   const rowBytes = storedRowBytes(type, cols);
@@ -21,13 +34,15 @@ export function pack(type: i32, from: usize, to: usize, rows: i32, cols: i32): v
 
 function storedRowBytes(type: i32, cols: i32): usize {
   if (type == F32) return <usize>cols * 4;
-  if (type == F16) return <usize>cols * 2;
+  if (!isBlockType(type)) return <usize>cols * 2;
   return <usize>(cols / BLOCK) * storedBlockBytes(type);
 }
 
 @inline
 function storedBlockBytes(type: i32): usize {
   if (type == Q8_0) return 34;
+  if (type == Q5_0) return 22;
+  if (type == Q5_1) return 24;
   return type == Q4_0 ? 18 : 20;
 }
 
@@ -38,17 +53,23 @@ function packRow(type: i32, from: usize, to: usize, lane: usize, cols: i32): voi
     }
     return;
   }
-  if (type == F16) {
-    for (let pair: usize = 0; pair < <usize>cols / 2; pair++) {
-      store<u32>(to + (pair * 4 + lane) * 4, load<u32>(from + pair * 4));
+  if (!isBlockType(type)) {
+    for (let col: usize = 0; col < <usize>cols; col++) {
+      store<u16>(to + (((col >> 1) * 4 + lane) * 2 + (col & 1)) * 2, load<u16>(from + col * 2));
     }
     return;
   }
-  const blocks = cols / BLOCK;
+  packBlocks(type, from, to, lane, cols / BLOCK);
+}
+
+function packBlocks(type: i32, from: usize, to: usize, lane: usize, blocks: i32): void {
+  const hasMinimum = type == Q4_1 || type == Q5_1;
   for (let block = 0; block < blocks; block++) {
     store<f32>(to + lane * 4, halfToFloat1(load<u16>(from)));
-    if (type == Q4_1) store<f32>(to + 16 + lane * 4, halfToFloat1(load<u16>(from, 2)));
+    if (hasMinimum) store<f32>(to + 16 + lane * 4, halfToFloat1(load<u16>(from, 2)));
     if (type == Q8_0) packBytes(from + 2, to + 16 + lane * 2);
+    else if (type == Q5_0) packFives(from + 2, to + 16 + lane * 2, 16);
+    else if (type == Q5_1) packFives(from + 4, to + 32 + lane * 2, 0);
     else if (type == Q4_0) packNibbles(from + 2, to + 16 + lane * 4);
     else packNibbles(from + 4, to + 32 + lane * 4);
     from += storedBlockBytes(type);
@@ -59,6 +80,19 @@ function packRow(type: i32, from: usize, to: usize, lane: usize, cols: i32): voi
 @inline
 function packBytes(from: usize, to: usize): void {
   for (let pair = 0; pair < 16; pair++, from += 2, to += 8) store<u16>(to, load<u16>(from));
+}
+
+/** Fifth bits of 32 columns, then their nibbles as in Q4; bytes of q − `zero`. */
+function packFives(from: usize, to: usize, zero: i32): void {
+  const fifths = load<u32>(from);
+  for (let j = 0; j < 16; j++) {
+    const nibbles = <i32>load<u8>(from + 4 + j);
+    const first = (nibbles & 15) | (((fifths >> j) & 1) << 4);
+    const second = (nibbles >> 4) | (((fifths >> (j + 16)) & 1) << 4);
+    const at = to + (j >> 1) * 8 + (j & 1);
+    store<u8>(at, first - zero);
+    store<u8>(at + 64, second - zero);
+  }
 }
 
 /** A stored byte j holds column j in its low and column j + 16 in its high nibble. */

@@ -1,24 +1,27 @@
 import {
+  BF16Column,
   F16Column,
   F32Column,
   Q40Block,
   Q41Block,
+  Q51Block,
   Q80Block,
+  hasMinimum,
   isBlock,
+  isF32,
   isQ40,
-  isQ41,
   weightsOffset,
 } from './formats';
-import { BLOCK, F16, F32, Q4_0, Q8_0, TILE, Tensor, range, roundUp4 } from './range';
+import { BF16, BLOCK, F16, F32, Q4_0, Q5_1, Q8_0, TILE, Tensor, range, roundUp4 } from './range';
 import { columnOf, looseColumn, runBytes, runOf } from './unpack';
 
 /*
  * y = W·x in fp32. A vector holds one column of four output rows. A block's columns are added in
- * order from zero, then y += d·Σ q·x + m·Σ x (F32, F16: y += Σ w·x): in every kernel here, so that
+ * order from zero, then y += d·Σ q·x + m·Σ x (without blocks: y += Σ w·x): in every kernel here, so that
  * a row's bits are the same whatever rows come with it.
  */
 
-/** Bytes of `width` columns of a group: one block, or fewer columns of F32 and F16. */
+/** Bytes of `width` columns of a group: one block, or columns of a format without blocks. */
 @inline
 function blockBytes<T>(width: usize): usize {
   return isBlock<T>() ? offsetof<T>() : width * offsetof<T>();
@@ -26,7 +29,8 @@ function blockBytes<T>(width: usize): usize {
 
 @inline
 function groupBytes<T>(cols: usize): usize {
-  return isBlock<T>() ? (cols / BLOCK) * offsetof<T>() : cols * offsetof<T>();
+  if (isBlock<T>()) return (cols / BLOCK) * offsetof<T>();
+  return (isF32<T>() ? cols : (cols + 1) & ~1) * offsetof<T>(); // 16 bits: pairs of columns
 }
 
 @inline
@@ -40,7 +44,7 @@ function scaled<T>(w: usize, acc: v128, at: usize): v128 {
   if (!isBlock<T>()) return acc;
   const sum = v128.load32_splat(range().sums + at * 4);
   const d = v128.load(w);
-  if (isQ41<T>()) return f32x4.add(f32x4.mul(d, acc), f32x4.mul(v128.load(w, 16), sum));
+  if (hasMinimum<T>()) return f32x4.add(f32x4.mul(d, acc), f32x4.mul(v128.load(w, 16), sum));
   if (isQ40<T>()) return f32x4.mul(d, f32x4.sub(acc, f32x4.mul(f32x4.splat(8), sum)));
   return f32x4.mul(d, acc);
 }
@@ -310,6 +314,8 @@ function allRows<T>(t: Tensor, rows: i32, out: usize): void {
 export function productExact(t: Tensor, rows: i32, out: usize): void {
   if (t.type == F32) allRows<F32Column>(t, rows, out);
   else if (t.type == F16) allRows<F16Column>(t, rows, out);
+  else if (t.type == BF16) allRows<BF16Column>(t, rows, out);
+  else if (t.type == Q5_1) allRows<Q51Block>(t, rows, out);
   else if (t.type == Q8_0) allRows<Q80Block>(t, rows, out);
   else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out);
   else allRows<Q41Block>(t, rows, out);

@@ -1,5 +1,14 @@
-import { Q40Block, Q41Block, Q80Block, isQ40, isQ41, isQ80, weightsOffset } from './formats';
-import { BLOCK, Q4_0, Q4_1, TILE, Tensor, range, roundUp4 } from './range';
+import {
+  Q40Block,
+  Q41Block,
+  Q51Block,
+  Q80Block,
+  hasMinimum,
+  isBytes,
+  isQ40,
+  weightsOffset,
+} from './formats';
+import { BLOCK, Q4_0, Q4_1, Q5_1, TILE, Tensor, range, roundUp4 } from './range';
 
 /*
  * y = W·x with x in int16: for a block, Σ w·x = d·s·Σ q·x16 + m·Σ x. A vector holds two columns of
@@ -40,7 +49,7 @@ function callAhead(): void {
 @inline
 function scaled<T>(d: v128, m: v128, isum: v128, s: v128, sum: v128): v128 {
   const f = f32x4.mul(f32x4.convert_i32x4_s(isum), s);
-  if (isQ41<T>()) return f32x4.add(f32x4.mul(d, f), f32x4.mul(m, sum));
+  if (hasMinimum<T>()) return f32x4.add(f32x4.mul(d, f), f32x4.mul(m, sum));
   if (isQ40<T>()) return f32x4.mul(d, f32x4.sub(f, f32x4.mul(f32x4.splat(8), sum)));
   return f32x4.mul(d, f);
 }
@@ -92,7 +101,7 @@ function oneRow<T>(w: usize, cols: usize, out: usize, groups: usize): void {
     let y = f32x4.splat(0);
     for (let block: usize = 0; block < blocks; block++, w += offsetof<T>()) {
       const p = w + weightsOffset<T>();
-      const sums = isQ80<T>() ? blockOfBytes(p, x) : blockOfNibbles(p, x, mask0, mask1, mask2);
+      const sums = isBytes<T>() ? blockOfBytes(p, x) : blockOfNibbles(p, x, mask0, mask1, mask2);
       y = f32x4.add(y, scaled<T>(v128.load(w), v128.load(w, 16), sums, splatAt(s), splatAt(m)));
       x += BLOCK * 2;
       s += 4;
@@ -126,7 +135,7 @@ function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, 
     let a1 = a0, a2 = a0, a3 = a0, n = a0;
     let p = w + weightsOffset<T>();
     const next = w + offsetof<T>();
-    if (isQ80<T>()) {
+    if (isBytes<T>()) {
       for (; p < next; p += 8) {
         n = v128.load8x8_s(p);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
@@ -286,7 +295,7 @@ function unpackTwo<T>(w: usize, cols: usize): void {
   for (const end = w + second; w < end; w += offsetof<T>()) {
     let p = w + weightsOffset<T>();
     const next = w + offsetof<T>();
-    if (isQ80<T>()) {
+    if (isBytes<T>()) {
       for (; p < next; p += 8, to += 32) {
         v128.store(to, v128.load8x8_s(p));
         v128.store(to, v128.load8x8_s(p + second), 16);
@@ -344,5 +353,6 @@ function allRows<T>(t: Tensor, rows: usize, out: usize): void {
 export function productInt16(t: Tensor, rows: i32, out: usize): void {
   if (t.type == Q4_1) allRows<Q41Block>(t, rows, out);
   else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out);
+  else if (t.type == Q5_1) allRows<Q51Block>(t, rows, out);
   else allRows<Q80Block>(t, rows, out);
 }

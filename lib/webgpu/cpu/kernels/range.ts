@@ -3,12 +3,15 @@
  * and writes these structs word by word: the order of the fields is the contract between the two.
  */
 
-/** Stored formats, numbered as in `../layout.ts`. */
+/** Stored formats, numbered as `TENSOR_TYPES` in `../../model.ts`. */
 export const F32 = 0;
 export const F16 = 1;
 export const Q8_0 = 2;
 export const Q4_0 = 3;
 export const Q4_1 = 4;
+export const BF16 = 5;
+export const Q5_0 = 6;
+export const Q5_1 = 7;
 
 /** Columns of a block: weights have one scale a block, int16 activations too. */
 export const BLOCK = 32;
@@ -20,6 +23,7 @@ export const TILE = 4;
 /** A matrix [rows × cols] packed by `pack.ts`, or a plain fp32 vector. */
 @unmanaged
 export class Tensor {
+  /** As packed: Q5_0 is packed as Q8_0. */
   type: i32;
   rows: i32;
   cols: i32;
@@ -120,20 +124,25 @@ export function layerTensor(layer: i32, slot: i32): Tensor {
   return changetype<Tensor>(range().tensors + (layer * SLOTS + slot) * offsetof<Tensor>());
 }
 
-/** Bytes of one block (F32, F16: of `BLOCK` columns) of a group of four packed rows. */
+/** Whether weights of this format have a scale for each block of 32 columns. */
+@inline
+export function isBlockType(type: i32): bool {
+  return type != F32 && type != F16 && type != BF16;
+}
+
+/** Bytes of one block of a group of four packed rows. */
 @inline
 export function packedBlockBytes(type: i32): usize {
   if (type == Q4_1) return 96;
   if (type == Q4_0) return 80;
-  if (type == Q8_0) return 144;
-  return type == F16 ? 256 : 512;
+  return type == Q5_1 ? 160 : 144;
 }
 
-/** Bytes of a group of four packed rows. */
+/** Bytes of a group of four packed rows; 16-bit columns lie in pairs. */
 @inline
 export function packedGroupBytes(type: i32, cols: i32): usize {
   if (type == F32) return <usize>cols * 16;
-  if (type == F16) return <usize>cols * 8;
+  if (!isBlockType(type)) return <usize>((cols + 1) & ~1) * 8;
   return <usize>(cols / BLOCK) * packedBlockBytes(type);
 }
 
