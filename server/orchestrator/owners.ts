@@ -88,9 +88,9 @@ function lostTo(turn: Turn, session: SessionRecord) {
 function findRoute(
   turn: Turn,
   session: SessionRecord,
-  { keep, relay }: Extract<OwnerOutput, { type: 'need-route' }>,
+  { keep, relay, without: putOff }: Extract<OwnerOutput, { type: 'need-route' }>,
 ): void {
-  const without = new Set([...shortOfPages(session, keep), ...lostTo(turn, session)]);
+  const without = new Set([...shortOfPages(session, keep), ...lostTo(turn, session), ...putOff]);
   const cluster = routeCluster(turn.state, session.positions, without);
   const plan = replaceRoute(cluster, keep, relay);
   relayPairs(turn, relay);
@@ -135,7 +135,7 @@ function finish(
 
 const LOST: Partial<Record<FaultCode, string>> = {
   'session/no-cover': 'some layers had no holder for 30 seconds',
-  'session/lost': 'no helper brought the answer on for 30 seconds',
+  'session/lost': 'no helper could bring the answer on',
 };
 
 /** Tells every owner of the nodes that were lost in this step; more may be lost meanwhile. */

@@ -19,6 +19,15 @@ interface Step {
 
 type Context = Pick<Step, 'now'> & { readonly before: OwnerState | null };
 
+/** Twice, and twice again where the other side was doubted meanwhile. */
+const REFUSALS_MAX = 4;
+/** Links that lose frames make some; a session goes elsewhere only for many in a row. */
+const FAULTS_MIN = 8;
+
+const addOne = (counts: Map<NodeId, number>, node: NodeId): void => {
+  counts.set(node, (counts.get(node) ?? 0) + 1);
+};
+
 /** Holds one owner to the rules that its messages show, whatever its tokens are. */
 export class Auditor {
   /** Orders of the present epoch, by kind and node. */
@@ -33,7 +42,11 @@ export class Auditor {
   /** Where each place starts in the present fill, or how far it has got since. */
   private reached: number[] = [];
   /** Whose engine or load failed last, with no progress since. */
-  private broken: NodeId | null = null;
+  private broken = new Set<NodeId>();
+  /** Faults of each node since the last token; refusals of the whole session, by both sides. */
+  private readonly faults = new Map<NodeId, number>();
+  private readonly refused = new Map<NodeId, number>();
+  private readonly accused = new Map<NodeId, number>();
   /** Who said `no-room` in the present epoch. */
   private short = new Set<NodeId>();
   /** Declared by this owner: the orchestrator fences them a moment later. */
@@ -61,13 +74,16 @@ export class Auditor {
     const { before, input, outputs } = step;
     if (input.type === 'message') this.onWord(step, input);
     for (const output of outputs) {
-      if (output.type === 'accept') this.onAccept(step);
+      if (output.type === 'accept') {
+        this.onAccept(step);
+        this.faults.clear();
+      }
       if (output.type === 'declare') this.declared.add(`${output.node}/${output.incarnation}`);
     }
     this.onKeep(before, outputs);
     if (this.isProgress(step)) {
       this.overdue = 0;
-      this.broken = null;
+      this.broken.clear();
     }
     if (input.type === 'tick' && outputs.some(endsEpoch)) this.onOverdue(step);
     this.onOutputs(outputs, step);
@@ -96,7 +112,10 @@ export class Auditor {
       const of = isLiving ? 'an older epoch' : 'an ended incarnation';
       this.fail('fence', `acts on ${message.type} of ${of}`);
     }
-    if (message.type === 'fault') this.onFault(node, message.why, outputs);
+    if (message.type === 'fault') {
+      this.onFault(node, message.why, outputs);
+      if (outputs.length > 0) this.onComplaint(before, node, message);
+    }
     const isHeld = isLiving && this.told.get(node) === incarnation;
     if (isHeld && isOfLastPlace(before, node, message) && !outputs.some(isAnswer))
       this.fail('order', `does not answer token #${message.index}`);
@@ -108,10 +127,31 @@ export class Auditor {
     if (why === 'no-room' && outputs.some(({ type }) => type === 'route-changed'))
       this.fail('order', 'does not wait for room');
     const isOwn = why === 'engine' || why === 'load';
-    const isSecond = isOwn && this.broken === node;
+    const isSecond = isOwn && this.broken.has(node);
     if (outputs.some((output) => output.type === 'declare') && !isSecond)
       this.fail('blame', `declares for one ${why}`);
-    if (isOwn && outputs.length > 0) this.broken = node;
+    if (isOwn && outputs.length > 0) this.broken.add(node);
+  }
+
+  /** Who refuses what it is sent, again and again, is not taken again and again (V3). */
+  private onComplaint(
+    { route }: OwnerState,
+    node: NodeId,
+    { why, place }: Extract<StageMessage, { type: 'fault' }>,
+  ): void {
+    if (why === 'no-room') return;
+    addOne(this.faults, node);
+    if (why !== 'not-finite' && why !== 'unfit') return;
+    addOne(this.refused, node);
+    const sender = route?.places.at(place - 1)?.node;
+    if (sender !== undefined) addOne(this.accused, sender);
+    if ((this.refused.get(node) ?? 0) > REFUSALS_MAX) this.fail('order', 'takes a refuser again');
+  }
+
+  /** Twice refused or refusing, or many faults with no token between. */
+  private mayPutOff(node: NodeId): boolean {
+    const refusals = Math.max(this.refused.get(node) ?? 0, this.accused.get(node) ?? 0);
+    return refusals >= 2 || (this.faults.get(node) ?? 0) >= FAULTS_MIN;
   }
 
   /** Tokens come from the last place of the present epoch and from nowhere else (S1). */
@@ -127,6 +167,8 @@ export class Auditor {
     for (const { node, incarnation, range } of before.route?.places ?? []) {
       if (!this.isCounted(node, incarnation) || this.short.has(node)) continue;
       if (this.told.get(node) !== incarnation) continue;
+      const byRelay = ask.relay.some((pair) => pair.includes(node));
+      if (ask.without.includes(node) && (byRelay || this.mayPutOff(node))) continue;
       const isKept = ask.keep.some(
         (place) =>
           place.node === node &&

@@ -332,13 +332,16 @@ export class Office {
     const { world } = this;
     const delay = world.random.chance(0.5) ? 0 : world.random.unit() * 60;
     if (ask.relay.length > 0) world.count('route by relay');
+    if (ask.without.length > 0) world.count('route without one that is put off');
     const kept = new Set(ask.keep.map(({ node }) => node));
     // Living and not kept: short of pages (S11).
-    const without = (desk.owner?.route?.places ?? [])
+    const short = (desk.owner?.route?.places ?? [])
       .filter((place) => this.isLiving(place.node, place.incarnation) && !kept.has(place.node))
       .map(({ node }) => node);
+    const without = [...short, ...ask.without];
     world.timeline.in(delay, () => {
-      const isBusy = world.random.chance(0.1);
+      // Where somebody was put off, null ends the answer: only who has no route says so.
+      const isBusy = world.random.chance(0.1) && ask.without.length === 0;
       const plan = isBusy ? null : planRoute(world, { ...ask, without });
       this.input(desk, { type: 'route', plan });
       if (isBusy)

@@ -12,7 +12,7 @@ export interface RouteAsk {
   readonly keep: readonly PlannedPlace[];
   /** Pairs whose direct path lost frames (V1). */
   readonly relay: readonly (readonly [NodeId, NodeId])[];
-  /** Alive, and short of pages (S11). */
+  /** Alive, and short of pages (S11) or put off by this owner (V3). */
   readonly without: readonly NodeId[];
 }
 

@@ -37,7 +37,9 @@ export function wildRoute(world: World, ask: RouteAsk): PlannedPlace[] | null {
   const keep = ask.keep.filter(() => !isLeftOut(world));
   const left = ask.keep.filter((place) => !keep.includes(place)).map((place) => place.node);
   const all = world.office.workers();
-  const others = all.filter(({ node }) => !left.includes(node.id));
+  const others = all.filter(
+    ({ node }) => !left.includes(node.id) && !ask.without.includes(node.id),
+  );
   // Who is left out gets nothing else: it is released.
   const workers = others.length > 0 ? others : all;
   if (workers.length === 0) return null;

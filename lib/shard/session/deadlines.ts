@@ -12,7 +12,7 @@ import { update, type OwnerState, type Phase, type Turn } from './state.ts';
  * never be suspected.
  */
 export function progressed(turn: Turn, { isRound }: { readonly isRound: boolean }): void {
-  update(turn, { overdue: 0, broken: null, progressAt: turn.now });
+  update(turn, { overdue: 0, broken: new Set(), progressAt: turn.now });
   if (isRound) update(turn, { late: 0 });
   setDeadline(turn);
 }

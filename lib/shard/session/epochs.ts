@@ -3,8 +3,10 @@ import type { NodeId } from '#lib/kernel/ids.ts';
 import type { Prepare } from '#lib/shard/wire/session-messages.ts';
 import type { PlannedPlace, RoutePlan } from './types.ts';
 import { setDeadline } from './deadlines.ts';
+import { finish } from './ending.ts';
 import { orderFill } from './fill.ts';
 import { SESSION } from './limits.ts';
+import { reconsider } from './put-off.ts';
 import {
   holders,
   lives,
@@ -20,11 +22,17 @@ import {
 /** Makes the next epoch on `plan`: releases who is left out, prepares who is in (S2, S5). */
 export function beginEpoch(turn: Turn, plan: RoutePlan, cause: string): void {
   invariant(turn.state.phase.kind !== 'done', 'once ending, no epoch is made (S10)');
+  const { vainRooms } = turn.state;
+  const vainEpochs = turn.state.vainEpochs + 1;
+  if (vainEpochs - vainRooms > SESSION.vainEpochsMax || vainRooms > SESSION.vainRoomsMax) {
+    finish(turn, { kind: 'lost', code: 'session/lost' });
+    return;
+  }
   const holdersBefore = holders(turn.state);
   const route = makeRoute(turn.state, plan);
   const everyone = new Map(turn.state.everyone);
   for (const place of route.places) everyone.set(place.node, place.incarnation);
-  update(turn, { route, everyone, phase: { kind: 'preparing' } });
+  update(turn, { route, everyone, vainEpochs, phase: { kind: 'preparing' } });
   releaseOthers(turn, route, holdersBefore);
   const atIndex = turn.state.acceptedIds.length;
   turn.out.push({ type: 'route-changed', epoch: route.epoch, plan, atIndex, cause });
@@ -48,16 +56,29 @@ export function doubt(turn: Turn, cause: string): void {
   beginEpoch(turn, must(route, 'a session that works has a route').plan, cause);
 }
 
-/** Asks for a route in which the living holders stay at their ranges (S6). */
-export function askRoute(turn: Turn, without: Sender | null = null): void {
+interface AskOptions {
+  /** The holder that is short of pages (S11). */
+  readonly noRoom?: Sender | null;
+  readonly isPutOff?: boolean;
+}
+
+/** Asks for a route in which the living holders that are not put off stay at their ranges (S6). */
+export function askRoute(turn: Turn, { noRoom = null, isPutOff = false }: AskOptions = {}): void {
   const { state } = turn;
   if (state.phase.kind === 'done') return;
   const keep: PlannedPlace[] = (state.route?.places ?? [])
-    .filter((place) => lives(state, place) && place.node !== without?.node)
+    .filter((place) => lives(state, place) && place.node !== noRoom?.node)
+    .filter((place) => !state.putOff.has(place.node))
     .map(({ node, incarnation, range, path }) => ({ node, incarnation, range, path }));
-  update(turn, { phase: { kind: 'routing', asked: true, noRoom: without } });
-  turn.out.push({ type: 'need-route', keep, relay: state.suspects });
+  update(turn, { phase: { kind: 'routing', asked: true, noRoom, isPutOff } });
+  const without = [...state.putOff.keys()];
+  turn.out.push({ type: 'need-route', keep, relay: state.suspects, without });
 }
+
+/** Somebody was put off: the session goes on without, or ends at once where nobody else can. */
+export const askOther = (turn: Turn): void => {
+  askRoute(turn, { isPutOff: true });
+};
 
 /** The answer to `need-route`. A plan with a holder lost meanwhile is asked for again. */
 export function onRoute(turn: Turn, plan: RoutePlan | null): void {
@@ -65,20 +86,28 @@ export function onRoute(turn: Turn, plan: RoutePlan | null): void {
   if (phase.kind !== 'routing' || !phase.asked) return;
   const full = phase.noRoom;
   if (plan?.places.some((place) => isLost(turn.state, place))) {
-    askRoute(turn, full);
+    askRoute(turn, phase);
     return;
   }
-  if (plan === null || (full && plan.places.some((place) => place.node === full.node))) {
-    update(turn, { phase: { ...phase, asked: false } });
+  const isRefused = ({ node }: PlannedPlace): boolean =>
+    node === full?.node || turn.state.putOff.has(node);
+  if (plan === null || plan.places.some(isRefused)) {
+    if (phase.isPutOff) onNobodyElse(turn);
+    else update(turn, { phase: { ...phase, asked: false } });
     return;
   }
   beginEpoch(turn, plan, route ? 'moved' : 'start');
 }
 
+function onNobodyElse(turn: Turn): void {
+  if (reconsider(turn)) askOther(turn);
+  else finish(turn, { kind: 'lost', code: 'session/lost' });
+}
+
 /** Somebody joined or is ready: a session without a route asks again. */
 export function onNodesChanged(turn: Turn): void {
   const { phase } = turn.state;
-  if (phase.kind === 'routing' && !phase.asked) askRoute(turn, phase.noRoom);
+  if (phase.kind === 'routing' && !phase.asked) askRoute(turn, phase);
 }
 
 const isLost = (state: OwnerState, { node, incarnation }: Sender): boolean =>
@@ -118,6 +147,10 @@ export function suspect(turn: Turn, pair: readonly [NodeId, NodeId]): void {
   update(turn, { suspects });
   askRoute(turn);
 }
+
+/** Its frames go by relay already. */
+export const isSuspect = ({ suspects }: OwnerState, [a, b]: readonly [NodeId, NodeId]): boolean =>
+  suspects.some((pair) => pair.includes(a) && pair.includes(b));
 
 function makeRoute(state: OwnerState, plan: RoutePlan): Route {
   const epoch = (state.route?.epoch ?? 0) + 1;

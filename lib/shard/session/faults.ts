@@ -1,7 +1,9 @@
 import { must, unreachable } from '#lib/kernel/assert.ts';
+import type { NodeId, Place } from '#lib/kernel/ids.ts';
 import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
-import { askRoute, beginEpoch, declare, doubt } from './epochs.ts';
-import { sendTo, speaksFor, update, type Sender, type Turn } from './state.ts';
+import { askOther, askRoute, beginEpoch, declare, doubt } from './epochs.ts';
+import { complain, countFault } from './put-off.ts';
+import { lives, sendTo, speaksFor, update, type Sender, type Turn } from './state.ts';
 
 /** A fault of the current epoch is a new epoch; an older one says nothing (S4). */
 export function onFault(
@@ -11,39 +13,51 @@ export function onFault(
 ): void {
   const { phase, broken } = turn.state;
   if (phase.kind === 'routing' || !speaksFor(turn.state, from, message)) return;
+  if (message.why === 'no-room') {
+    // The next epoch waits for that node's `room`, or for another holder (S11).
+    update(turn, { vainRooms: turn.state.vainRooms + 1 });
+    askRoute(turn, { noRoom: from });
+    return;
+  }
+  if (countFault(turn, from.node)) {
+    askOther(turn);
+    return;
+  }
   switch (message.why) {
-    case 'no-room': {
-      // The next epoch waits for that node's `room`, or for another holder (S11).
-      askRoute(turn, from);
-      return;
-    }
     case 'engine':
     case 'load':
       // It says so of itself: once may be chance, twice in a row it does not work (V1).
-      if (broken === from.node) {
+      if (broken.has(from.node)) {
         declare(turn, from, 'not-working');
         return;
       }
-      update(turn, { broken: from.node });
-      {
-        doubt(turn, message.why);
-        return;
-      }
+      update(turn, { broken: new Set(broken).add(from.node) });
+      doubt(turn, message.why);
+      return;
     case 'seq-gap':
     case 'position-gap':
     case 'held-overflow':
     case 'held-expired':
     case 'link-closed':
-    case 'expired':
+    case 'expired': {
+      doubt(turn, message.why);
+      return;
+    }
     case 'not-finite':
     case 'unfit': {
-      doubt(turn, message.why);
+      // What a sound engine never sends; which of the two lies cannot be told from here (V3).
+      if (complain(turn, from.node, senderTo(turn, message.place))) askOther(turn);
+      else doubt(turn, message.why);
       return;
     }
     default:
       return unreachable(message.why);
   }
 }
+
+/** Whose frames a place takes: the one before it, or the last. */
+const senderTo = ({ state }: Turn, place: Place): NodeId =>
+  must(state.route?.places.at(place - 1), 'a place has a sender').node;
 
 /** The node that ran short has pages again: the same route goes on (S11). */
 export function onRoom(
@@ -66,10 +80,9 @@ export function onResync(
   const { phase, route, request, acceptedIds } = turn.state;
   const { session } = request;
   const named = message.sessions.find((entry) => entry.session === session);
-  const held = route?.places.some(
-    (place) => place.node === from.node && place.incarnation === from.incarnation,
-  );
-  if (!route || !held) {
+  // Paused, it has lost its place already; the release may have been lost with the socket.
+  const holds = lives(turn.state, from) && route?.places.some((place) => place.node === from.node);
+  if (!route || !holds) {
     if (named) sendTo(turn, from, { type: 'release', session, epoch: route?.epoch ?? named.epoch });
     return;
   }

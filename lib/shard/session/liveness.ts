@@ -3,10 +3,11 @@ import { later } from '#lib/kernel/units.ts';
 import type { Place } from '#lib/kernel/ids.ts';
 import type { Progress } from '#lib/shard/wire/session-messages.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
-import { declare, doubt, suspect } from './epochs.ts';
+import { askOther, declare, doubt, isSuspect, suspect } from './epochs.ts';
 import { finish } from './ending.ts';
 import { sendToHolders, speaksFor, update, updateRoute, type Sender, type Turn } from './state.ts';
 import { findCulprit } from './culprit.ts';
+import { avoid } from './put-off.ts';
 
 export function onTick(turn: Turn): void {
   const { state, now } = turn;
@@ -47,7 +48,14 @@ function onOverdue(turn: Turn): void {
     return;
   }
   if (culprit.kind === 'link') {
-    suspect(turn, culprit.pair);
+    const [, taker] = culprit.pair;
+    if (route.proven || !isSuspect(state, culprit.pair)) {
+      suspect(turn, culprit.pair);
+      return;
+    }
+    // By relay, too, one says that it sent and the other that it got nothing: another route.
+    avoid(turn, taker);
+    askOther(turn);
     return;
   }
   declare(turn, culprit.holder, 'not-working');

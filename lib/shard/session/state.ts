@@ -36,6 +36,13 @@ export interface Route {
 
 export type Outcome = Extract<OwnerOutput, { type: 'done' }>['outcome'];
 
+/** `by` refused what `of` sent it, so many times. */
+export interface Complaint {
+  readonly by: NodeId;
+  readonly of: NodeId;
+  readonly times: number;
+}
+
 /** One way to be at a time. `routing` keeps the old route: its living holders stay (S6). */
 export type Phase =
   /** `asked`: a `route` input is due. `noRoom`: the holder whose `room` also ends the wait (S11). */
@@ -43,6 +50,8 @@ export type Phase =
       readonly kind: 'routing';
       readonly asked: boolean;
       readonly noRoom: { readonly node: NodeId; readonly incarnation: number } | null;
+      /** Asked because a node was put off: null means that nobody else is there. */
+      readonly isPutOff: boolean;
     }
   | { readonly kind: 'preparing' }
   | { readonly kind: 'filling' }
@@ -63,8 +72,17 @@ export interface OwnerState {
   readonly overdue: number;
   /** Deadlines in a row that passed without progress: the second one looks for the culprit (V1). */
   readonly late: number;
-  /** The node whose engine or load failed last, with no progress since: twice declares it. */
-  readonly broken: NodeId | null;
+  /** Nodes whose engine or load failed, with no progress since: twice declares them. */
+  readonly broken: ReadonlySet<NodeId>;
+  /** Who refused whose rows or ids, in the whole session. */
+  readonly complaints: readonly Complaint[];
+  /** How often each node said `fault` since the last accepted token. */
+  readonly faults: ReadonlyMap<NodeId, number>;
+  /** Living nodes that get no place in this session, and why (`put-off.ts`). */
+  readonly putOff: ReadonlyMap<NodeId, 'complains' | 'accused' | 'faults'>;
+  /** Epochs since the last accepted token, and how many of them a shortage of pages ended. */
+  readonly vainEpochs: number;
+  readonly vainRooms: number;
   /** Pairs whose direct path lost frames: by relay from now on (V1). */
   readonly suspects: readonly (readonly [NodeId, NodeId])[];
   readonly progressAt: InstantMs;

@@ -27,7 +27,7 @@ export function onToken(
 function accept(turn: Turn, id: number): void {
   const index = turn.state.acceptedIds.length;
   const acceptedIds = [...turn.state.acceptedIds, id];
-  update(turn, { acceptedIds });
+  update(turn, { acceptedIds, faults: new Map(), vainEpochs: 0, vainRooms: 0 });
   progressed(turn, { isRound: turn.state.route?.proven ?? false });
   updateRoute(turn, { proven: true });
   const finishedBy = finishOf(turn.state.request, acceptedIds);

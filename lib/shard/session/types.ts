@@ -90,12 +90,14 @@ export type OwnerOutput =
     }
   /**
    * The orchestrator answers with a `route` input, at once or later. Living holders in `keep` stay
-   * at their places with their ranges (S6); `relay` names pairs whose direct path is suspect (V1).
+   * at their places with their ranges (S6); `relay` names pairs whose direct path is suspect (V1);
+   * `without` get no place, whoever they are (V3).
    */
   | {
       readonly type: 'need-route';
       readonly keep: readonly PlannedPlace[];
       readonly relay: readonly (readonly [NodeId, NodeId])[];
+      readonly without: readonly NodeId[];
     }
   /** The orchestrator fences this incarnation (V1, V3). */
   | {

@@ -58,6 +58,14 @@ describe('epochs', () => {
     expect(sent(rig.say(9, resync), 'release', 9)).toHaveLength(1);
   });
 
+  test('[S4] resync of a holder that paused is answered with release: the first may be lost', () => {
+    const rig = new OwnerRig();
+    const resync: StageMessage = { type: 'resync', sessions: [{ session: SESSION, epoch: 1 }] };
+    rig.lose(2);
+    expect(sent(rig.say(2, resync), 'release', 2)).toHaveLength(1);
+    expect(sent(rig.say(1, resync), 'release')).toEqual([]);
+  });
+
   test('[S5] the first fill waits for no report; later ones for all', () => {
     const rig = new OwnerRig();
     expect(sent(rig.out, 'fill', 2)).toMatchObject([{ epoch: 1, starts: [0, 0, 0] }]);
