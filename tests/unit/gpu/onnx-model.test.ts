@@ -2,7 +2,7 @@ import { fromBinary, toJson } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import { expect, it } from 'vitest';
 import { encodeModel, type Graph } from '#lib/webgpu/gpu/onnx/model.ts';
-import { encode, int } from '#lib/webgpu/gpu/onnx/protobuf.ts';
+import { encode, float, int, ints, text } from '#lib/webgpu/gpu/onnx/protobuf.ts';
 
 /** Read by a protobuf library with the definitions of ONNX 1.20: a second opinion on every field. */
 const read = (graph: Graph): unknown =>
@@ -92,11 +92,14 @@ it('[G1] what the writer writes is what ONNX’s own definitions read', () => {
   });
 });
 
-it('[G1] whole numbers of every size are written as protobuf’s varints', () => {
-  const bytes = (value: number) => [...encode([int(1, value)])].slice(1);
-  expect(bytes(0)).toEqual([0]);
-  expect(bytes(127)).toEqual([127]);
-  expect(bytes(128)).toEqual([0x80, 1]);
-  expect(bytes(2 ** 40)).toEqual([0x80, 0x80, 0x80, 0x80, 0x80, 0x20]);
-  expect(bytes(-1)).toEqual([...Array<number>(9).fill(0xff), 1]);
+it('[G1] tags and values are protobuf’s, byte for byte: its reader forgives wrong wire types', () => {
+  expect([...encode([int(1, 0)])]).toEqual([8, 0]);
+  expect([...encode([text(2, 'ab')])]).toEqual([18, 2, 97, 98]);
+  expect([...encode([float(2, 0.5)])]).toEqual([21, 0, 0, 0, 63]);
+  expect([...encode([ints(8, [1, 300])])]).toEqual([66, 3, 1, 0xac, 2]);
+  const varint = (value: number) => [...encode([int(1, value)])].slice(1);
+  expect(varint(127)).toEqual([127]);
+  expect(varint(128)).toEqual([0x80, 1]);
+  expect(varint(2 ** 40)).toEqual([0x80, 0x80, 0x80, 0x80, 0x80, 0x20]);
+  expect(varint(-1)).toEqual([...Array<number>(9).fill(0xff), 1]);
 });
