@@ -11,9 +11,10 @@ export async function ensureDependencies() {
   });
 }
 
-/** The WASM kernels that tabs and the Node volunteer share. */
+/** The engines' binaries: kernels that tabs and the Node volunteer share, ONNX Runtime for tabs. */
 export async function ensureKernels() {
   await run(process.execPath, ['scripts/build-kernels.mjs']);
+  await run(process.execPath, ['scripts/copy-ort.mjs']);
 }
 
 const PAGE_SOURCES = [
