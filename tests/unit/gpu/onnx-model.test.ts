@@ -38,7 +38,7 @@ const GRAPH: Graph = {
   outputs: [{ name: 'positions', type: 'int32', dims: [] }],
 };
 
-it('[G1] what the writer writes is what ONNX’s own definitions read', () => {
+it('[D1] what the writer writes is what ONNX’s own definitions read', () => {
   expect(read(GRAPH)).toEqual({
     irVersion: '10',
     producerName: 'declai',
@@ -92,7 +92,7 @@ it('[G1] what the writer writes is what ONNX’s own definitions read', () => {
   });
 });
 
-it('[G1] tags and values are protobuf’s, byte for byte: its reader forgives wrong wire types', () => {
+it('[D1] tags and values are protobuf’s, byte for byte: its reader forgives wrong wire types', () => {
   expect([...encode([int(1, 0)])]).toEqual([8, 0]);
   expect([...encode([text(2, 'ab')])]).toEqual([18, 2, 97, 98]);
   expect([...encode([float(2, 0.5)])]).toEqual([21, 0, 0, 0, 63]);

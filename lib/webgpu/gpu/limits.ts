@@ -1,0 +1,24 @@
+import { invariant } from '#lib/kernel/assert.ts';
+
+export const GPU_LIMITS = {
+  /**
+   * Positions by which a session's keys and values grow, all layers together. Each growth copies
+   * them on the device, so small pages cost copies, and large ones memory that nobody uses.
+   */
+  pagePositions: 128,
+  /** Rows of one run: bounds the GPU's work space and the logits that come back at once. */
+  runRowsMax: 256,
+  /** Parts read and hashed while one is packed. */
+  partsAheadMax: 2,
+  /**
+   * Subgroups (invocations in lockstep) narrower than this are not used: with SwiftShader's four,
+   * onnxruntime-web 1.30's attention of many rows answers wrongly from the fifth row on.
+   */
+  subgroupSizeMin: 8,
+  /** Head widths that GroupQueryAttention's rotary embedding takes are multiples of this. */
+  headDimMultiple: 16,
+  /** Past this the tables of rotary embedding and one session's cache outgrow a GPU's buffers. */
+  contextMax: 1 << 17,
+} as const;
+
+invariant(GPU_LIMITS.runRowsMax % GPU_LIMITS.pagePositions === 0, 'a full run ends with a page');

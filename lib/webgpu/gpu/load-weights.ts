@@ -1,0 +1,103 @@
+import { FaultError } from '#lib/kernel/errors.ts';
+import {
+  BLOCK,
+  hasEmbedding,
+  hasHead,
+  partsOfRange,
+  tensorsOfPart,
+  type PartKey,
+  type StoredTensor,
+  type TensorName,
+} from '../model.ts';
+import { readAhead } from '../read-ahead.ts';
+import type { StageOptions } from '../stage.ts';
+import { tensorSize } from '../tensor-size.ts';
+import type { Matrix } from './graph-builder.ts';
+import { GPU_LIMITS } from './limits.ts';
+import { floatRows } from './weights/formats.ts';
+import { packMatrix } from './weights/pack-matrix.ts';
+
+/** The weights of a range as the graph's operators take them. */
+export interface PackedWeights {
+  /** By `layer/3/attn-q`; the head, tied or not, by `head`. */
+  readonly matrices: ReadonlyMap<string, Matrix>;
+  /** Norms and biases, fp32, by `layer/3/attn-norm`, `final-norm`. */
+  readonly vectors: ReadonlyMap<string, Float32Array>;
+  /** As stored: its rows are looked up here (the operator for it has no CPU kernel, stack.md). */
+  readonly embedding: StoredTensor | null;
+}
+
+interface Loading {
+  readonly options: StageOptions;
+  readonly matrices: Map<string, Matrix>;
+  readonly vectors: Map<string, Float32Array>;
+  embedding: StoredTensor | null;
+}
+
+/**
+ * Takes the parts of a range in, one after the other; the next are read meanwhile, and one that is
+ * packed is released.
+ * @throws FaultError `package/malformed` where a tensor is missing or has a wrong shape;
+ *   `engine/unsupported` for a type that this engine does not read; and what the source throws.
+ */
+export async function loadWeights(options: StageOptions): Promise<PackedWeights> {
+  const { shape, range, weights } = options;
+  const loading: Loading = { options, matrices: new Map(), vectors: new Map(), embedding: null };
+  const read = async (key: PartKey) => ({ key, part: await weights.part(key) });
+  let storedBytes = 0;
+  const keys = partsOfRange(shape, range);
+  for await (const { key, part } of readAhead(keys, GPU_LIMITS.partsAheadMax, read)) {
+    for (const name of tensorsOfPart(shape, key)) {
+      const tensor = checkedTensor(options, { key, name, tensor: part.get(name) });
+      take(loading, { key, name, tensor });
+      storedBytes += tensor.bytes.length;
+    }
+    weights.release?.(key);
+    options.onProgress?.(storedBytes);
+  }
+  return loading;
+}
+
+interface Taken {
+  readonly key: PartKey;
+  readonly name: TensorName;
+  readonly tensor: StoredTensor;
+}
+
+function take(loading: Loading, { key, name, tensor }: Taken): void {
+  const { shape, range } = loading.options;
+  if (key === 'embedding') {
+    if (hasEmbedding(range)) loading.embedding = { ...tensor, bytes: tensor.bytes.slice() };
+    if (shape.tiedEmbeddings && hasHead(shape, range)) addMatrix(loading, 'head', tensor);
+    return;
+  }
+  const path = key.startsWith('layer/') ? `${key}/${name}` : name;
+  if (tensor.rows === 1) loading.vectors.set(path, floatRows(tensor, 0, 1));
+  else addMatrix(loading, path, tensor);
+}
+
+function addMatrix({ matrices }: Loading, path: string, tensor: StoredTensor): void {
+  const { rows, cols } = tensor;
+  matrices.set(path, { rows, cols, packed: packMatrix(tensor) });
+}
+
+function checkedTensor(
+  { shape }: StageOptions,
+  { key, name, tensor }: { key: PartKey; name: TensorName; tensor: StoredTensor | undefined },
+): StoredTensor {
+  if (!tensor) throw new FaultError('package/malformed', `part ${key} has no tensor ${name}`);
+  const expected = tensorSize(shape, name);
+  const { type, rows, cols, bytes } = tensor;
+  const block = BLOCK[type];
+  const fits =
+    rows === expected.rows &&
+    cols === expected.cols &&
+    cols % block.values === 0 &&
+    bytes.length === (rows * cols * block.bytes) / block.values;
+  if (fits) return tensor;
+  throw new FaultError(
+    'package/malformed',
+    `${key}: ${name}: ${rows} × ${cols} ${type} in ${bytes.length} bytes, ` +
+      `where the shape asks for ${expected.rows} × ${expected.cols}`,
+  );
+}
