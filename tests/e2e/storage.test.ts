@@ -7,7 +7,7 @@ import { checkManifest } from '#lib/shard/package/check-manifest.ts';
 import type { VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
 import { launchProfile, snapshotOf } from '#tests/support/browser.ts';
 import { ChunkProxy } from '#tests/support/chunk-proxy.ts';
-import { changeChunks, storedChunks } from '#tests/support/opfs.ts';
+import { addOtherChunks, changeChunks, storedChunks } from '#tests/support/opfs.ts';
 import { TestServer } from '#tests/support/server.ts';
 
 const PACKAGE = 'public/models/smollm2-135m-instruct/manifest.json';
@@ -111,24 +111,43 @@ describe('B4 what a tab stores', () => {
     await again.close();
   }, 60_000);
 
-  test('[N6] at the quota the page says what to free; freed, exactly the missing chunks come', async () => {
+  test('[K11] at the quota chunks of another model go, longest unused first', async () => {
     const missing = [...chunks.keys()].slice(-4, -1);
-    let quota: CDPSession | null = null;
+    const others = ['a', 'b', 'c', 'd'].map((digit, i) => ({
+      ...{ sha256: digit.repeat(64), bytes: 3_000_000, lastUsedMs: 4 - i },
+    }));
     const page = await visit(async (tab) => {
       await changeChunks(tab, { remove: missing });
-      quota = await context.newCDPSession(tab);
-      await setQuota(quota, await usedBytes(tab));
+      await addOtherChunks(tab, others);
+      await setQuota(await context.newCDPSession(tab), await usedBytes(tab));
     });
+    await loaded(page);
+    expect(wire.asked()).toEqual([...missing].sort());
+    // What is missing takes 6.6 MB: the three oldest went for it, the one used last did not.
+    const left = others.slice(0, 1).map(({ sha256 }) => sha256);
+    expect(await storedChunks(page)).toEqual([...allBut([]), ...left].sort());
+    await page.close();
+  }, 60_000);
+
+  test('[N6] at the quota the page says what to free; freed, it comes back with the missing chunks alone', async () => {
+    const missing = [...chunks.keys()].slice(-4, -1);
+    const page = await open();
+    await changeChunks(page, { remove: [...missing, 'a'.repeat(64)] });
+    const quota = await context.newCDPSession(page);
+    await setQuota(quota, await usedBytes(page));
+    await contribute(page);
     await page.getByText(/no room for more layers: free disk space/).waitFor();
     expect((await snapshotOf(page)).reason).toBe('device.storage');
     expect(await storedChunks(page)).toEqual(allBut(missing));
-    await page.close();
 
-    const freed = await visit(async (tab) => setQuota(await context.newCDPSession(tab), null));
-    await loaded(freed);
+    wire.forget();
+    await setQuota(quota, null);
+    const isWhole = async () => (await snapshotOf(page)).range?.last === 29;
+    await expect.poll(isWhole, { timeout: 15_000 }).toBe(true);
+    expect((await loaded(page)).reason).not.toBe('device.storage');
     expect(wire.asked()).toEqual([...missing].sort());
-    expect((await storedChunks(freed)).length).toBe(chunks.size);
-    await freed.close();
+    expect((await storedChunks(page)).length).toBe(chunks.size);
+    await page.close();
   }, 60_000);
 
   test('[K6] two tabs of one profile fetch and write each chunk once', async () => {

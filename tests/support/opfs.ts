@@ -46,3 +46,37 @@ export const changeChunks = (page: Page, changes: ChunkChanges): Promise<void> =
     },
     { name: FOLDER, ...changes },
   );
+
+export interface OtherChunk {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly lastUsedMs: number;
+}
+
+/** Chunks of another model, as an earlier visit left them. */
+export const addOtherChunks = (page: Page, others: readonly OtherChunk[]): Promise<void> =>
+  page.evaluate(
+    async ({ name, rows }) => {
+      const root = await navigator.storage.getDirectory();
+      const folder = await root.getDirectoryHandle(name);
+      for (const { sha256, bytes } of rows) {
+        const file = await folder.getFileHandle(sha256, { create: true });
+        const stream = await file.createWritable();
+        await stream.write(new Uint8Array(bytes));
+        await stream.close();
+      }
+      await new Promise<void>((resolve, reject) => {
+        const opening = indexedDB.open(name);
+        opening.onerror = () => reject(new Error(opening.error?.message));
+        opening.onsuccess = () => {
+          const writing = opening.result.transaction('chunks', 'readwrite');
+          for (const row of rows) writing.objectStore('chunks').put({ ...row, model: 'other' });
+          writing.oncomplete = () => {
+            opening.result.close();
+            resolve();
+          };
+        };
+      });
+    },
+    { name: FOLDER, rows: others },
+  );

@@ -135,13 +135,16 @@ export async function readVerified(
   if (kept?.length === ref.bytes && (await sha256HexFast(kept)) === ref.sha256) return kept;
   if (kept) {
     reader.buffers?.give(kept);
-    await reader.store.delete(ref.sha256);
+    await reader.store.delete(ref.sha256).catch(unlessHindered);
   }
   const bytes = await attemptChunk(ref, reader);
-  await reader.store.write(ref.sha256, bytes, reader.model).catch((error: unknown) => {
-    if (!isFault(error, 'package/storage-full') && !isFault(error, 'package/busy')) throw error;
-  });
+  await reader.store.write(ref.sha256, bytes, reader.model).catch(unlessHindered);
   return bytes;
+}
+
+/** The store has no room, or another tab is at this chunk. */
+function unlessHindered(error: unknown): void {
+  if (!isFault(error, 'package/storage-full') && !isFault(error, 'package/busy')) throw error;
 }
 
 /** For packages on this disk: there is nowhere else to ask. */

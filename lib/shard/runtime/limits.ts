@@ -27,6 +27,9 @@ export const NODE = {
   fetchJobMs: 86_400_000,
   /** A fetch may be long; without one byte for this long it is dead. */
   fetchSilenceMs: 60_000,
+  /** How often a node whose store was full asks whether there is room now. */
+  roomCheckMs: 5_000,
+  roomCheckMsMax: 600_000,
   /** Lent by default: a quarter of what the device says it has, within these. */
   memoryLentMin: 512 * MIB,
   memoryLentMax: 4 * GIB,

@@ -24,6 +24,8 @@ export function stepNode(state: NodeState, input: NodeInput, now: InstantMs): No
     case 'join-failed':
     case 'worker-lost':
       return isAway(state) ? [state, []] : onLost(state, input.fault, now);
+    case 'room-found':
+      return onRoomFound(state);
     case 'contacted':
       if (state.phase !== 'joining') return [state, []];
       return [{ ...state, phase: 'measuring', model: input.model }, [{ type: 'measure' }]];
@@ -111,6 +113,20 @@ function onLost(state: NodeState, fault: FaultWire, now: InstantMs): NodeStep {
     { phase: 'lost', fault, attempt: attempt + 1, retryAt },
     [{ type: 'disconnect' }, { type: 'drop-worker' }],
   ];
+}
+
+/**
+ * The server gives fewer layers to a node whose store was full, until its next hello (N6): an idle
+ * one leaves and comes back by itself. One that serves, or is on its way, hears of the room again.
+ */
+function onRoomFound(state: NodeState): NodeStep {
+  if (state.phase !== 'member' || !state.storageFull || state.use !== 'lent') return [state, []];
+  const { kind } = state.shard;
+  const isBusy = state.sessions > 0 || kind === 'fetching' || kind === 'warming';
+  if (isBusy) return [state, []];
+  const [joining, contact] = join(0);
+  const leave = { type: 'send', message: { type: 'leave', how: 'stop' } } as const;
+  return [joining, [leave, { type: 'disconnect' }, { type: 'drop-worker' }, ...contact]];
 }
 
 /** A fresh member, or the old one again: then its sessions are named to the owner (S4). */

@@ -1,6 +1,7 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import { later, type InstantMs } from '#lib/kernel/units.ts';
+import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Assignment } from '#lib/shard/wire/node-messages.ts';
 import { NODE } from './limits.ts';
 import {
@@ -60,6 +61,7 @@ export function stepMember(state: Member, input: NodeInput, now: InstantMs): Mem
     case 'worker-lost':
     case 'contacted':
     case 'measured':
+    case 'room-found':
       return [state, []];
     default:
       return unreachable(input);
@@ -164,8 +166,11 @@ function onTaskFailed(
   const retryAt = later(now, NODE.reloadMs);
   const storageFull = before.storageFull || fault.code === 'package/storage-full';
   const state: Member = { ...before, storageFull };
+  const watch = (range: LayerRange | null): NodeOutput[] =>
+    range && fault.code === 'package/storage-full' ? [{ type: 'watch-room', range }] : [];
   if (takeOver.kind === 'fetching' && takeOver.task === task) {
-    return [{ ...state, takeOver: { kind: 'wanted', from: retryAt } }, []];
+    const wanted = { kind: 'wanted', from: retryAt } as const;
+    return [{ ...state, takeOver: wanted }, watch(assignment?.takeOver ?? null)];
   }
   if ((shard.kind !== 'fetching' && shard.kind !== 'warming') || shard.task !== task) {
     return [before, []];
@@ -176,7 +181,7 @@ function onTaskFailed(
   const failed = { type: 'load-failed', model, range, code: fault.code, message } as const;
   return [
     { ...state, shard: { kind: 'failed', fault, retryAt } },
-    [{ type: 'send', message: failed }],
+    [{ type: 'send', message: failed }, ...watch(range)],
   ];
 }
 

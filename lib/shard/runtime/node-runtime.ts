@@ -14,6 +14,7 @@ import { NODE_OFF, stepNode } from './node-core.ts';
 import type { ModelRef, NodeInput, NodeOutput, NodeState } from './node-state.ts';
 import type { NodePlatform } from './platform.ts';
 import { Publisher } from './publisher.ts';
+import { RoomWatch } from './room-watch.ts';
 import { ServerDoor } from './server-door.ts';
 import { ServerNews } from './server-news.ts';
 import { makeSnapshot } from './snapshot.ts';
@@ -30,6 +31,7 @@ export class NodeRuntime implements Volunteer {
   readonly #room: StageRoom;
   readonly #news = new ServerNews((message) => this.#door?.send(message) ?? false);
   readonly #publisher = new Publisher(() => this.#makeSnapshot());
+  readonly #roomWatch: RoomWatch;
   #state: NodeState = NODE_OFF;
   #keys: NodeKeys | null = null;
   #door: ServerDoor | null = null;
@@ -47,6 +49,10 @@ export class NodeRuntime implements Volunteer {
       feed: (input) => this.#feed(input),
       onReport: (report) => this.#onReport(report),
       onChange: () => this.#publisher.changed(),
+    });
+    this.#roomWatch = new RoomWatch({
+      hasRoom: (range) => this.#room.hasRoom(range),
+      onRoom: () => this.#feed({ type: 'room-found' }),
     });
   }
 
@@ -113,6 +119,10 @@ export class NodeRuntime implements Volunteer {
         this.#room.perform(output);
         return;
       }
+      case 'watch-room': {
+        this.#roomWatch.begin(output.range, performance.now());
+        return;
+      }
       case 'disconnect': {
         this.#disconnect();
         return;
@@ -133,6 +143,7 @@ export class NodeRuntime implements Volunteer {
   }
 
   async #contact(): Promise<void> {
+    this.#roomWatch.end();
     this.#release ??= this.#platform.holdPresence();
     this.#ticker ??= setInterval(() => this.#tick(), NODE.tickEveryMs);
     this.#keys ??= await this.#platform.keys();
@@ -292,6 +303,7 @@ export class NodeRuntime implements Volunteer {
 
   #tick(): void {
     this.#room.tick();
+    void this.#roomWatch.tick(performance.now());
     this.#feed({ type: 'tick' });
     if (this.#room.view) this.#news.tellLoad(this.#room.view, performance.now());
   }

@@ -90,6 +90,8 @@ export type NodeInput =
   | { readonly type: 'task-failed'; readonly task: number; readonly fault: FaultWire }
   | { readonly type: 'sessions'; readonly count: number }
   | { readonly type: 'worker-lost'; readonly fault: FaultWire }
+  /** What found no room would find it now. */
+  | { readonly type: 'room-found' }
   | { readonly type: 'left' }
   | { readonly type: 'tick' };
 
@@ -111,6 +113,8 @@ export type NodeOutput =
   | { readonly type: 'load'; readonly task: number; readonly assignment: Assignment }
   | { readonly type: 'unload-idle'; readonly keep: LayerRange | null }
   | { readonly type: 'known-answer'; readonly ask: KnownAnswerAsk }
+  /** A chunk of this range found no room: `room-found` when it would. */
+  | { readonly type: 'watch-room'; readonly range: LayerRange }
   /** Close socket and links after what was sent is out: `left`. */
   | { readonly type: 'disconnect' }
   | { readonly type: 'drop-worker' };

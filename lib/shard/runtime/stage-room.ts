@@ -95,6 +95,11 @@ export class StageRoom {
     this.#cached = await this.#use(({ worker, hash }) => worker.job('cached', { hash }));
   }
 
+  /** Whether what is missing of a range would find room in the store. @throws FaultError `engine/lost`. */
+  hasRoom(range: LayerRange): Promise<boolean> {
+    return this.#use(({ worker, hash }) => worker.job('has-room', { hash, range }));
+  }
+
   command(command: HostCommand): boolean {
     this.#tenant?.worker.command(command);
     return this.#tenant !== null;

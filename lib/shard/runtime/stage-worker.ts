@@ -26,6 +26,7 @@ export interface StageWorkerOptions {
 const DEADLINE_MS: Readonly<Record<HostJobName, number>> = {
   model: NODE.quickJobMs,
   cached: NODE.quickJobMs,
+  'has-room': NODE.quickJobMs,
   unload: NODE.quickJobMs,
   'known-answer': NODE.measureJobMs,
   measure: NODE.measureJobMs,

@@ -113,6 +113,8 @@ export interface HostJobs {
     readonly args: { readonly hash: ManifestHash };
     readonly result: readonly LayerRange[];
   };
+  /** Whether what is missing of a range would find room in the store. */
+  readonly 'has-room': { readonly args: ShardRef; readonly result: boolean };
   /** Brings the missing chunks of a range to the cache. */
   readonly fetch: {
     readonly args: ShardRef & { readonly purpose: FetchPurpose };

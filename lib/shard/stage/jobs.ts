@@ -28,6 +28,7 @@ export function jobHandlers({ host, loader, kernels }: JobDoors): JobHandlers {
       return host.engines.exclusive(() => measureSpeed(module, shape));
     },
     cached: ({ hash }) => loader.cachedRanges(hash),
+    'has-room': (shard) => loader.hasRoom(shard),
     fetch: (order) => loader.fetch(order),
     load: async ({ hash, range, numerics }) => {
       const shard = shardKey(hash, range);

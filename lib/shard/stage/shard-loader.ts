@@ -39,6 +39,7 @@ export class ShardLoader {
 
   /** Chunks of the models that are known here: a full store forgets others first (K11). */
   readonly #held = new Set<ChunkHash>();
+  readonly #stores = new WeakMap<ChunkStore, ChunkStore>();
 
   constructor(doors: ShardLoaderDoors) {
     this.#doors = doors;
@@ -72,6 +73,18 @@ export class ShardLoader {
       else ranges.push({ first: layer, last: layer });
     }
     return ranges;
+  }
+
+  /** Whether what is missing of a range would find room in the store. */
+  async hasRoom({ hash, range }: ShardRef): Promise<boolean> {
+    const manifest = this.model(hash);
+    const store = await this.#openStore();
+    const here = new Set((await store.list()).map((chunk) => chunk.sha256));
+    const refs = partsOfRange(manifest.shape, range).flatMap((key) =>
+      chunkRefs(partOf(manifest, key)),
+    );
+    const missing = refs.filter(({ sha256 }) => !here.has(sha256));
+    return store.hasRoom(missing.reduce((sum, ref) => sum + ref.bytes, 0));
   }
 
   /** One fetch a purpose: a new one ends the one before. @throws FaultError `package/…`, `kernel/aborted`. */
@@ -143,8 +156,14 @@ export class ShardLoader {
     return stage;
   }
 
+  /** One around each store: those who find no room take turns. */
   async #openStore(): Promise<ChunkStore> {
-    return forgettingStore(await this.#doors.store(), (hash) => this.#held.has(hash));
+    const inner = await this.#doors.store();
+    const known = this.#stores.get(inner);
+    if (known) return known;
+    const store = forgettingStore(inner, (hash) => this.#held.has(hash));
+    this.#stores.set(inner, store);
+    return store;
   }
 
   /** What is lent, less what engines hold and this one's weights (repacked: up to a quarter more). */

@@ -23,6 +23,8 @@ interface Implementation {
   readonly name: string;
   /** Whether it keeps which model a chunk came for. */
   readonly knowsModels: boolean;
+  /** Whether it can tell what would fit: where a browser gives no synchronous handles it says no. */
+  readonly knowsRoom: boolean;
   readonly open: (limits?: Limits) => Promise<ChunkStore>;
 }
 
@@ -37,11 +39,13 @@ const IMPLEMENTATIONS: readonly Implementation[] = [
   {
     name: 'memory',
     knowsModels: true,
+    knowsRoom: true,
     open: (limits) => Promise.resolve(memoryChunkStore(limits)),
   },
   {
     name: 'files',
     knowsModels: false,
+    knowsRoom: true,
     async open({ bytesMax = Infinity, ...limits } = {}) {
       const folder = join(await mkdtemp(join(tmpdir(), 'declai-')), 'new');
       return onSmallDisk(await openFsChunkStore(folder, limits), bytesMax);
@@ -50,11 +54,13 @@ const IMPLEMENTATIONS: readonly Implementation[] = [
   {
     name: 'OPFS in a worker, dexie',
     knowsModels: true,
+    knowsRoom: true,
     open: (limits) => openFakeOpfs(true, dexieChunkIndex(`chunks-${(databases += 1)}`), limits),
   },
   {
     name: 'OPFS on a page',
     knowsModels: true,
+    knowsRoom: false,
     open: (limits) => openFakeOpfs(false, memoryChunkIndex(), limits),
   },
 ];
@@ -89,7 +95,7 @@ const chunk = (...values: number[]) => {
   return { bytes, hash: sha256Hex(bytes) as ChunkHash };
 };
 
-describe.each(IMPLEMENTATIONS)('chunk store: $name', ({ open, knowsModels }) => {
+describe.each(IMPLEMENTATIONS)('chunk store: $name', ({ open, knowsModels, knowsRoom }) => {
   it('[K6] is empty at first and reads nothing', async () => {
     const store = await open();
     const { hash } = chunk(1);
@@ -175,6 +181,16 @@ describe.each(IMPLEMENTATIONS)('chunk store: $name', ({ open, knowsModels }) => 
     expect(seen.indexOf('other in')).toBeLessThan(seen.indexOf('a out'));
   });
 
+  it('[K11] says whether so much would fit, and leaves nothing of the question behind', async () => {
+    const store = await open({ bytesMax: 13 });
+    const { hash, bytes } = chunk(1, 2, 3);
+    await store.write(hash, bytes, MODEL);
+    expect(await store.hasRoom(10)).toBe(knowsRoom);
+    expect(await store.hasRoom(2 ** 60)).toBe(false);
+    expect(await store.hasRoom(10)).toBe(knowsRoom);
+    expect(await store.bytes()).toBe(3);
+  });
+
   it('[K11] knows which chunk was used last, to the hour', async () => {
     let nowMs = Date.now();
     const store = await open({ nowMs: () => nowMs });
@@ -215,6 +231,17 @@ describe.each(IMPLEMENTATIONS)('chunk store: $name', ({ open, knowsModels }) => 
     await expect(write(first)).rejects.toMatchObject({ code: 'package/storage-full' });
     expect(await kept()).toEqual(hashes(a, b, c, tooMuch));
     expect(await store.read(a.hash)).toEqual(a.bytes);
+  });
+
+  it('[K11] forgets no more than it must where several chunks find no room at once', async () => {
+    const full = await open({ bytesMax: 12 });
+    const others = [chunk(5, 5, 5), chunk(6, 6, 6), chunk(7, 7, 7), chunk(8, 8, 8)];
+    for (const { hash, bytes } of others) await full.write(hash, bytes, MODEL);
+    const held = [chunk(1, 1), chunk(2, 2), chunk(3, 3)];
+    const store = forgettingStore(full, (hash) => held.some((one) => one.hash === hash));
+    await Promise.all(held.map(({ hash, bytes }) => store.write(hash, bytes, MODEL)));
+    expect(await store.bytes()).toBe(12);
+    for (const { hash } of held) expect(await store.has(hash)).toBe(true);
   });
 
   it('[K6] who is told to stop while it waits for its turn never runs', async () => {

@@ -15,10 +15,13 @@ const domError = (name: string): DOMException => new DOMException(name, name);
 export function fakeOpfs(options: { readonly hasSyncHandles: boolean }): FakeOpfs {
   const opfs = { files: new Map<string, Uint8Array<ArrayBuffer>>(), held: new Set<string>() };
   const state = { ...opfs, quotaBytes: Infinity, roomBytes: Infinity };
-  const put = (name: string, bytes: Uint8Array): void => {
+  const refuseBeyond = (name: string, length: number): void => {
     const others = [...state.files].reduce((sum, [n, b]) => sum + (n === name ? 0 : b.length), 0);
     const room = Math.min(state.quotaBytes, state.roomBytes - others);
-    if (bytes.length > room) throw domError('QuotaExceededError');
+    if (length > room) throw domError('QuotaExceededError');
+  };
+  const put = (name: string, bytes: Uint8Array): void => {
+    refuseBeyond(name, bytes.length);
     state.files.set(name, Uint8Array.from(bytes));
   };
   const refuseHeld = (name: string): void => {
@@ -51,7 +54,10 @@ export function fakeOpfs(options: { readonly hasSyncHandles: boolean }): FakeOpf
         put(name, bytes);
         return bytes.length;
       },
-      truncate: () => state.files.set(name, new Uint8Array(0)),
+      truncate(length: number) {
+        refuseBeyond(name, length);
+        state.files.set(name, new Uint8Array(length));
+      },
       flush: () => undefined,
       close: () => undefined,
     };
@@ -64,7 +70,11 @@ export function fakeOpfs(options: { readonly hasSyncHandles: boolean }): FakeOpf
       return fileHandle(name);
     },
     removeEntry: async (name: string) => {
-      await Promise.resolve();
+      refuseHeld(name);
+      // As in Chromium a file is locked while it goes: a second removal meanwhile is refused.
+      state.held.add(name);
+      await new Promise((resolve) => setTimeout(resolve));
+      state.held.delete(name);
       if (!state.files.delete(name)) throw domError('NotFoundError');
     },
   };

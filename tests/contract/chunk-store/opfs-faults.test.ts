@@ -3,12 +3,17 @@ import { sha256Hex } from '#lib/kernel/digest.ts';
 import type { ChunkHash } from '#lib/kernel/ids.ts';
 import { FETCH } from '#lib/shard/package/limits.ts';
 import { memoryChunkIndex } from '#lib/shard/package/store/chunk-index.ts';
+import { forgettingStore } from '#lib/shard/package/store/forgetting-store.ts';
 import { opfsChunkStore } from '#lib/shard/package/store/opfs-store.ts';
 import { processLocks } from '#lib/shard/package/store/turns.ts';
 import { fakeOpfs } from './fake-opfs.ts';
 
 const bytes = new Uint8Array([1, 2, 3, 4]);
 const hash = sha256Hex(bytes) as ChunkHash;
+interface Other {
+  readonly data: Uint8Array<ArrayBuffer>;
+  readonly name: ChunkHash;
+}
 
 describe.each([true, false])('OPFS with synchronous handles: %s', (hasSyncHandles) => {
   const setUp = () => {
@@ -82,6 +87,39 @@ describe.each([true, false])('OPFS with synchronous handles: %s', (hasSyncHandle
     await store.write(hash, bytes, null);
     expect(await store.read(hash)).toEqual(bytes);
   });
+
+  it('[K11] passes by what another tab holds, and loses neither its bytes nor its row', async () => {
+    const { opfs, index, store } = setUp();
+    const [held, next] = [
+      [9, 9],
+      [8, 8],
+    ].map((values) => {
+      const data = new Uint8Array(values);
+      return { data, name: sha256Hex(data) as ChunkHash };
+    }) as [Other, Other];
+    for (const { name, data } of [held, next]) await store.write(name, data, null);
+    await index.touch(held.name, 1);
+    opfs.held.add(held.name);
+    opfs.roomBytes = 6;
+    await forgettingStore(store, () => false).write(hash, bytes, null);
+    opfs.held.clear();
+    expect(await store.read(hash)).toEqual(bytes);
+    expect(await store.read(held.name)).toEqual(held.data);
+    expect(await store.has(next.name)).toBe(false);
+  });
+
+  if (hasSyncHandles) {
+    it('[K11] has no room where another tab holds the question, and no file of it afterwards', async () => {
+      const { opfs, store } = setUp();
+      opfs.held.add('room-probe');
+      expect(await store.hasRoom(1)).toBe(false);
+      opfs.held.clear();
+      opfs.files.set('room-probe', new Uint8Array(3)); // of a tab that ended in the middle
+      opfs.roomBytes = 4;
+      expect(await store.hasRoom(4)).toBe(true);
+      expect([...opfs.files.keys()]).toEqual([]);
+    });
+  }
 
   it('[K6] does not take the rest of a broken-off write for a chunk', async () => {
     const { opfs, store } = setUp();

@@ -1,3 +1,5 @@
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { goldenRow } from '#tests/support/golden.ts';
 import { SmallServer, sleep, untilPhase, type TestVolunteer } from './small-server.ts';
@@ -8,20 +10,50 @@ const TOKENS = 48;
 const SLOW = { timeout: 90_000 };
 const expected = row.greedyIds.slice(0, TOKENS);
 
-describe('one volunteer process', () => {
-  it('[N3] joins, loads, is checked, and answers with the golden ids', SLOW, async () => {
-    const server = await SmallServer.start(1);
-    try {
-      const volunteer = server.volunteer('a');
-      await untilPhase(volunteer, ['ready']);
-      const { range, bytesLoaded, bytesTotal } = volunteer.snapshot();
-      expect([range, bytesLoaded]).toEqual([{ first: 0, last: 29 }, bytesTotal]);
-      const short = goldenRow('capital');
-      const ids = await server.ask(short.promptIds, short.greedyIds.length);
-      expect(ids).toEqual(short.greedyIds);
-    } finally {
-      await server.end();
-    }
+describe('one volunteer process', SLOW, () => {
+  let server: SmallServer;
+  let volunteer: TestVolunteer;
+  beforeAll(async () => {
+    server = await SmallServer.start(1);
+    volunteer = server.volunteer('a');
+  });
+  afterAll(() => server.end());
+
+  const answers = async (): Promise<void> => {
+    const short = goldenRow('capital');
+    const ids = await server.ask(short.promptIds, short.greedyIds.length);
+    expect(ids).toEqual(short.greedyIds);
+  };
+
+  it('[N3] joins, loads, is checked, and answers with the golden ids', async () => {
+    await untilPhase(volunteer, ['ready']);
+    const { range, bytesLoaded, bytesTotal } = volunteer.snapshot();
+    expect([range, bytesLoaded]).toEqual([{ first: 0, last: 29 }, bytesTotal]);
+    await answers();
+  });
+
+  it('[K6] a flipped bit and a removed file in its cache folder: those chunks alone come again', async () => {
+    volunteer.node.stop();
+    await untilPhase(volunteer, ['off']);
+    const cache = join(server.dataDir('a'), 'cache');
+    const names = await readdir(cache);
+    expect(new Set(names).size).toBe(new Set(server.chunksServed).size);
+    const [flipped = '', removed = ''] = names.slice(7);
+    const bytes = await readFile(join(cache, flipped));
+    bytes[1000] = (bytes[1000] ?? 0) ^ 4;
+    await writeFile(join(cache, flipped), bytes);
+    await rm(join(cache, removed));
+
+    server.chunksServed.length = 0;
+    const again = server.volunteer('a');
+    await untilPhase(again, ['ready']);
+    const urls = [flipped, removed].map((hash) => `/models/chunks/${hash}`);
+    expect(server.chunksServed.toSorted()).toEqual(urls.sort());
+    const { size } = await stat(join(cache, removed));
+    // What rots is seen as it is loaded, when the folder was counted already.
+    expect(again.snapshot().bytesFromNetwork).toBe(size);
+    expect((await readdir(cache)).sort()).toEqual(names.sort());
+    await answers();
   });
 });
 

@@ -100,10 +100,15 @@ export class SmallServer {
     });
   }
 
+  /** Where the volunteer of this name keeps what it keeps. */
+  dataDir(name: string): string {
+    return join(this.#root, name);
+  }
+
   /** A volunteer with a data folder of its own, kept by name. */
   volunteer(name: string, change: Partial<NodeVolunteerOptions> = {}): TestVolunteer {
     const options = {
-      ...{ serverUrl: this.url, dataDir: join(this.#root, name), memoryLentBytes: null },
+      ...{ serverUrl: this.url, dataDir: this.dataDir(name), memoryLentBytes: null },
       ...{ relayOnly: false, insecure: false, keepAwake: false },
       ...change,
     };

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import { instantMs } from '#lib/kernel/units.ts';
+import type { LayerRange } from '#lib/webgpu/model.ts';
 import { nodeDeadline, NODE_OFF, stepNode } from '#lib/shard/runtime/node-core.ts';
 import type { NodeInput, NodeOutput, NodeState } from '#lib/shard/runtime/node-state.ts';
+import { NODE } from '#lib/shard/runtime/limits.ts';
+import { RoomWatch } from '#lib/shard/runtime/room-watch.ts';
 import { viewNode } from '#lib/shard/runtime/node-view.ts';
 
 const model = { id: 'm', hash: 'a'.repeat(64) };
@@ -166,7 +169,88 @@ describe('a node whose browser is full', () => {
     const node = ready();
     const id = task(node.taken());
     node.feed({ type: 'task-failed', task: id, fault: fault('package/storage-full') });
+    expect(node.taken()).toEqual([{ type: 'watch-room', range: takeOver }]);
     expect([node.word(), node.reason()]).toEqual(['ready', 'device.storage']);
+  });
+
+  it('[N6] comes back by a new hello once there is room, and not in the middle of an answer', () => {
+    const node = drive().feed(...join, { type: 'assign', assignment });
+    const full = fault('package/storage-full');
+    node.feed({ type: 'task-failed', task: task(node.taken()), fault: full });
+    expect(node.taken().at(-1)).toEqual({ type: 'watch-room', range });
+    const fewer = { ...assignment, range: { first: 0, last: 4 }, takeOver: null };
+    node.feed({ type: 'assign', assignment: fewer });
+    const id = task(node.taken());
+    expect(node.feed({ type: 'room-found' }).taken()).toEqual([]);
+    node.feed(
+      { type: 'fetched', task: id },
+      { type: 'loaded', task: id, networkBytes: 0, cacheBytes: 7 },
+      { type: 'trusted', range: fewer.range },
+      { type: 'sessions', count: 1 },
+    );
+    node.taken();
+    expect(node.feed({ type: 'room-found' }).taken()).toEqual([]);
+    node.feed({ type: 'sessions', count: 0 });
+    node.taken();
+    expect(node.feed({ type: 'room-found' }).taken()).toEqual([
+      { type: 'send', message: { type: 'leave', how: 'stop' } },
+      { type: 'disconnect' },
+      { type: 'drop-worker' },
+      { type: 'contact' },
+    ]);
+    expect(node.word()).toBe('joining');
+    node.feed(...join.slice(1), { type: 'assign', assignment });
+    expect([node.word(), node.reason()]).toEqual(['loading', null]);
+  });
+
+  it('[N6] which never was full has no use for room', () => {
+    expect(ready().feed({ type: 'room-found' }).word()).toBe('ready');
+  });
+});
+
+describe('a watch for room', () => {
+  function watching() {
+    const seen = { hasRoom: false, asked: 0, found: 0 };
+    const hasRoom = (wanted: LayerRange) => {
+      expect(wanted).toBe(range);
+      seen.asked += 1;
+      return Promise.resolve(seen.hasRoom);
+    };
+    const watch = new RoomWatch({ hasRoom, onRoom: () => void (seen.found += 1) });
+    return { seen, watch };
+  }
+
+  it('[N6] asks every few seconds while something is missing, until it would fit', async () => {
+    const { seen, watch } = watching();
+    await watch.tick(1e9);
+    expect(seen.asked).toBe(0);
+    watch.begin(range, 0);
+    await watch.tick(NODE.roomCheckMs - 1);
+    expect(seen.asked).toBe(0);
+    await watch.tick(NODE.roomCheckMs);
+    await watch.tick(NODE.roomCheckMs + 500);
+    expect([seen.asked, seen.found]).toEqual([1, 0]);
+    seen.hasRoom = true;
+    await watch.tick(2 * NODE.roomCheckMs);
+    expect([seen.asked, seen.found]).toEqual([2, 1]);
+    watch.end();
+    await watch.tick(1e9);
+    expect([seen.asked, seen.found]).toEqual([2, 1]);
+  });
+
+  it('[N6] asks later each time where the store refuses what it said would fit', async () => {
+    const { seen, watch } = watching();
+    seen.hasRoom = true;
+    let now = 0;
+    const waits: number[] = [];
+    while (waits.length < 10) {
+      watch.begin(range, now);
+      const begunAt = now;
+      for (const found = seen.found; seen.found === found; now += 500) await watch.tick(now);
+      waits.push(now - 500 - begunAt);
+    }
+    expect(waits.slice(0, 3)).toEqual([1, 2, 4].map((times) => times * NODE.roomCheckMs));
+    expect(waits.at(-1)).toBe(NODE.roomCheckMsMax);
   });
 });
 

@@ -32,10 +32,12 @@ export interface ChunkStore {
    * @throws FaultError `kernel/aborted` where `signal` fires before it is its turn.
    */
   inTurn<T>(hash: ChunkHash, signal: AbortSignal, run: () => Promise<T>): Promise<T>;
-  /** Does nothing where the chunk is not there. */
+  /** Does nothing where the chunk is not there. @throws FaultError `package/busy` as `write` does. */
   delete(hash: ChunkHash): Promise<void>;
   /** In order of hash. */
   list(): Promise<readonly StoredChunk[]>;
+  /** Whether so many bytes more would find room, as far as that can be told without writing them. */
+  hasRoom(bytes: number): Promise<boolean>;
   /** Bytes of all chunks together. */
   bytes(): Promise<number>;
 }

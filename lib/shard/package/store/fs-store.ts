@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { readFile, rm, stat, utimes } from 'node:fs/promises';
+import { readFile, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invariant } from '#lib/kernel/assert.ts';
 import { HEX_64, type ChunkHash } from '#lib/kernel/ids.ts';
@@ -52,6 +52,10 @@ export function fsChunkStore(folder: string): ChunkStore {
     write: (hash, bytes) => writeFileAtomic(pathOf(hash), bytes),
     inTurn: turns(processLocks()),
     delete: (hash) => rm(pathOf(hash), { force: true }),
+    async hasRoom(bytes) {
+      const disk = await statfs(folder).catch(() => null);
+      return disk !== null && disk.bavail * disk.bsize >= bytes;
+    },
     list,
     bytes: async () => totalBytes(await list()),
   };

@@ -37,6 +37,7 @@ export function memoryChunkStore(options: MemoryStoreOptions = {}): ChunkStore {
       chunks.delete(hash);
       return Promise.resolve();
     },
+    hasRoom: (bytes) => Promise.resolve(totalBytes(list()) + bytes <= bytesMax),
     list: () => Promise.resolve(list()),
     bytes: () => Promise.resolve(totalBytes(list())),
   };

@@ -34,9 +34,12 @@ export async function findFile(
   });
 }
 
+/** @throws FaultError `package/busy` where another tab reads, writes or removes it just now. */
 export async function removeFile(folder: FileSystemDirectoryHandle, name: string): Promise<void> {
   await folder.removeEntry(name).catch((error: unknown) => {
-    if (!isNamed(error, 'NotFoundError')) throw error;
+    if (isNamed(error, 'NotFoundError')) return;
+    if (!isNamed(error, 'NoModificationAllowedError')) throw error;
+    throw new FaultError('package/busy', 'another tab holds this chunk', { cause: error });
   });
 }
 
@@ -103,6 +106,34 @@ function writeSync(handle: SyncHandle, bytes: Uint8Array): void {
     handle.flush();
   } finally {
     handle.close();
+  }
+}
+
+/** One name for all tabs: what a tab that ended in the middle left is overwritten and removed. */
+const PROBE = 'room-probe';
+
+/**
+ * Whether the browser would give so many bytes more: an empty file of that size, which goes again.
+ * `navigator.storage.estimate()` does not tell, Chromium's says 10 GiB whatever the quota is.
+ */
+export async function hasRoom(folder: FileSystemDirectoryHandle, bytes: number): Promise<boolean> {
+  try {
+    const file: SyncHandleFile = await folder.getFileHandle(PROBE, { create: true });
+    const handle = await file.createSyncAccessHandle?.();
+    if (!handle) return false;
+    try {
+      handle.truncate(bytes);
+      return true;
+    } finally {
+      handle.truncate(0);
+      handle.close();
+    }
+  } catch (error) {
+    // Another tab holds the probe: one answer is enough for all, the next look gets it.
+    if (isQuota(error) || isNamed(error, 'NoModificationAllowedError')) return false;
+    throw error;
+  } finally {
+    await removeFile(folder, PROBE).catch(() => undefined);
   }
 }
 

@@ -5,7 +5,7 @@ import { totalBytes, type ChunkStore } from './chunk-store.ts';
 import { freeBytes } from '#lib/webgpu/free-bytes.ts';
 import { equalBytes } from '../equal-bytes.ts';
 import { STORE } from '../limits.ts';
-import { findFile, isQuota, readFile, removeFile, writeFile } from './opfs-files.ts';
+import { findFile, hasRoom, isQuota, readFile, removeFile, writeFile } from './opfs-files.ts';
 import { turns, type Locks } from './turns.ts';
 
 export interface OpfsStoreOptions {
@@ -77,9 +77,11 @@ export function opfsChunkStore(options: OpfsStoreOptions): ChunkStore {
     },
     inTurn: turns(locks),
     async delete(hash) {
-      await index.delete(hash);
+      // In this order: a row without a file is seen to be none, a file without a row takes room for good.
       await removeFile(folder, hash);
+      await index.delete(hash);
     },
+    hasRoom: (bytes) => hasRoom(folder, bytes),
     list: () => index.list(),
     bytes: async () => totalBytes(await index.list()),
   };
