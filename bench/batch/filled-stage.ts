@@ -7,7 +7,7 @@ import { loadWeights } from '#lib/webgpu/cpu/load-weights.ts';
 import { PassRunner, type Placed } from '#lib/webgpu/cpu/pass-runner.ts';
 import { planPasses } from '#lib/webgpu/cpu/passes.ts';
 import type { ModelShape } from '#lib/webgpu/model.ts';
-import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import type { StageOptions } from '#lib/webgpu/stage.ts';
 
 /**
@@ -51,7 +51,7 @@ export class FilledStage {
   step(sessions: number, past: number): void {
     const pages = Math.floor(past / CPU_LIMITS.pagePositions) + 1;
     const placed = this.#sessions.slice(0, sessions).map((all, kv): Placed => {
-      const want = { kind: 'sample', params: GREEDY, index: 0 } as const;
+      const want = { kind: 'sample', params: GREEDY, index: 0, history: NO_HISTORY } as const;
       const ids = Int32Array.of(200 + kv);
       const segment = { kv, firstPosition: past, rows: 1, ids, hidden: null, want };
       return { segment, pages: all.slice(0, pages) };

@@ -1,5 +1,5 @@
 import type { LayerRange, ModelShape, Numerics, WeightSource } from './model.ts';
-import type { SamplingParams } from './sampling/params.ts';
+import type { SamplingParams, TokenHistory } from './sampling/params.ts';
 
 /** A session's KV cache in one stage. Made by `openKv`, dead after `closeKv`. */
 export type KvId = number;
@@ -11,7 +11,12 @@ export type Want =
   /** Hidden states of all rows, fp32 (stages without the head). */
   | { readonly kind: 'hidden' }
   /** The id sampled from the last row's logits (stages with the head; rule S8). */
-  | { readonly kind: 'sample'; readonly params: SamplingParams; readonly index: number }
+  | {
+      readonly kind: 'sample';
+      readonly params: SamplingParams;
+      readonly index: number;
+      readonly history: TokenHistory;
+    }
   /** Logits of every row, fp32 (stages with the head; tests and audits). */
   | { readonly kind: 'logits' };
 

@@ -1,3 +1,4 @@
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import type { ManifestHash, SessionId } from '#lib/kernel/ids.ts';
 import type { OwnerOutput, RoutePlan, SessionRequest } from '#lib/shard/session/types.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
@@ -52,7 +53,7 @@ export class Reader {
 
   requestFor(session: SessionId, manifest: ManifestHash): SessionRequest {
     const { promptIds, maxTokens, eosIds, seed } = this.draw;
-    const sampling = { temperature: 0, topK: 0, topP: 1, seed, choice: 0 };
+    const sampling = { ...GREEDY, seed };
     return {
       session,
       manifest,

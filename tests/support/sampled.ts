@@ -1,4 +1,4 @@
-import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
+import { GREEDY, type SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { goldenRow, readJsonLines } from './golden.ts';
 
 /** One way to sample and the ids that it must give, on every machine and route. */
@@ -15,12 +15,24 @@ export const sampledPrompt = (): readonly number[] => goldenRow('story').promptI
  * `tests/golden/data/sampled.jsonl`: ids drawn by `sampling-oracle.ts` from the logits of one stage
  * that holds the whole model, `int16`, one token after the other.
  */
-export const sampledRows = (): SampledRow[] => readJsonLines('sampled.jsonl') as SampledRow[];
+export const sampledRows = (): SampledRow[] =>
+  (readJsonLines('sampled.jsonl') as SampledRow[]).map((row) => ({
+    ...row,
+    params: { ...GREEDY, ...row.params },
+  }));
 
 /** The same settings as a request to the API says them. */
-export const requestOf = ({ params }: SampledRow): Readonly<Record<string, number>> => ({
+export const requestOf = ({ params }: SampledRow): Readonly<Record<string, unknown>> => ({
   temperature: params.temperature,
   top_k: params.topK,
   top_p: params.topP,
+  min_p: params.minP,
+  typical_p: params.typicalP,
   seed: params.seed,
+  ...(params.penalties && {
+    repetition_penalty: params.penalties.repetition,
+    presence_penalty: params.penalties.presence,
+    frequency_penalty: params.penalties.frequency,
+    logit_bias: Object.fromEntries(params.penalties.bias),
+  }),
 });

@@ -7,7 +7,7 @@ import {
   type Numerics,
   type WeightSource,
 } from '#lib/webgpu/model.ts';
-import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import type { Segment, Stage, StageFactory, Want } from '#lib/webgpu/stage.ts';
 
 /** What tests do with stages of any engine, here or in a tab: nothing of files. */
@@ -95,7 +95,8 @@ export async function greedyIds(
   const ids: number[] = [];
   let input = Int32Array.from(promptIds);
   while (ids.length < count) {
-    const want: Want = { kind: 'sample', params: GREEDY, index: ids.length };
+    const at = { index: ids.length, history: NO_HISTORY };
+    const want: Want = { kind: 'sample', params: GREEDY, ...at };
     const [result] = await stage.step([segmentFor(stage, kv, { input, want })]);
     const id = must(result?.sampledId, 'a sampled id');
     ids.push(id);

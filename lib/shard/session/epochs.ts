@@ -1,5 +1,6 @@
 import { invariant, must } from '#lib/kernel/assert.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
+import { NO_HISTORY, historyFor } from '#lib/webgpu/sampling/params.ts';
 import type { Prepare } from '#lib/shard/wire/session-messages.ts';
 import type { PlannedPlace, RoutePlan } from './types.ts';
 import { setDeadline } from './deadlines.ts';
@@ -197,6 +198,7 @@ function releaseOthers(turn: Turn, route: Route, before: readonly Sender[]): voi
 function prepareFor(state: OwnerState, route: Route, node: NodeId): Prepare {
   const { request, acceptedIds } = state;
   const embeds = route.places[0]?.node === node;
+  const samples = route.places.at(-1)?.node === node;
   return {
     type: 'prepare',
     session: request.session,
@@ -211,6 +213,7 @@ function prepareFor(state: OwnerState, route: Route, node: NodeId): Prepare {
       path,
     })),
     ids: embeds ? [...request.promptIds, ...acceptedIds] : [],
+    history: samples ? historyFor(request.sampling, request.promptIds, acceptedIds) : NO_HISTORY,
     manifest: request.manifest,
     numerics: route.plan.numerics,
     wireDtype: route.plan.wireDtype,

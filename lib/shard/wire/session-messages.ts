@@ -1,6 +1,8 @@
 import * as z from 'zod/mini';
 import { HEX_32, HEX_64, type NodeId, type SessionId } from '#lib/kernel/ids.ts';
 import { NUMERICS } from '#lib/webgpu/model.ts';
+import { SAMPLING } from '#lib/webgpu/sampling/limits.ts';
+import type { SamplingParams, TokenHistory } from '#lib/webgpu/sampling/params.ts';
 import { WIRE } from './limits.ts';
 
 /** What owner and stages tell each other over the nodes' sockets (ring.md S1–S13). */
@@ -31,13 +33,32 @@ const routePlaceSchema = z.strictObject({
 });
 export type RoutePlace = z.infer<typeof routePlaceSchema>;
 
+const { penaltyMax, biasMax } = SAMPLING;
+const penalty = z.number().check(z.gte(-penaltyMax), z.lte(penaltyMax));
 const samplingSchema = z.strictObject({
   temperature: z.number().check(z.gte(0), z.lte(2)),
   topK: whole(1 << 20),
   topP: z.number().check(z.gt(0), z.lte(1)),
+  minP: z.number().check(z.gte(0), z.lte(1)),
+  typicalP: z.number().check(z.gt(0), z.lte(1)),
   seed: whole(Number.MAX_SAFE_INTEGER),
   choice: whole(127),
-});
+  penalties: z.nullable(
+    z.strictObject({
+      repetition: z.number().check(z.gte(SAMPLING.repetitionMin), z.lte(SAMPLING.repetitionMax)),
+      presence: penalty,
+      frequency: penalty,
+      bias: z
+        .array(z.tuple([tokenId, z.number().check(z.gte(-biasMax), z.lte(biasMax))]))
+        .check(z.maxLength(SAMPLING.biasedIdsMax)),
+    }),
+  ),
+}) as unknown as z.ZodMiniType<SamplingParams>;
+
+const historySchema = z.strictObject({
+  promptIds: z.array(tokenId).check(z.maxLength(WIRE.promptIdsMax)),
+  answerIds: z.array(tokenId).check(z.maxLength(WIRE.promptIdsMax)),
+}) as unknown as z.ZodMiniType<TokenHistory>;
 
 const prepareSchema = z.strictObject({
   type: z.literal('prepare'),
@@ -49,6 +70,11 @@ const prepareSchema = z.strictObject({
   route: z.array(routePlaceSchema).check(z.minLength(1), z.maxLength(WIRE.placesMax)),
   /** Prompt and accepted ids of positions 0 … L; empty for nodes that do not hold place 0. */
   ids: z.array(tokenId).check(z.maxLength(WIRE.promptIdsMax)),
+  /**
+   * For the last place, where the sampling looks at it, else empty: the prompt's distinct ids and the
+   * accepted ones. Other places learn no ids.
+   */
+  history: historySchema,
   manifest: z.string().check(z.regex(HEX_64)),
   numerics: z.enum(NUMERICS),
   wireDtype: z.enum(WIRE_DTYPES),

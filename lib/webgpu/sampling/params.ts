@@ -6,10 +6,65 @@ export interface SamplingParams {
   readonly topK: number;
   /** Keep the smallest set whose probability reaches `topP`; 1 keeps all. */
   readonly topP: number;
+  /** Keep ids at least `minP` times as likely as the best one; 0 keeps all. */
+  readonly minP: number;
+  /**
+   * Keep the ids whose surprise is nearest the expected one until their probability reaches
+   * `typicalP` (Meister et al., "Locally typical sampling", 2022); 1 keeps all.
+   */
+  readonly typicalP: number;
   /** Unsigned, below 2⁵³. */
   readonly seed: number;
   /** Which of `n` choices of one request: separates their random numbers. */
   readonly choice: number;
+  /** What changes logits before anything is chosen; null: nothing does. */
+  readonly penalties: Penalties | null;
 }
 
-export const GREEDY: SamplingParams = { temperature: 0, topK: 0, topP: 1, seed: 0, choice: 0 };
+/** In vLLM's order and meaning: bias, repetition, then frequency and presence. */
+export interface Penalties {
+  /** Divides positive and multiplies negative logits of ids in prompt or answer; 1 leaves them. */
+  readonly repetition: number;
+  /** Taken off the logits of ids in the answer, once. */
+  readonly presence: number;
+  /** Taken off for each time an id stands in the answer. */
+  readonly frequency: number;
+  /** Added to the logits of ids. */
+  readonly bias: readonly (readonly [id: number, bias: number])[];
+}
+
+/** What penalties look at. */
+export interface TokenHistory {
+  /** Distinct ids of the prompt, in any order; empty where `repetition` is 1. */
+  readonly promptIds: readonly number[];
+  /** The answer so far, in order. */
+  readonly answerIds: readonly number[];
+}
+
+export const NO_HISTORY: TokenHistory = { promptIds: [], answerIds: [] };
+
+/** Whether who samples must know the answer so far. */
+export const looksAtAnswer = ({ penalties }: SamplingParams): boolean =>
+  penalties !== null &&
+  (penalties.repetition !== 1 || penalties.presence !== 0 || penalties.frequency !== 0);
+
+/** As much of prompt and answer as these parameters look at. */
+export const historyFor = (
+  params: SamplingParams,
+  promptIds: readonly number[],
+  answerIds: readonly number[],
+): TokenHistory => ({
+  promptIds: (params.penalties?.repetition ?? 1) === 1 ? [] : [...new Set(promptIds)],
+  answerIds: looksAtAnswer(params) ? [...answerIds] : [],
+});
+
+export const GREEDY: SamplingParams = {
+  temperature: 0,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  typicalP: 1,
+  seed: 0,
+  choice: 0,
+  penalties: null,
+};

@@ -1,29 +1,33 @@
 import { expNegative } from './exp.ts';
-import type { SamplingParams } from './params.ts';
+import type { SamplingParams, TokenHistory } from './params.ts';
+import { penalise } from './penalise.ts';
 import { philox, unitOf } from './philox.ts';
 import { takeTop } from './top.ts';
 
-/** Where in its answer a token stands; what a penalty will need of the session comes here (S8). */
+/** Where in its answer a token stands, and what was said before it (S8). */
 export interface SamplePoint {
   /** Index of the token in the answer, from 0. */
   readonly index: number;
+  /** Read where there are penalties. */
+  readonly history: TokenHistory;
 }
 
-/** How many ids are sorted first when looking for the smallest set that reaches `topP`. */
+/** How many ids are sorted first when looking for the smallest set that has a probability. */
 const FIRST_SET = 64;
 
 /**
- * The next token's id (S8): a pure function, equal on every machine. Temperature, then top-k, then
- * top-p over what is left, as in transformers; ties to the lowest id.
+ * The next token's id (S8): a pure function, equal on every machine. Penalties change `logits` in
+ * place; then temperature, top-k, top-p, min-p and typical over what is left, in transformers' order;
+ * ties to the lowest id.
  */
 export function sample(logits: Float32Array, params: SamplingParams, point: SamplePoint): number {
+  if (params.penalties) penalise(logits, params.penalties, point.history);
   const best = argmax(logits);
   if (params.temperature <= 0 || params.topK === 1) return best;
-  const weigh = weigher(logits, logits[best] ?? 0, params.temperature);
-  let ids = countUp(logits.length);
-  if (params.topK > 0) ids = takeTop(logits, ids, Math.min(params.topK, ids.length));
-  if (params.topP < 1) ids = nucleus(logits, { ids, topP: params.topP, weigh });
-  const weights = weightsOf(ids, weigh);
+  const surprise = surpriseOf(logits, best, params.temperature);
+  const ids = kept(logits, params, surprise);
+  const weights = new Float64Array(ids.length);
+  for (let i = 0; i < ids.length; i += 1) weights[i] = expNegative(-surprise(ids[i] as number));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   let left = uniform(params, point) * total;
   for (let i = 0; i < ids.length; i += 1) {
@@ -31,6 +35,45 @@ export function sample(logits: Float32Array, params: SamplingParams, point: Samp
     if (left < 0) return ids[i] as number;
   }
   return best;
+}
+
+type Ids = Int32Array<ArrayBuffer>;
+type Surprise = (id: number) => number;
+
+/** (best − logit) / temperature of an id, ≥ 0: its −ln p up to a constant that is the same for all. */
+const surpriseOf = (logits: Float32Array, best: number, temperature: number): Surprise => {
+  const top = logits[best] as number;
+  return (id) => (top - (logits[id] as number)) / temperature;
+};
+
+/** The ids that top-k, top-p, min-p and typical leave; never none. */
+function kept(logits: Float32Array, params: SamplingParams, surprise: Surprise): Ids {
+  const { topK, topP, minP, typicalP } = params;
+  let ids = countUp(logits.length);
+  if (topK > 0) ids = takeTop(logits, ids, Math.min(topK, ids.length));
+  if (topP < 1) ids = smallestSet(logits, { ids, share: topP, surprise });
+  if (minP > 0) ids = ids.filter((id) => expNegative(-surprise(id)) >= minP);
+  if (typicalP < 1) {
+    const scores = typicality(logits.length, ids, surprise);
+    ids = smallestSet(scores, { ids, share: typicalP, surprise });
+  }
+  return ids;
+}
+
+/**
+ * How near each id's surprise is to the expected one, as scores: 0 is the nearest. The constant that
+ * `surprise` lacks falls out of the difference.
+ */
+function typicality(vocab: number, ids: Ids, surprise: Surprise): Float32Array {
+  let [total, sum] = [0, 0];
+  for (const id of ids) {
+    const weight = expNegative(-surprise(id));
+    total += weight;
+    sum += weight * surprise(id);
+  }
+  const scores = new Float32Array(vocab);
+  for (const id of ids) scores[id] = -Math.abs(surprise(id) - sum / total);
+  return scores;
 }
 
 /** The most likely id; ties go to the lowest. */
@@ -47,40 +90,28 @@ export function argmax(logits: Float32Array): number {
   return best;
 }
 
-function countUp(length: number): Int32Array<ArrayBuffer> {
+function countUp(length: number): Ids {
   const ids = new Int32Array(length);
   for (let id = 0; id < length; id += 1) ids[id] = id;
   return ids;
 }
 
-function weightsOf(ids: Int32Array, weigh: (id: number) => number): Float64Array {
-  const weights = new Float64Array(ids.length);
-  for (let i = 0; i < ids.length; i += 1) weights[i] = weigh(ids[i] as number);
-  return weights;
-}
-
-/** e^((logit − best) / temperature) of an id: the best one weighs 1. */
-const weigher =
-  (logits: Float32Array, best: number, temperature: number) =>
-  (id: number): number =>
-    expNegative(((logits[id] as number) - best) / temperature);
-
 interface Candidates {
-  readonly ids: Int32Array<ArrayBuffer>;
-  readonly topP: number;
-  readonly weigh: (id: number) => number;
+  readonly ids: Ids;
+  readonly share: number;
+  readonly surprise: Surprise;
 }
 
-/** The smallest set of likeliest ids whose weight reaches `topP` of all; never empty. */
-function nucleus(logits: Float32Array, { ids, topP, weigh }: Candidates): Int32Array<ArrayBuffer> {
+/** The smallest set of best-scored ids that has this share of all their probability; never none. */
+function smallestSet(scores: Float32Array, { ids, share, surprise }: Candidates): Ids {
   let total = 0;
-  for (const id of ids) total += weigh(id);
+  for (const id of ids) total += expNegative(-surprise(id));
   for (let size = FIRST_SET; ; size *= 4) {
-    const top = takeTop(logits, ids, Math.min(size, ids.length));
+    const top = takeTop(scores, ids, Math.min(size, ids.length));
     let sum = 0;
     for (let i = 0; i < top.length; i += 1) {
-      sum += weigh(top[i] as number);
-      if (sum >= topP * total) return top.subarray(0, i + 1);
+      sum += expNegative(-surprise(top[i] as number));
+      if (sum >= share * total) return top.subarray(0, i + 1);
     }
     if (top.length === ids.length) return top;
   }

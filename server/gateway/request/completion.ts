@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
-import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
+import { SAMPLING } from '#lib/webgpu/sampling/limits.ts';
+import type { Penalties, SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { PACKAGE } from '#lib/shard/package/limits.ts';
 import { GATEWAY } from '../limits.ts';
 
@@ -32,6 +33,24 @@ const seed = z
   .number()
   .check(z.int(), z.gte(-Number.MAX_SAFE_INTEGER), z.lte(Number.MAX_SAFE_INTEGER));
 
+const penalty = z.number().check(z.gte(-SAMPLING.penaltyMax), z.lte(SAMPLING.penaltyMax));
+
+const isBias = (value: unknown): boolean =>
+  typeof value === 'number' && Math.abs(value) <= SAMPLING.biasMax;
+const isLogitBias = (value: unknown): value is Readonly<Record<string, number>> => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const entries = Object.entries(value);
+  return (
+    entries.length <= SAMPLING.biasedIdsMax &&
+    entries.every(([id, bias]) => /^\d{1,7}$/.test(id) && isTokenId(Number(id)) && isBias(bias))
+  );
+};
+/** Token ids, as text, to what is added to their logits. */
+const logitBias = z.custom<Readonly<Record<string, number>>>(
+  isLogitBias,
+  `must map at most ${SAMPLING.biasedIdsMax} token ids to numbers from -${SAMPLING.biasMax} to ${SAMPLING.biasMax}`,
+);
+
 const declaiSchema = z.object({
   resumable_s: z.nullish(z.number().check(z.gte(0), z.lte(GATEWAY.resumableSecondsMax))),
   /** An answer of a gateway that died goes on from here (S13). */
@@ -52,6 +71,14 @@ export const completionFields = {
   top_p: z.nullish(z.number().check(z.gte(0), z.lte(1))),
   /** 0 and vLLM's −1 keep all. */
   top_k: z.nullish(z.number().check(z.int(), z.gte(-1), z.lte(PACKAGE.vocabMax))),
+  min_p: z.nullish(z.number().check(z.gte(0), z.lte(1))),
+  typical_p: z.nullish(z.number().check(z.gt(0), z.lte(1))),
+  presence_penalty: z.nullish(penalty),
+  frequency_penalty: z.nullish(penalty),
+  repetition_penalty: z.nullish(
+    z.number().check(z.gte(SAMPLING.repetitionMin), z.lte(SAMPLING.repetitionMax)),
+  ),
+  logit_bias: z.nullish(logitBias),
   seed: z.nullish(seed),
   stop: z.nullish(
     z.union(
@@ -86,9 +113,25 @@ export function samplingOf(body: CompletionBody, randomSeed: number): SamplingPa
     // The smallest set that reaches 0 is the likeliest id alone; the sampler wants topP > 0.
     topK: topP === 0 ? 1 : Math.max(0, body.top_k ?? 0),
     topP: topP === 0 ? 1 : topP,
+    minP: body.min_p ?? 0,
+    typicalP: body.typical_p ?? 1,
     seed: given === null || given === undefined ? randomSeed : unsignedSeed(given),
     choice: 0,
+    penalties: penaltiesOf(body),
   };
+}
+
+/** Null where nothing changes a logit. */
+function penaltiesOf(body: CompletionBody): Penalties | null {
+  const penalties = {
+    repetition: body.repetition_penalty ?? 1,
+    presence: body.presence_penalty ?? 0,
+    frequency: body.frequency_penalty ?? 0,
+    bias: Object.entries(body.logit_bias ?? {}).map(([id, bias]) => [Number(id), bias] as const),
+  };
+  const { repetition, presence, frequency, bias } = penalties;
+  const isNeutral = repetition === 1 && presence === 0 && frequency === 0 && bias.length === 0;
+  return isNeutral ? null : penalties;
 }
 
 /** OpenAI's seeds are signed, the sampler's are not: negative ones count from the top. */

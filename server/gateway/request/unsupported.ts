@@ -28,15 +28,9 @@ const textOnly: NoOp = (value) =>
 /** Both doors: OpenAI's, then vLLM's. */
 const COMMON: Readonly<Record<string, NoOp>> = {
   n: only(1),
-  presence_penalty: only(0),
-  frequency_penalty: only(0),
-  logit_bias: emptyObject,
   response_format: typeIs('text'),
   best_of: only(1),
-  repetition_penalty: only(1),
   length_penalty: only(1),
-  min_p: only(0),
-  typical_p: only(1),
   min_tokens: only(0),
   use_beam_search: only(false),
   skip_special_tokens: only(true),

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import { NUMERICS, type ModelShape, type Numerics } from '#lib/webgpu/model.ts';
-import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import { argmax } from '#lib/webgpu/sampling/sample.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
@@ -114,7 +114,7 @@ function stageContract(implementation: StageImplementation): void {
 
     it('[S8] a sampled id is that of the last row’s logits', async () => {
       const logits = await run(stage.openKv(), idsOf(50));
-      const want = { kind: 'sample', params: GREEDY, index: 0 } as const;
+      const want = { kind: 'sample', params: GREEDY, index: 0, history: NO_HISTORY } as const;
       const segment = segmentFor(stage, stage.openKv(), { input: idsOf(50), want });
       const [result] = await stage.step([segment]);
       expect(result).toEqual({

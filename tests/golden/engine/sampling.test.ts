@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
+import { historyFor } from '#lib/webgpu/sampling/params.ts';
+import type { SamplePoint } from '#lib/webgpu/sampling/sample.ts';
 import type { SegmentResult, Stage, Want } from '#lib/webgpu/stage.ts';
 import { segmentFor } from '#tests/support/engine.ts';
 import { goldenRow } from '#tests/support/golden.ts';
@@ -32,8 +34,11 @@ describe('[S8] SmolLM2-135M-Instruct, sampled on one stage', { timeout: 60_000 }
     expect(await answersOf(stage, { asked: rows, count }, sampled)).toEqual(rows.map((row) => row.ids));
   });
 
-  it('temperature 0 and top-k 1 are greedy, whatever else is said', () => {
-    const greedy = rows.filter(({ params }) => params.temperature === 0 || params.topK === 1);
+  it('temperature 0 and top-k 1 are greedy, whatever else is said but penalties', () => {
+    const greedy = rows.filter(
+      ({ params: { temperature, topK, penalties } }) =>
+        (temperature === 0 || topK === 1) && penalties === null,
+    );
     expect(greedy.length).toBeGreaterThan(0);
     const { greedyIds } = goldenRow('story');
     for (const { ids } of greedy) expect(ids).toEqual(greedyIds.slice(0, ids.length));
@@ -49,18 +54,18 @@ describe('[S8] SmolLM2-135M-Instruct, sampled on one stage', { timeout: 60_000 }
 
 /** A token of a step's result: the stage's own, or the oracle's from the stage's logits. */
 interface Draw {
-  want(row: Asked, index: number): Want;
-  take(result: SegmentResult | undefined, row: Asked, index: number): number;
+  want(row: Asked, point: SamplePoint): Want;
+  take(result: SegmentResult | undefined, row: Asked, point: SamplePoint): number;
 }
 
 const sampled: Draw = {
-  want: ({ params }, index) => ({ kind: 'sample', params, index }),
+  want: ({ params }, point) => ({ kind: 'sample', params, ...point }),
   take: (result) => must(result?.sampledId, 'a sampled id'),
 };
 const slow: Draw = {
   want: () => ({ kind: 'logits' }),
-  take: (result, { params }, index) =>
-    drawSlowly(must(result?.logits, 'logits'), params, index),
+  take: (result, { params }, point) =>
+    drawSlowly(must(result?.logits, 'logits'), params, point),
 };
 
 /** Ids of each row, all of them side by side in every step. */
@@ -76,13 +81,20 @@ async function answersOf(
   );
   await stage.step(segments);
   for (let index = 0; index < count; index += 1) {
+    const points = open.map(({ row, ids }): SamplePoint => ({
+      index,
+      history: historyFor(row.params, sampledPrompt(), ids),
+    }));
     const results = await stage.step(
-      open.map(({ row, kv, ids }) => {
+      open.map(({ row, kv, ids }, i) => {
         const input = Int32Array.of(ids.at(-1) ?? must(prompt.at(-1), 'a prompt'));
-        return segmentFor(stage, kv, { input, want: draw.want(row, index) });
+        const want = draw.want(row, must(points[i], 'a point a row'));
+        return segmentFor(stage, kv, { input, want });
       }),
     );
-    open.forEach(({ row, ids }, i) => ids.push(draw.take(results[i], row, index)));
+    open.forEach(({ row, ids }, i) =>
+      ids.push(draw.take(results[i], row, must(points[i], 'a point a row'))),
+    );
   }
   for (const { kv } of open) stage.closeKv(kv);
   return open.map(({ ids }) => ids);

@@ -3,7 +3,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { openPackageFolder } from '#lib/shard/package/package-folder.ts';
 import type { Numerics } from '#lib/webgpu/model.ts';
 import type { Stage } from '#lib/webgpu/stage.ts';
-import { GREEDY } from '#lib/webgpu/sampling/params.ts';
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import { cpuFactory, greedyIds, loadStage, segmentFor } from '#tests/support/engine.ts';
 import { goldenRows } from '#tests/support/golden.ts';
 
@@ -39,7 +39,8 @@ export function testShortRows(numerics: Numerics): void {
     for (let open = batch; open.length > 0; open = batch.filter(isOpen)) {
       const segments = open.map(({ row, kv, ids }) => {
         const input = Int32Array.from(ids.length === 0 ? row.promptIds : ids.slice(-1));
-        const want = { kind: 'sample', params: GREEDY, index: ids.length } as const;
+        const at = { index: ids.length, history: NO_HISTORY };
+        const want = { kind: 'sample', params: GREEDY, ...at } as const;
         return segmentFor(stage, kv, { input, want });
       });
       const results = await stage.step(segments);

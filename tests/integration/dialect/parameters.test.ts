@@ -63,6 +63,28 @@ test('[4.8.9] temperature, top_p and seed reach the sampler', async () => {
   }
 });
 
+test('[4.8.9] penalties and logit_bias are taken within their bounds, else a 400 that names them', async () => {
+  await using server = await answering();
+  const { sampling } = await taken(server, { presence_penalty: 2, logit_bias: { 65: -100 } });
+  expect(sampling.penalties).toMatchObject({ presence: 2, bias: [[65, -100]] });
+  const bounds = {
+    presence_penalty: { good: [-2, 0, null], bad: [2.1, '0'] },
+    frequency_penalty: { good: [2, 0, null], bad: [-3, true] },
+    repetition_penalty: { good: [1.2, 1, null], bad: [0, -1] },
+    min_p: { good: [0, 1, null], bad: [1.1] },
+    typical_p: { good: [0.2, 1, null], bad: [0] },
+    logit_bias: { good: [{}, { 7: 100 }, null], bad: [{ 7: 101 }, { x: 1 }, { '-1': 1 }, []] },
+  };
+  for (const [param, { good, bad }] of Object.entries(bounds)) {
+    for (const value of good) await taken(server, { [param]: value });
+    for (const value of bad) {
+      const refusal = await send(server.url, { path: CHAT, body: { ...ASK, [param]: value } });
+      expect([param, value, refusal.status]).toEqual([param, value, 400]);
+      expect(errorOf(refusal.body)).toMatchObject({ code: 'invalid_value', param });
+    }
+  }
+});
+
 test('[4.8.9] stop is a string or up to four', async () => {
   await using server = await answering();
   for (const stop of ['b', ['b'], ['x', 'y', 'z', 'b']]) {
@@ -80,9 +102,6 @@ test('[4.8.9] what is not there passes where it changes nothing', async () => {
   await using server = await answering();
   const nothing = {
     n: [1, null],
-    presence_penalty: [0, null],
-    frequency_penalty: [0, null],
-    logit_bias: [{}, null],
     logprobs: [false, null],
     top_logprobs: [0, null],
     response_format: [{ type: 'text' }, null],
@@ -100,9 +119,6 @@ test('[4.8.9] what is not there and would change the answer is a 400 that names 
   await using server = await answering();
   const something = {
     n: [2, 0, '1'],
-    presence_penalty: [0.5, -2],
-    frequency_penalty: [0.5, '0'],
-    logit_bias: [{ 5: 1 }, []],
     logprobs: [true, 1],
     top_logprobs: [1],
     response_format: [{ type: 'json_object' }, { type: 'json_schema', json_schema: {} }, 'text'],

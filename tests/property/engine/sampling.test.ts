@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { expNegative } from '#lib/webgpu/sampling/exp.ts';
 import { philox } from '#lib/webgpu/sampling/philox.ts';
-import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
+import { GREEDY, NO_HISTORY, type SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { sample } from '#lib/webgpu/sampling/sample.ts';
 import { sampledRows } from '#tests/support/sampled.ts';
 import {
   distributionOf,
   drawSlowly,
+  penalisedSlowly,
   ranked,
   type Candidate,
 } from '#tests/support/sampling-oracle.ts';
@@ -19,9 +20,27 @@ const params = fc.record({
   temperature: fc.double({ min: 0.05, max: 3, noNaN: true }),
   topK: fc.integer({ min: 0, max: 40 }),
   topP: fc.double({ min: 0.01, max: 1, noNaN: true }),
+  minP: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true })),
+  typicalP: fc.oneof(fc.constant(1), fc.double({ min: 0.01, max: 1, noNaN: true })),
   seed: fc.nat(2 ** 31 - 1),
   choice: fc.nat(3),
+  penalties: fc.option(
+    fc.record({
+      repetition: fc.double({ min: 0.5, max: 2, noNaN: true }),
+      presence: fc.double({ min: -2, max: 2, noNaN: true }),
+      frequency: fc.double({ min: -2, max: 2, noNaN: true }),
+      bias: fc.uniqueArray(fc.tuple(fc.nat(299), fc.double({ min: -100, max: 100, noNaN: true })), {
+        maxLength: 5,
+        selector: ([id]) => id,
+      }),
+    }),
+  ),
 });
+const ids = fc.array(fc.nat(299), { maxLength: 20 });
+const history = fc.record({ promptIds: ids, answerIds: ids });
+const point = fc.record({ index: fc.nat(1000), history });
+/** A point of an answer that nothing was said before. */
+const at = (index: number) => ({ index, history: NO_HISTORY });
 
 const DRAWS = 20_000;
 /** Bins that expect fewer draws are counted together: χ² is a poor guess of them. */
@@ -35,10 +54,11 @@ const fixed = Float32Array.from(
 const settings = sampledRows();
 
 /** What a setting may draw, greedy ones too. */
-const sharesOf = (params: SamplingParams): Candidate[] =>
-  params.temperature > 0
-    ? distributionOf(fixed, params)
-    : [{ id: ranked(fixed)[0] ?? 0, probability: 1 }];
+function sharesOf(params: SamplingParams): Candidate[] {
+  const logits = penalisedSlowly(fixed, params, NO_HISTORY);
+  if (params.temperature > 0) return distributionOf(logits, params);
+  return [{ id: ranked(logits)[0] ?? 0, probability: 1 }];
+}
 
 /** χ² of draws against shares, over the critical value of one in 10 000; ids outside: infinite. */
 function misfit(draws: readonly number[], shares: readonly Candidate[]): number {
@@ -66,7 +86,7 @@ describe('[S8] sampling', () => {
   it('is greedy at temperature 0, ties to the lowest id', () => {
     fc.assert(
       fc.property(logits, params, (values, p) => {
-        const id = sample(values, { ...p, temperature: 0 }, { index: 0 });
+        const id = sample(values, { ...p, temperature: 0, penalties: null }, at(0));
         expect(id).toBe(ranked(values)[0]);
       }),
     );
@@ -74,31 +94,29 @@ describe('[S8] sampling', () => {
 
   it('draws what the definition draws, and the same again', () => {
     fc.assert(
-      fc.property(logits, params, fc.nat(1000), (values, p, index) => {
-        const id = sample(values, p, { index });
-        expect(id).toBe(drawSlowly(values, p, index));
-        expect(sample(values, p, { index })).toBe(id);
+      fc.property(logits, params, point, (values, p, point) => {
+        const id = sample(values.slice(), p, point);
+        expect(id).toBe(drawSlowly(values, p, point));
+        expect(sample(values.slice(), p, point)).toBe(id);
       }),
       { numRuns: 1_000 },
     );
   });
 
   it.each(settings)('20 000 tokens of one answer pass χ²: $name', ({ params: p }) => {
-    const draws = Array.from({ length: DRAWS }, (_, index) => sample(fixed, p, { index }));
+    const draws = Array.from({ length: DRAWS }, (_, index) => sample(fixed.slice(), p, at(index)));
     expect(misfit(draws, sharesOf(p))).toBeLessThan(1);
   });
 
   it('20 000 seeds of one token pass χ²', () => {
-    const p = { temperature: 1.2, topK: 50, topP: 0.95, choice: 0 };
-    const draws = Array.from({ length: DRAWS }, (_, seed) =>
-      sample(fixed, { ...p, seed }, { index: 3 }),
-    );
+    const p = { ...GREEDY, temperature: 1.2, topK: 50, topP: 0.95 };
+    const draws = Array.from({ length: DRAWS }, (_, seed) => sample(fixed, { ...p, seed }, at(3)));
     expect(misfit(draws, sharesOf({ ...p, seed: 0 }))).toBeLessThan(1);
   });
 
   it('that χ² finds a temperature 10 % off, a top-p 2 % off and one id too many', () => {
-    const p = { temperature: 0.7, topK: 40, topP: 1, seed: 1, choice: 0 };
-    const draws = Array.from({ length: DRAWS }, (_, index) => sample(fixed, p, { index }));
+    const p = { ...GREEDY, temperature: 0.7, topK: 40, seed: 1 };
+    const draws = Array.from({ length: DRAWS }, (_, index) => sample(fixed, p, at(index)));
     const against = (other: Partial<SamplingParams>) => misfit(draws, sharesOf({ ...p, ...other }));
     expect(against({})).toBeLessThan(1);
     expect(against({ temperature: 0.77 })).toBeGreaterThan(1);
@@ -109,7 +127,7 @@ describe('[S8] sampling', () => {
   it('separates seeds, choices and indices', () => {
     const values = new Float32Array(1000);
     const draw = (seed: number, choice: number, index: number) =>
-      sample(values, { temperature: 1, topK: 0, topP: 1, seed, choice }, { index });
+      sample(values, { ...GREEDY, temperature: 1, seed, choice }, at(index));
     const base = draw(1, 0, 0);
     expect([draw(2, 0, 0), draw(1, 1, 0), draw(1, 0, 1), draw(1 + 2 ** 40, 0, 0)]).not.toContain(
       base,

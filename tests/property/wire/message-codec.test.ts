@@ -1,3 +1,4 @@
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { WIRE } from '#lib/shard/wire/limits.ts';
@@ -88,10 +89,11 @@ describe('message codec', () => {
           },
         ],
         ids,
+        history: NO_HISTORY,
         manifest: 'b'.repeat(64),
         numerics: 'int16',
         wireDtype: 'f32',
-        sampling: { temperature: 0, topK: 0, topP: 1, seed: 0, choice: 0 },
+        sampling: GREEDY,
         maxTokens: 1,
         eosIds: [],
         chunkRows: 1,

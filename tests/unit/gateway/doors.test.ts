@@ -97,9 +97,32 @@ test('[G23] what a request asks for is what the session gets', async () => {
     temperature: 0,
     topP: 0.5,
     topK: 40,
+    minP: 0,
+    typicalP: 1,
     seed: 5,
     choice: 0,
+    penalties: null,
   });
+  const { sampling } = await ask({
+    min_p: 0.1,
+    typical_p: 0.9,
+    presence_penalty: -2,
+    frequency_penalty: 0.5,
+    repetition_penalty: 1.2,
+    logit_bias: { 65: -100, 66: 1.5 },
+  });
+  expect(sampling).toMatchObject({ minP: 0.1, typicalP: 0.9 });
+  expect(sampling.penalties).toEqual({
+    repetition: 1.2,
+    presence: -2,
+    frequency: 0.5,
+    bias: [
+      [65, -100],
+      [66, 1.5],
+    ],
+  });
+  const neutral = { presence_penalty: 0, repetition_penalty: 1, logit_bias: {} };
+  expect((await ask(neutral)).sampling.penalties).toBeNull();
   expect((await ask({ top_p: 0 })).sampling).toMatchObject({ topK: 1, topP: 1 });
   expect((await ask({ top_k: -1, seed: -1 })).sampling).toMatchObject({
     topK: 0,

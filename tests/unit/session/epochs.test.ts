@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
+import { GREEDY, type Penalties } from '#lib/webgpu/sampling/params.ts';
 import { planFill } from '#lib/shard/session/fill.ts';
 import { node, only, OwnerRig, place, plan, PLAN, request, sent, SESSION } from './rig.ts';
 
@@ -13,6 +14,21 @@ describe('epochs', () => {
     ).toEqual([1, 2, 3].map((n) => [node(n), 1, 1]));
     expect(first?.ids).toEqual([11, 12, 13, 14, 15]);
     expect(sent(rig.out, 'prepare', 2)[0]?.ids).toEqual([]);
+  });
+
+  test('[S8] only the last place learns ids, and no more than the penalties look at', () => {
+    const learnt = (penalties: Partial<Penalties>): unknown[] => {
+      const none = { repetition: 1, presence: 0, frequency: 0, bias: [] };
+      const sampling = { ...GREEDY, penalties: { ...none, ...penalties } };
+      const asked = request({ promptIds: [11, 12, 11], acceptedIds: [7], sampling });
+      const { out } = new OwnerRig({ request: asked });
+      return [1, 2, 3].map((n) => sent(out, 'prepare', n)[0]?.history);
+    };
+    const nothing = { promptIds: [], answerIds: [] };
+    const all = { promptIds: [11, 12], answerIds: [7] };
+    expect(learnt({ bias: [[5, 1]] })).toEqual([nothing, nothing, nothing]);
+    expect(learnt({ frequency: 1 })).toEqual([nothing, nothing, { ...all, promptIds: [] }]);
+    expect(learnt({ repetition: 2 })).toEqual([nothing, nothing, all]);
   });
 
   test('[S2] one prepare a node, also where it holds two places', () => {

@@ -1,3 +1,4 @@
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import type { ManifestHash, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
@@ -19,7 +20,7 @@ export const request = (change: Partial<SessionRequest> = {}): SessionRequest =>
   promptIds: [11, 12, 13, 14, 15],
   acceptedIds: [],
   maxTokens: 8,
-  sampling: { temperature: 0, topK: 0, topP: 1, seed: 1, choice: 0 },
+  sampling: { ...GREEDY, seed: 1 },
   eosIds: [2],
   ...change,
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import { viewStage } from '#lib/shard/stage/core/core.ts';
 import {
   faults,
@@ -57,6 +58,23 @@ describe('flow', () => {
     expect(run?.segments.map((segment) => segment.session)).toEqual([session(1), session(2)]);
     const [next] = runs(rig.finish());
     expect(next?.segments.map((segment) => segment.session)).toEqual([session(3), session(4)]);
+  });
+
+  test('[S8] penalties see what was accepted and what this epoch sampled; others get no ids', () => {
+    const bias = { repetition: 1, presence: 1, frequency: 0, bias: [] };
+    const history = { promptIds: [], answerIds: [55] };
+    const sampling = { ...GREEDY, penalties: bias };
+    const rig = new StageRig(3);
+    rig.order(prepare([1, 3], { resumeAt: 0, promptLength: 0, sampling, history }));
+    const seen = [0, 1].map((at) => {
+      const [run] = runs(rig.frame(1, decodeRow(at)));
+      rig.finish();
+      return run?.segments[0]?.want;
+    });
+    expect(seen).toMatchObject([{ history }, { history: { answerIds: [55, 101] } }]);
+    const plain = last();
+    const [run] = runs(plain.frame(1, decodeRow(0)));
+    expect(run?.segments[0]?.want).toMatchObject({ history: NO_HISTORY });
   });
 
   test('[S8] EOS and max tokens end at the last stage: nothing goes back to stage 0', () => {

@@ -1,3 +1,4 @@
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
@@ -35,10 +36,11 @@ export function prepare(holders: readonly number[], change: Partial<Prepare> = {
       path: 'direct',
     })),
     ids: [11, 12, 13, 14, 15],
+    history: NO_HISTORY,
     manifest: MANIFEST,
     numerics: 'exact',
     wireDtype: 'f32',
-    sampling: { temperature: 0, topK: 0, topP: 1, seed: 1, choice: 0 },
+    sampling: { ...GREEDY, seed: 1 },
     maxTokens: 30,
     eosIds: [2],
     chunkRows: 2,

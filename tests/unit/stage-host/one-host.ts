@@ -1,3 +1,4 @@
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import { instantMs } from '#lib/kernel/units.ts';
@@ -83,10 +84,11 @@ export const prepare = (change: Partial<Prepare> = {}): Prepare => ({
   promptLength: 4,
   route: [{ node: SELF, incarnation: 1, range: ALONE, since: 1, path: 'direct' }],
   ids: [1, 2, 3, 4],
+  history: NO_HISTORY,
   manifest: HASH,
   numerics: 'int16',
   wireDtype: 'f32',
-  sampling: { temperature: 0, topK: 0, topP: 1, seed: 0, choice: 0 },
+  sampling: GREEDY,
   maxTokens: 6,
   eosIds: [],
   chunkRows: 8,

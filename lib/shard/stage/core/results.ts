@@ -1,5 +1,6 @@
 import { must } from '#lib/kernel/assert.ts';
 import type { RunResult, RunSegment, StageInput } from '../types.ts';
+import { looksAtAnswer } from '#lib/webgpu/sampling/params.ts';
 import { appendRows } from './kept-rows.ts';
 import { voidKv } from './kv.ts';
 import { giveBack, trimKept } from './room.ts';
@@ -75,6 +76,7 @@ function onSampled(turn: Turn, seat: Seat, id: number): void {
   turn.core.tokensSampled += 1;
   flow.unacked.push(token);
   flow.sampledTo = position + 1;
+  if (looksAtAnswer(session.prepare.sampling)) flow.sampledIds.push(id);
   tellOwner(turn, token);
   if (!last) flow.tokenOut = { position, id };
 }

@@ -1,5 +1,6 @@
 import { must } from '#lib/kernel/assert.ts';
 import { RING } from '#lib/shard/wire/limits.ts';
+import { NO_HISTORY, looksAtAnswer, type TokenHistory } from '#lib/webgpu/sampling/params.ts';
 import type { Want } from '#lib/webgpu/stage.ts';
 import type { RunSegment } from '../types.ts';
 import { refuseUnfit } from './frames.ts';
@@ -152,8 +153,15 @@ function rowsOf(seat: Seat, rows: number): Pick<RunSegment, 'ids' | 'hidden'> {
 
 /** Every row is kept for the next place; the last place samples at positions ≥ L only (S5). */
 function wantOf(seat: Seat): Want {
-  const { resumeAt, promptLength, sampling } = seat.session.prepare;
+  const { resumeAt, promptLength, sampling: params } = seat.session.prepare;
   if (!isLast(seat)) return { kind: 'hidden' };
   if (seat.kvLength < resumeAt) return { kind: 'none' };
-  return { kind: 'sample', params: sampling, index: seat.kvLength - promptLength + 1 };
+  const index = seat.kvLength - promptLength + 1;
+  return { kind: 'sample', params, index, history: historyOf(seat) };
+}
+
+function historyOf({ session, flow }: Seat): TokenHistory {
+  const { history, sampling } = session.prepare;
+  if (!looksAtAnswer(sampling)) return NO_HISTORY;
+  return { ...history, answerIds: [...history.answerIds, ...flow.sampledIds] };
 }

@@ -130,6 +130,8 @@ export interface Flow {
   tokenOut: { readonly position: number; readonly id: number } | null;
   /** One past the position of the last token sampled: what the last place has sent (V1). */
   sampledTo: number;
+  /** Last place: all sampled in this epoch, in order, where penalties look at them. */
+  sampledIds: number[];
   /** Number of its latest run: who waited longest is served first. */
   lastRun: number;
   /** One fault an epoch is enough. */
@@ -160,6 +162,7 @@ export const emptyFlow = (resumeAt: number): Flow => ({
   unacked: [],
   tokenOut: null,
   sampledTo: resumeAt,
+  sampledIds: [],
   lastRun: 0,
   faulted: false,
 });

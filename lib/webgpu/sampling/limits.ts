@@ -1,0 +1,10 @@
+/** Bounds of sampling parameters; OpenAI's, where it has one. */
+export const SAMPLING = {
+  /** Presence and frequency, either way. */
+  penaltyMax: 2,
+  repetitionMin: 0.01,
+  repetitionMax: 10,
+  /** Either way: ±100 forbids or forces an id. */
+  biasMax: 100,
+  biasedIdsMax: 1024,
+} as const;
