@@ -1,4 +1,5 @@
 import type { LayerRange, ModelShape, Numerics, WeightSource } from './model.ts';
+import type { TokenLogprobs } from './sampling/logprobs.ts';
 import type { SamplingParams, TokenHistory } from './sampling/params.ts';
 
 /** A session's KV cache in one stage. Made by `openKv`, dead after `closeKv`. */
@@ -37,6 +38,8 @@ export interface Segment {
 export interface SegmentResult {
   readonly hidden: Float32Array | null;
   readonly sampledId: number | null;
+  /** With a sampled id, where its parameters ask for them. */
+  readonly logprobs?: TokenLogprobs;
   readonly logits: Float32Array | null;
 }
 

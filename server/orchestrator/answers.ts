@@ -1,6 +1,7 @@
 import type { FaultError } from '#lib/kernel/errors.ts';
 import type { ModelId, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import type { NodeState } from '#lib/shard/wire/node-messages.ts';
 
@@ -38,6 +39,7 @@ export type AnswerEvent =
       readonly index: number;
       readonly id: number;
       readonly finish: 'stop' | 'length' | null;
+      readonly logprobs?: TokenLogprobs;
     }
   | { readonly type: 'cancelled' }
   | { readonly type: 'lost'; readonly fault: FaultError };

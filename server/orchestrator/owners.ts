@@ -39,13 +39,9 @@ function perform(turn: Turn, id: SessionId, output: OwnerOutput): void {
       return;
     }
     case 'accept': {
-      const { index, id: token, finish } = output;
+      const { type: _, ...token } = output;
       failoverTold(turn, session);
-      turn.out.push({
-        type: 'event',
-        session: id,
-        event: { type: 'token', index, id: token, finish },
-      });
+      turn.out.push({ type: 'event', session: id, event: { type: 'token', ...token } });
       return;
     }
     case 'need-route':

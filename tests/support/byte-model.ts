@@ -35,6 +35,7 @@ const byteText: ModelText = {
       flush: () => decoder.decode(),
     };
   },
+  bytesOf: (id) => (id < 256 ? Uint8Array.of(id) : new Uint8Array(0)),
 };
 
 export const byteModels: ModelDirectory = {

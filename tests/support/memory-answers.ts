@@ -1,4 +1,5 @@
 import { FaultError, type FaultCode } from '#lib/kernel/errors.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type {
   AnswerEvent,
@@ -84,12 +85,13 @@ export class MemorySession {
   }
 
   /** One token; the answer ends at EOS or at `maxTokens`, as the last stage does it. */
-  token(id: number): void {
+  token(id: number, logprobs?: TokenLogprobs): void {
     const index = this.#next;
     this.#next += 1;
     const stop = this.request.eosIds.includes(id);
     const length = this.#next === this.request.maxTokens;
-    this.emit({ type: 'token', index, id, finish: stop ? 'stop' : length ? 'length' : null });
+    const finish = stop ? 'stop' : length ? 'length' : null;
+    this.emit({ type: 'token', index, id, finish, ...(logprobs && { logprobs }) });
   }
 
   /** The bytes of `text` one by one, as long as the answer is open. */

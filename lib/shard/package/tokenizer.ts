@@ -19,6 +19,8 @@ export interface Tokenizer {
   /** Incomplete UTF-8 becomes U+FFFD. Special tokens appear unless `skipSpecial`. */
   decode(ids: readonly number[], options?: DecodeOptions): string;
   stream(options?: DecodeOptions): TokenStream;
+  /** A token's own bytes; none for an id without a token. */
+  bytesOf(id: number): Uint8Array;
 }
 
 export interface DecodeOptions {
@@ -89,6 +91,7 @@ export function loadTokenizer(
     decode: (ids, options) =>
       newDecoder().decode(concatBytes(ids.map((id) => piecesOf(id, options)))),
     stream: (options) => tokenStream((id) => piecesOf(id, options)),
+    bytesOf: (id) => piecesOf(id),
   };
 }
 

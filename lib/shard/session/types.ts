@@ -2,6 +2,7 @@ import type { InstantMs } from '#lib/kernel/units.ts';
 import type { Epoch, ManifestHash, NodeId, Place, SessionId } from '#lib/kernel/ids.ts';
 import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import type {
   OwnerMessage,
@@ -87,6 +88,8 @@ export type OwnerOutput =
       readonly id: number;
       /** `stop`: EOS; `length`: max tokens. */
       readonly finish: 'stop' | 'length' | null;
+      /** Where the request asks for them; the word of who sampled. */
+      readonly logprobs?: TokenLogprobs;
     }
   /**
    * The orchestrator answers with a `route` input, at once or later. Living holders in `keep` stay

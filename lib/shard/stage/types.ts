@@ -3,6 +3,7 @@ import type { Epoch, ManifestHash, NodeId, Place, SessionId } from '#lib/kernel/
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { Want } from '#lib/webgpu/stage.ts';
 
 /**
@@ -31,6 +32,7 @@ export interface RunSegment {
 export interface RunResult {
   readonly hidden: Float32Array | null;
   readonly sampledId: number | null;
+  readonly logprobs?: TokenLogprobs;
 }
 
 export type StageInput =

@@ -18,8 +18,8 @@ export const WIRE = {
   tokenIdMax: 1 << 20,
   /** Client → server JSON, before parsing. */
   messageBytesMax: 96 * KIB,
-  /** Server → client JSON: a `prepare` with 2²⁰ prompt ids of seven digits and a comma. */
-  serverMessageBytesMax: 9 * MIB,
+  /** Server → client JSON: a `prepare` with 2²⁰ ids of seven digits and a comma, twice (history). */
+  serverMessageBytesMax: 17 * MIB,
   sdpCharsMax: 16_384,
   textCharsMax: 512,
 } as const;

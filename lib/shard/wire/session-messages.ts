@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { HEX_32, HEX_64, type NodeId, type SessionId } from '#lib/kernel/ids.ts';
 import { NUMERICS } from '#lib/webgpu/model.ts';
 import { SAMPLING } from '#lib/webgpu/sampling/limits.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { SamplingParams, TokenHistory } from '#lib/webgpu/sampling/params.ts';
 import { WIRE } from './limits.ts';
 
@@ -43,6 +44,7 @@ const samplingSchema = z.strictObject({
   typicalP: z.number().check(z.gt(0), z.lte(1)),
   seed: whole(Number.MAX_SAFE_INTEGER),
   choice: whole(127),
+  logprobs: z.nullable(whole(SAMPLING.logprobsMax)),
   penalties: z.nullable(
     z.strictObject({
       repetition: z.number().check(z.gte(SAMPLING.repetitionMin), z.lte(SAMPLING.repetitionMax)),
@@ -54,6 +56,12 @@ const samplingSchema = z.strictObject({
     }),
   ),
 }) as unknown as z.ZodMiniType<SamplingParams>;
+
+const logprob = z.number().check(z.lte(0.001));
+const logprobsSchema = z.strictObject({
+  logprob,
+  top: z.array(z.tuple([tokenId, logprob])).check(z.maxLength(SAMPLING.logprobsMax)),
+}) as unknown as z.ZodMiniType<TokenLogprobs>;
 
 const historySchema = z.strictObject({
   promptIds: z.array(tokenId).check(z.maxLength(WIRE.promptIdsMax)),
@@ -161,6 +169,8 @@ export const stageMessageSchema = z.discriminatedUnion('type', [
     index: position,
     id: tokenId,
     last: z.boolean(),
+    /** Where the sampling asks for them. */
+    logprobs: z.optional(logprobsSchema),
   }),
   /** After a socket reconnect (S4). */
   z.strictObject({

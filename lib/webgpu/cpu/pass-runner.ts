@@ -1,7 +1,8 @@
 import { invariant, must } from '#lib/kernel/assert.ts';
 import { hasEmbedding, hasHead } from '../model.ts';
+import { logprobsOf } from '../sampling/logprobs.ts';
 import { sample } from '../sampling/sample.ts';
-import type { Segment, SegmentResult, StageOptions } from '../stage.ts';
+import type { Segment, SegmentResult, StageOptions, Want } from '../stage.ts';
 import type { Arena } from './arena.ts';
 import type { Kernels } from './kernels.ts';
 import { SEGMENT_WORDS, type Layout } from './layout.ts';
@@ -107,11 +108,23 @@ export class PassRunner {
         const values = this.#arena.floatsAt(logits + 4 * i * logitsStride, this.#vocab);
         const { want } = must(placed[segment], 'the segment exists').segment;
         const result = must(results[segment], 'every segment has a result');
-        if (want.kind === 'sample') result.sampledId = sample(values, want.params, want);
+        if (want.kind === 'sample') Object.assign(result, choose(values, want));
         else result.logits?.set(values, row * this.#vocab);
       });
     }
   }
+}
+
+/** Log probabilities are the model's own: penalties change the logits afterwards. */
+function choose(
+  logits: Float32Array,
+  want: Extract<Want, { kind: 'sample' }>,
+): Pick<SegmentResult, 'sampledId' | 'logprobs'> {
+  const { logprobs } = want.params;
+  if (logprobs === null) return { sampledId: sample(logits, want.params, want) };
+  const own = logits.slice();
+  const sampledId = sample(logits, want.params, want);
+  return { sampledId, logprobs: logprobsOf(own, sampledId, logprobs) };
 }
 
 function headRowsOf({ want, rows }: Segment, piece: Piece): HeadRow[] {

@@ -7,4 +7,6 @@ export const SAMPLING = {
   /** Either way: ±100 forbids or forces an id. */
   biasMax: 100,
   biasedIdsMax: 1024,
+  /** Likely ids told with each token. */
+  logprobsMax: 20,
 } as const;

@@ -17,6 +17,8 @@ export interface SamplingParams {
   readonly seed: number;
   /** Which of `n` choices of one request: separates their random numbers. */
   readonly choice: number;
+  /** How many likely ids are told with each token and its log probability; null: not even that. */
+  readonly logprobs: number | null;
   /** What changes logits before anything is chosen; null: nothing does. */
   readonly penalties: Penalties | null;
 }
@@ -66,5 +68,6 @@ export const GREEDY: SamplingParams = {
   typicalP: 1,
   seed: 0,
   choice: 0,
+  logprobs: null,
   penalties: null,
 };

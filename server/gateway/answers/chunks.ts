@@ -1,5 +1,6 @@
 import type { RouteView } from '#server/orchestrator/answers.ts';
 import type { AnswerFacts } from './facts.ts';
+import { chosenTokens } from './logprobs.ts';
 import type { AnswerRecord, Ending, FinishReason } from './record.ts';
 
 /** What is read: the fixed facts and the growing record. */
@@ -38,9 +39,9 @@ export function* answerChunks(
     const piece = record.pieces[index];
     if (piece) {
       const ids = facts.returnTokenIds ? { token_ids: [piece.id] } : {};
-      yield chunk(facts, choice({ ...facts.dialect.piece(piece.text), ...ids }), {
-        declai: { index },
-      });
+      const part = { ...facts.dialect.piece(piece.text), ...ids };
+      const logprobs = logprobsJson(source, { from: index, to: index + 1 });
+      yield chunk(facts, choice(part, { logprobs }), { declai: { index } });
       index += 1;
       continue;
     }
@@ -62,7 +63,15 @@ export function wholeAnswer({ facts, record }: AnswerSource, reason: FinishReaso
   return {
     ...envelope(facts, facts.dialect.objects.whole),
     ...prompt,
-    choices: [choice({ ...facts.dialect.whole(text), ...ids, ...inChoice }, reason)],
+    choices: [
+      choice(
+        { ...facts.dialect.whole(text), ...ids, ...inChoice },
+        {
+          reason,
+          logprobs: logprobsJson({ facts, record }, { from: 0, to: record.pieces.length }),
+        },
+      ),
+    ],
     usage: usageJson({ facts, record }),
     declai: { ...answerJson({ facts, record }), ...(route ? routeJson(route) : {}), ...moved },
   };
@@ -82,7 +91,7 @@ function openingChunk(
 
 function* closingChunks(source: AnswerSource, reason: FinishReason): Generator<Json, void, void> {
   const { facts, record } = source;
-  yield chunk(facts, choice(facts.dialect.closing, reason), {
+  yield chunk(facts, choice(facts.dialect.closing, { reason }), {
     declai: { index: record.pieces.length },
   });
   if (!facts.includeUsage) return;
@@ -122,12 +131,18 @@ const chunk = (facts: AnswerFacts, choices: Json, extra: Json): Json => ({
   ...extra,
 });
 
-const choice = (part: Json, reason: FinishReason | null = null): Json => ({
-  index: 0,
-  ...part,
-  logprobs: null,
-  finish_reason: reason,
-});
+const choice = (
+  part: Json,
+  { reason = null, logprobs = null }: { reason?: FinishReason | null; logprobs?: Json | null } = {},
+): Json => ({ index: 0, ...part, logprobs, finish_reason: reason });
+
+function logprobsJson(
+  { facts, record }: AnswerSource,
+  tokens: { readonly from: number; readonly to: number },
+): Json | null {
+  const { telling, dialect } = facts;
+  return telling && dialect.logprobs(chosenTokens(record, tokens, telling));
+}
 
 function promptIdsJson(facts: AnswerFacts): { prompt: Json; inChoice: Json } {
   const ids = facts.returnTokenIds ? { prompt_token_ids: facts.promptIds } : {};

@@ -1,6 +1,7 @@
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { ServedModel } from '../models/directory.ts';
+import type { Telling } from './logprobs.ts';
 import type { RetryKey } from './retry-key.ts';
 
 /** What is fixed when an answer is admitted: the same for every reader of it. */
@@ -17,6 +18,8 @@ export interface AnswerFacts {
   readonly seed: number;
   readonly returnTokenIds: boolean;
   readonly includeUsage: boolean;
+  /** Where log probabilities were asked for. */
+  readonly telling: Telling | null;
   /** How long the answer outlives its last reader; 0: not at all. */
   readonly resumableMs: number;
   /** Where the client means to ask again until it has its answer. */

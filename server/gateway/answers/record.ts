@@ -1,5 +1,6 @@
 import { invariant } from '#lib/kernel/assert.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { Answer, AnswerEvent, RouteView } from '#server/orchestrator/answers.ts';
 import type { AnswerText } from './text.ts';
 
@@ -7,6 +8,9 @@ import type { AnswerText } from './text.ts';
 export interface TokenPiece {
   readonly id: number;
   readonly text: string;
+  /** Characters of text before it. */
+  readonly offset: number;
+  readonly logprobs?: TokenLogprobs;
 }
 
 export type FinishReason = 'stop' | 'length';
@@ -76,7 +80,7 @@ export class AnswerRecord {
         break;
       case 'token':
         invariant(event.index === this.#pieces.length, 'tokens come once an index, in order');
-        this.accept(event.id, event.finish);
+        this.accept(event.id, event.finish, event.logprobs);
         break;
       case 'cancelled':
         this.#end({ kind: 'failed', fault: new FaultError('session/cancelled', 'stopped') });
@@ -89,9 +93,11 @@ export class AnswerRecord {
   }
 
   /** The next token; also those a resuming page has already (S13). */
-  accept(id: number, finish: FinishReason | null): void {
+  accept(id: number, finish: FinishReason | null, logprobs?: TokenLogprobs): void {
     const { text, stopped } = this.#options.text.push(id, finish !== null);
-    this.#pieces.push({ id, text });
+    const before = this.#pieces.at(-1);
+    const offset = before ? before.offset + before.text.length : 0;
+    this.#pieces.push({ id, text, offset, ...(logprobs && { logprobs }) });
     if (stopped) {
       this.#end({ kind: 'finished', reason: 'stop' });
       this.#answer?.cancel();

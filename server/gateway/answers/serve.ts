@@ -6,6 +6,7 @@ import { quotaHeaders } from '../admission.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { ModelText, ServedModel } from '../models/directory.ts';
 import { samplingOf, stopsOf, type CompletionBody } from '../request/completion.ts';
+import type { Telling } from './logprobs.ts';
 import { plainAnswer } from './plain.ts';
 import { retryKey } from './retry-key.ts';
 import { startAnswer } from './start.ts';
@@ -20,6 +21,8 @@ export interface Completion {
   /** `max_tokens`, under whichever name the door knows it. */
   readonly maxTokens: number | null;
   readonly promptIds: readonly number[];
+  /** How many likely ids are told with each token; null: not even its log probability. */
+  readonly logprobs: number | null;
 }
 
 /** Starts the answer to a completion and serves it, streamed or plain. @throws FaultError */
@@ -43,7 +46,8 @@ export function serveCompletion(
     serveAnswer(parts, exchange, { id: begun.facts.id, ...reading });
     return;
   }
-  const sampling = samplingOf(body, randomSeed());
+  const { logprobs } = completion;
+  const sampling = samplingOf(body, { randomSeed: randomSeed(), logprobs });
   const facts = {
     id: `${dialect.idPrefix}${randomHex(16)}`,
     dialect,
@@ -54,6 +58,7 @@ export function serveCompletion(
     seed: sampling.seed,
     returnTokenIds: body.return_token_ids === true,
     includeUsage: body.stream_options?.include_usage === true,
+    telling: logprobs === null ? null : tellingOf(completion),
     resumableMs: (body.declai?.resumable_s ?? 0) * 1000,
     retryKey: key,
   };
@@ -68,6 +73,11 @@ export function serveCompletion(
   });
   serveAnswer(parts, exchange, { id: facts.id, ...reading });
 }
+
+const tellingOf = ({ text, model }: Completion): Telling => ({
+  bytesOf: (id) => text.bytesOf(id),
+  hiddenIds: model.eosIds,
+});
 
 /** Serves an answer of the store to one more reader. @throws FaultError `session/queue-full`. */
 export function serveAnswer(

@@ -1,3 +1,5 @@
+import type { ChosenToken } from '../answers/logprobs.ts';
+
 type Part = Readonly<Record<string, unknown>>;
 
 /** Where the two completion doors differ in what they write; the rest is `answers/chunks.ts`. */
@@ -9,6 +11,7 @@ export interface Dialect {
   readonly closing: Part;
   piece(text: string): Part;
   whole(text: string): Part;
+  logprobs(tokens: readonly ChosenToken[]): Part;
   /** Whether `prompt_token_ids` stands in the choice or beside `choices` (vLLM has both). */
   readonly promptIdsInChoice: boolean;
   /** The parameter to blame for a prompt that is too long. */
@@ -23,6 +26,13 @@ export const CHAT: Dialect = {
   closing: { delta: {} },
   piece: (content) => ({ delta: { content } }),
   whole: (content) => ({ message: { role: 'assistant', content, refusal: null } }),
+  logprobs: (tokens) => ({
+    content: tokens.map(({ token, logprob, bytes, top }) => ({
+      ...{ token, logprob, bytes },
+      top_logprobs: top,
+    })),
+    refusal: null,
+  }),
   promptIdsInChoice: false,
   promptParam: 'messages',
 };
@@ -34,6 +44,14 @@ export const COMPLETIONS: Dialect = {
   closing: { text: '' },
   piece: (text) => ({ text }),
   whole: (text) => ({ text }),
+  logprobs: (tokens) => ({
+    tokens: tokens.map(({ token }) => token),
+    token_logprobs: tokens.map(({ logprob }) => logprob),
+    top_logprobs: tokens.map(({ top }) =>
+      Object.fromEntries(top.map(({ token, logprob }) => [token, logprob])),
+    ),
+    text_offset: tokens.map(({ offset }) => offset),
+  }),
   promptIdsInChoice: true,
   promptParam: 'prompt',
 };

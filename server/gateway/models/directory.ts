@@ -31,6 +31,8 @@ export interface ModelText {
   read(prompt: Prompt): Promise<readonly number[]>;
   /** Text of an answer as it comes; special tokens are left out. */
   stream(): TokenStream;
+  /** A token's own bytes; none for an id without a token. */
+  bytesOf(id: number): Uint8Array;
 }
 
 export interface ModelDirectory {

@@ -46,6 +46,7 @@ function load(registry: ModelRegistry, { id }: ServedModel): Loaded {
   const text = Promise.all([registry.openPackage(id), prompts.open()]).then(([{ tokenizer }]) => ({
     read: (prompt: Parameters<ModelText['read']>[0]) => prompts.read(prompt),
     stream: () => tokenizer.stream({ skipSpecial: true }),
+    bytesOf: (id: number) => tokenizer.bytesOf(id),
   }));
   return { text, prompts };
 }

@@ -105,7 +105,10 @@ export function stopsOf({ stop }: CompletionBody): readonly string[] {
 }
 
 /** Defaults are OpenAI's: temperature 1, top_p 1. `randomSeed` where the request has none. */
-export function samplingOf(body: CompletionBody, randomSeed: number): SamplingParams {
+export function samplingOf(
+  body: CompletionBody,
+  { randomSeed, logprobs }: { readonly randomSeed: number; readonly logprobs: number | null },
+): SamplingParams {
   const topP = body.top_p ?? 1;
   const given = body.declai?.resume?.seed ?? body.seed;
   return {
@@ -117,6 +120,7 @@ export function samplingOf(body: CompletionBody, randomSeed: number): SamplingPa
     typicalP: body.typical_p ?? 1,
     seed: given === null || given === undefined ? randomSeed : unsignedSeed(given),
     choice: 0,
+    logprobs,
     penalties: penaltiesOf(body),
   };
 }

@@ -49,8 +49,6 @@ const COMMON: Readonly<Record<string, NoOp>> = {
 };
 
 const CHAT_ONLY: Readonly<Record<string, NoOp>> = {
-  logprobs: only(false),
-  top_logprobs: only(0),
   tools: emptyList,
   tool_choice: only('none', 'auto'),
   functions: emptyList,
@@ -69,7 +67,6 @@ const CHAT_ONLY: Readonly<Record<string, NoOp>> = {
 };
 
 const COMPLETIONS_ONLY: Readonly<Record<string, NoOp>> = {
-  logprobs: never,
   echo: only(false),
   suffix: only(''),
 };

@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
-import { historyFor } from '#lib/webgpu/sampling/params.ts';
+import { GREEDY, NO_HISTORY, historyFor } from '#lib/webgpu/sampling/params.ts';
 import type { SamplePoint } from '#lib/webgpu/sampling/sample.ts';
 import type { SegmentResult, Stage, Want } from '#lib/webgpu/stage.ts';
 import { segmentFor } from '#tests/support/engine.ts';
 import { goldenRow } from '#tests/support/golden.ts';
 import { sampledPrompt, sampledRows, type SampledRow } from '#tests/support/sampled.ts';
-import { drawSlowly } from '#tests/support/sampling-oracle.ts';
+import { drawSlowly, ranked } from '#tests/support/sampling-oracle.ts';
 import { loadSmolLm2 } from './smollm2.ts';
 
 const rows = sampledRows();
@@ -44,6 +44,26 @@ describe('[S8] SmolLM2-135M-Instruct, sampled on one stage', { timeout: 60_000 }
     for (const { ids } of greedy) expect(ids).toEqual(greedyIds.slice(0, ids.length));
   });
 
+  it("tells the model's own log probabilities, whatever is punished", async () => {
+    const input = Int32Array.from(sampledPrompt());
+    const logits = await lastResult(stage, { input, want: { kind: 'logits' } });
+    const row = must(logits.logits, 'logits').slice(-stage.shape.vocab);
+    const [best, second] = ranked(row);
+    const bias = [[must(best, 'an id'), -100] as const];
+    const penalties = { repetition: 1, presence: 0, frequency: 0, bias };
+    const params = { ...GREEDY, logprobs: 2, penalties };
+    const want = { kind: 'sample', params, index: 0, history: NO_HISTORY } as const;
+    const { sampledId, logprobs } = await lastResult(stage, { input, want });
+    const total = row.reduce((sum, logit) => sum + Math.exp(logit), 0);
+    const shareOf = (id: number): number => Math.exp(must(row[id], 'a logit')) / total;
+    expect(sampledId).toBe(second);
+    expect(logprobs?.top.map(([id]) => id)).toEqual([best, second]);
+    for (const [id, logprob] of logprobs?.top ?? []) {
+      expect(logprob).toBeCloseTo(Math.log(shareOf(id)), 6);
+    }
+    expect(logprobs?.logprob).toBe(logprobs?.top[1]?.[1]);
+  });
+
   it('seeds differ, answers differ', async () => {
     const params = must(rows[0], 'a row').params;
     const seeds = Array.from({ length: 8 }, (_, i) => ({ params: { ...params, seed: 1_000 + i } }));
@@ -51,6 +71,17 @@ describe('[S8] SmolLM2-135M-Instruct, sampled on one stage', { timeout: 60_000 }
     expect(new Set(answers.map(String)).size).toBe(seeds.length);
   });
 });
+
+/** What a prompt's last row gives, on a KV of its own. */
+async function lastResult(
+  stage: Stage,
+  { input, want }: { readonly input: Int32Array; readonly want: Want },
+): Promise<SegmentResult> {
+  const kv = stage.openKv();
+  const [result] = await stage.step([segmentFor(stage, kv, { input, want })]);
+  stage.closeKv(kv);
+  return must(result, 'a result a segment');
+}
 
 /** A token of a step's result: the stage's own, or the oracle's from the stage's logits. */
 interface Draw {

@@ -90,7 +90,7 @@ const TAKES: Readonly<Record<string, readonly Kind[]>> = {
   presence_penalty: ['number'],
   frequency_penalty: ['number'],
   logit_bias: [],
-  logprobs: [],
+  logprobs: ['yes'],
   top_logprobs: [],
   response_format: [],
   tools: [],

@@ -119,8 +119,6 @@ test('[4.8.9] what is not there and would change the answer is a 400 that names 
   await using server = await answering();
   const something = {
     n: [2, 0, '1'],
-    logprobs: [true, 1],
-    top_logprobs: [1],
     response_format: [{ type: 'json_object' }, { type: 'json_schema', json_schema: {} }, 'text'],
     tools: [[{ type: 'function', function: { name: 'f' } }], {}],
     tool_choice: ['required', { type: 'function', function: { name: 'f' } }],

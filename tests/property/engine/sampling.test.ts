@@ -24,6 +24,7 @@ const params = fc.record({
   typicalP: fc.oneof(fc.constant(1), fc.double({ min: 0.01, max: 1, noNaN: true })),
   seed: fc.nat(2 ** 31 - 1),
   choice: fc.nat(3),
+  logprobs: fc.constant(null),
   penalties: fc.option(
     fc.record({
       repetition: fc.double({ min: 0.5, max: 2, noNaN: true }),

@@ -101,6 +101,7 @@ test('[G23] what a request asks for is what the session gets', async () => {
     typicalP: 1,
     seed: 5,
     choice: 0,
+    logprobs: null,
     penalties: null,
   });
   const { sampling } = await ask({

@@ -20,8 +20,6 @@ test('[G14] a parameter that would change the answer is refused by name, its no-
   server.answers.onStart = (session) => session.end();
   const cases: [string, unknown, unknown][] = [
     ['n', 2, 1],
-    ['logprobs', true, false],
-    ['top_logprobs', 3, 0],
     ['response_format', { type: 'json_object' }, { type: 'text' }],
     ['tools', [{ type: 'function' }], []],
     ['tool_choice', 'required', 'none'],
@@ -46,7 +44,6 @@ test('[G14] a parameter that would change the answer is refused by name, its no-
   for (const [param, bad] of [
     ['echo', true],
     ['suffix', 'x'],
-    ['logprobs', 2],
     ['best_of', 3],
   ]) {
     const body = { model: 'bytes', prompt: 'p', [param as string]: bad };

@@ -1,5 +1,6 @@
 import { must } from '#lib/kernel/assert.ts';
 import type { RunResult, RunSegment, StageInput } from '../types.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import { looksAtAnswer } from '#lib/webgpu/sampling/params.ts';
 import { appendRows } from './kept-rows.ts';
 import { voidKv } from './kv.ts';
@@ -60,19 +61,32 @@ function onRows(turn: Turn, seat: Seat, done: { segment: RunSegment; result: Run
     if (isFill) sendChunkAck(turn, seat);
   }
   if (isFill) report(turn, seat);
-  if (result.sampledId !== null) onSampled(turn, seat, result.sampledId);
+  if (result.sampledId !== null) onSampled(turn, seat, { ...result, id: result.sampledId });
   pump(turn, seat);
 }
 
 /** A new token goes to the owner and to stage 0; EOS and max tokens end here (S7, S8). */
-function onSampled(turn: Turn, seat: Seat, id: number): void {
+function onSampled(
+  turn: Turn,
+  seat: Seat,
+  { id, logprobs }: { readonly id: number; readonly logprobs?: TokenLogprobs },
+): void {
   const { flow, session } = seat;
   const { promptLength, eosIds, maxTokens, epoch } = session.prepare;
   const position = seat.kvLength;
   const index = position - promptLength;
   const last = eosIds.includes(id) || index + 1 >= maxTokens;
   const { place } = seat;
-  const token = { type: 'token', session: session.id, epoch, place, index, id, last } as const;
+  const token = {
+    type: 'token',
+    session: session.id,
+    epoch,
+    place,
+    index,
+    id,
+    last,
+    ...(logprobs && { logprobs }),
+  } as const;
   turn.core.tokensSampled += 1;
   flow.unacked.push(token);
   flow.sampledTo = position + 1;

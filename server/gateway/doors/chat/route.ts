@@ -1,3 +1,4 @@
+import type * as z from 'zod/mini';
 import type { GatewayParts } from '../../gateway-parts.ts';
 import { serveCompletion } from '../../answers/serve.ts';
 import { CHAT } from '../../dialects/dialect.ts';
@@ -26,10 +27,18 @@ export async function postChat(parts: GatewayParts, exchange: Exchange): Promise
     body,
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
     promptIds,
+    logprobs: logprobsOf(body),
   });
 }
 
 function readMessages(text: ModelText, messages: Messages): Promise<readonly number[]> {
   if (!messages) throw badParam('messages', 'There are no messages.');
   return text.read({ kind: 'chat', messages: toChatMessages(messages) });
+}
+
+/** @throws FaultError where alternatives are asked for and log probabilities are not. */
+function logprobsOf({ logprobs, top_logprobs: top }: z.infer<typeof chatSchema>): number | null {
+  if (logprobs === true) return top ?? 0;
+  if (!top) return null;
+  throw badParam('top_logprobs', "'top_logprobs' needs 'logprobs' to be true.");
 }

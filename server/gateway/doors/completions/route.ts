@@ -27,5 +27,6 @@ export async function postCompletions(parts: GatewayParts, exchange: Exchange): 
     body,
     maxTokens: body.max_tokens ?? null,
     promptIds,
+    logprobs: body.logprobs ?? null,
   });
 }

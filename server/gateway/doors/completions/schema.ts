@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { SAMPLING } from '#lib/webgpu/sampling/limits.ts';
 import { completionFields, isTokenIds } from '../../request/completion.ts';
 
 export type Prompt = string | readonly number[];
@@ -17,6 +18,7 @@ const promptSchema = z.custom<Prompt | readonly [Prompt]>(
 
 export const completionsSchema = z.object({
   ...completionFields,
+  logprobs: z.nullish(z.number().check(z.int(), z.gte(0), z.lte(SAMPLING.logprobsMax))),
   /** Left out only where `declai.resume` brings the prompt's ids. */
   prompt: z.nullish(promptSchema),
 });
