@@ -26,9 +26,10 @@ export function syntheticWeights(
     part(key) {
       const tensors = tensorsOfPart(shape, key).map((name, i): [TensorName, StoredTensor] => {
         const size = tensorSize(shape, name);
-        const vector = size.rows === 1;
-        const type = vector ? 'F32' : typeOf(name, key);
-        return [name, { type, ...size, bytes: randomTensor(type, size, seedOf(key) + i) }];
+        const isNorm = name.endsWith('-norm');
+        const type = isNorm || name.endsWith('-bias') ? 'F32' : typeOf(name, key);
+        const bytes = randomTensor(type, { ...size, isNorm }, seedOf(key) + i);
+        return [name, { type, ...size, bytes }];
       });
       return Promise.resolve(new Map(tensors));
     },
@@ -49,13 +50,13 @@ const SCALES = {
 
 function randomTensor(
   type: TensorType,
-  { rows, cols }: { rows: number; cols: number },
+  { rows, cols, isNorm }: { rows: number; cols: number; isNorm: boolean },
   seed: number,
 ): Uint8Array {
   const { values, bytes: blockBytes } = BLOCK[type];
   const count = (rows * cols) / values;
   const bytes = randomBytes(Math.ceil((count * blockBytes) / 4) * 4, seed);
-  if (type === 'F32') shapeFloats(bytes, rows === 1);
+  if (type === 'F32') shapeFloats(bytes, isNorm);
   else if (type === 'F16' || type === 'BF16') shapeHalves(bytes, type);
   else shapeBlocks(bytes, { blockBytes, count, scales: SCALES[type] });
   return bytes.subarray(0, count * blockBytes);

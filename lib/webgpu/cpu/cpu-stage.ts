@@ -12,10 +12,14 @@ import { PagedKv } from './paged-kv.ts';
 import { PassRunner, type MutableResult } from './pass-runner.ts';
 import { planPasses } from './passes.ts';
 
-/** Bytes of one KV page: keys and values, fp32, of all layers of the range. */
-export function kvPageBytes(shape: ModelShape, range: LayerRange): number {
+/**
+ * Bytes of one KV page: keys and values, fp32, of all layers of the range. Where a head's last two
+ * columns are no whole vector, kernels read two floats past the last row.
+ */
+export function kvPageBytes({ kvHeads, headDim }: ModelShape, range: LayerRange): number {
   const layers = range.last - range.first + 1;
-  return layers * 2 * shape.kvHeads * shape.headDim * 4 * CPU_LIMITS.pagePositions;
+  const past = 4 * (headDim % 4);
+  return layers * 2 * kvHeads * headDim * 4 * CPU_LIMITS.pagePositions + past;
 }
 
 /**

@@ -70,7 +70,6 @@ export interface Layout {
   readonly head: number;
   readonly stream: number;
   readonly logits: number;
-  readonly logitsStride: number;
   /** Token ids of a pass; segment structs; page tables; row numbers for the head. */
   readonly ids: number;
   readonly segments: number;
@@ -106,7 +105,6 @@ export function layOut(arena: Arena, options: LayoutOptions): Layout {
     rangeAddress,
     stream: work.stream,
     logits: work.logits,
-    logitsStride: roundUp(shape.vocab, 4),
     ids: arena.allocate(4 * passRowsMax),
     segments: arena.allocate(4 * SEGMENT_WORDS * passRowsMax),
     pageTables: arena.allocate(4 * options.pagesMax),
@@ -125,12 +123,13 @@ function numbersOf({ shape, numerics }: LayoutOptions, layers: number): Addresse
   };
 }
 
-/** Buffers that a pass writes. */
+/** Buffers that a pass writes. What a product writes has room for whole vectors (`product.ts`). */
 function workSpace(arena: Arena, { shape, range }: LayoutOptions) {
   const { hidden, heads, kvHeads, headDim, mlp, contextMax, vocab } = shape;
   const rows = CPU_LIMITS.passRowsMax;
   const cols = Math.max(hidden, heads * headDim, mlp);
   const floats = (count: number) => arena.allocate(4 * count);
+  const outputs = (width: number) => floats(rows * roundUp(width, 4));
   const scoreRows = 4;
   return {
     frequencies: floats(headDim / 2),
@@ -141,12 +140,12 @@ function workSpace(arena: Arena, { shape, range }: LayoutOptions) {
     input16: arena.allocate(2 * rows * cols),
     scales: floats(rows * Math.ceil(cols / 32)),
     sums: floats(rows * Math.ceil(cols / 32)),
-    q: floats(rows * heads * headDim),
-    k: floats(rows * kvHeads * headDim),
-    v: floats(rows * kvHeads * headDim),
-    gate: floats(rows * mlp),
-    up: floats(rows * mlp),
-    delta: floats(rows * hidden),
+    q: outputs(heads * headDim),
+    k: outputs(kvHeads * headDim),
+    v: outputs(kvHeads * headDim),
+    gate: outputs(mlp),
+    up: outputs(mlp),
+    delta: outputs(hidden),
     scores: floats(scoreRows * roundUp(contextMax, 8)),
     unpacked: floats(Math.max(32 * 8, 4 * cols)),
     logits: hasHead(shape, range) ? floats(CPU_LIMITS.headRowsMax * roundUp(vocab, 4)) : 0,

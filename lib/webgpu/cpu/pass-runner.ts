@@ -99,13 +99,13 @@ export class PassRunner {
       const { segment } = must(placed[piece.segment], 'the segment exists');
       return headRowsOf(segment, piece);
     });
-    const { headRows, logits, logitsStride } = this.#layout;
+    const { headRows, logits } = this.#layout;
     for (let from = 0; from < wanted.length; from += CPU_LIMITS.headRowsMax) {
       const batch = wanted.slice(from, from + CPU_LIMITS.headRowsMax);
       this.#arena.wordsAt(headRows, batch.length).set(batch.map((row) => row.passRow));
       this.#kernels.head(headRows, batch.length);
       batch.forEach(({ segment, row }, i) => {
-        const values = this.#arena.floatsAt(logits + 4 * i * logitsStride, this.#vocab);
+        const values = this.#arena.floatsAt(logits + 4 * i * this.#vocab, this.#vocab);
         const { want } = must(placed[segment], 'the segment exists').segment;
         const result = must(results[segment], 'every segment has a result');
         if (want.kind === 'sample') Object.assign(result, choose(values, want));

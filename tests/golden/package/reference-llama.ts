@@ -3,7 +3,7 @@ import type { ModelShape, PartKey, TensorName, WeightSource } from '#lib/webgpu/
 import { dequantise } from './dequantise.ts';
 
 /**
- * A llama in plain double arithmetic, slow and obvious: the oracle for packages of tiny models.
+ * A model of any kind in plain double arithmetic, slow and obvious: the oracle for tiny packages.
  * @returns logits of every position, [ids][vocab].
  */
 export async function referenceLogits(
@@ -12,27 +12,33 @@ export async function referenceLogits(
 ): Promise<number[][]> {
   const { shape, weights } = model;
   const embedding = await loadPart(weights, 'embedding');
-  let rows = ids.map((id) => row(embedding('embedding'), id, shape.hidden));
+  let rows = ids.map((id) => row(embedding.get('embedding'), id, shape.hidden));
   for (let layer = 0; layer < shape.layers; layer += 1) {
     const tensor = await loadPart(weights, `layer/${layer}`);
     rows = addRows(rows, attention(shape, tensor, rows));
     rows = addRows(rows, mlp(shape, tensor, rows));
   }
-  const norm = (await loadPart(weights, 'final-norm'))('final-norm');
+  const norm = (await loadPart(weights, 'final-norm')).get('final-norm');
   const head = shape.tiedEmbeddings
-    ? embedding('embedding')
-    : (await loadPart(weights, 'head'))('head');
+    ? embedding.get('embedding')
+    : (await loadPart(weights, 'head')).get('head');
   return rows.map((x) => matVec(head, rmsNorm(shape, norm, x)));
 }
 
 type Vector = readonly number[];
-type Tensors = (name: TensorName) => Float32Array;
+interface Tensors {
+  has(name: TensorName): boolean;
+  get(name: TensorName): Float32Array;
+}
 
 async function loadPart(weights: WeightSource, key: PartKey): Promise<Tensors> {
   const values = new Map(
     [...(await weights.part(key))].map(([name, tensor]) => [name, dequantise(tensor)] as const),
   );
-  return (name) => must(values.get(name), `part ${key} has ${name}`);
+  return {
+    has: (name) => values.has(name),
+    get: (name) => must(values.get(name), `part ${key} has ${name}`),
+  };
 }
 
 const row = (matrix: Float32Array, index: number, cols: number): Vector =>
@@ -59,21 +65,26 @@ function rmsNorm(shape: ModelShape, weight: Float32Array, x: Vector): Vector {
 
 function mlp(shape: ModelShape, tensor: Tensors, rows: readonly Vector[]): Vector[] {
   return rows.map((x) => {
-    const y = rmsNorm(shape, tensor('mlp-norm'), x);
-    const up = matVec(tensor('mlp-up'), y);
-    const gated = matVec(tensor('mlp-gate'), y).map(
+    const y = rmsNorm(shape, tensor.get('mlp-norm'), x);
+    const up = matVec(tensor.get('mlp-up'), y);
+    const gated = matVec(tensor.get('mlp-gate'), y).map(
       (gate, i) => (gate / (1 + Math.exp(-gate))) * (up[i] ?? 0),
     );
-    return matVec(tensor('mlp-down'), gated);
+    return matVec(tensor.get('mlp-down'), gated);
   });
 }
 
 function attention(shape: ModelShape, tensor: Tensors, rows: readonly Vector[]): Vector[] {
   const { heads, kvHeads, headDim } = shape;
-  const normed = rows.map((x) => rmsNorm(shape, tensor('attn-norm'), x));
-  const project = (name: TensorName) => normed.map((x) => matVec(tensor(name), x));
-  const q = project('attn-q').map((x, position) => rotate(shape, x, position));
-  const k = project('attn-k').map((x, position) => rotate(shape, x, position));
+  const normed = rows.map((x) => rmsNorm(shape, tensor.get('attn-norm'), x));
+  const project = (name: 'attn-q' | 'attn-k' | 'attn-v') =>
+    normed.map((x) => biased(tensor, `${name}-bias`, matVec(tensor.get(name), x)));
+  const q = project('attn-q')
+    .map((x) => headNorm(shape, tensor, { name: 'attn-q-norm', x }))
+    .map((x, position) => rotate(shape, x, position));
+  const k = project('attn-k')
+    .map((x) => headNorm(shape, tensor, { name: 'attn-k-norm', x }))
+    .map((x, position) => rotate(shape, x, position));
   const v = project('attn-v');
   const headOf = (x: Vector | undefined, head: number) =>
     must(x, 'a row').slice(head * headDim, (head + 1) * headDim);
@@ -87,8 +98,28 @@ function attention(shape: ModelShape, tensor: Tensors, rows: readonly Vector[]):
         mixed.push(weights.reduce((sum, w, p) => sum + w * (v[p]?.[kv * headDim + i] ?? 0), 0));
       }
     }
-    return matVec(tensor('attn-o'), mixed);
+    return matVec(tensor.get('attn-o'), mixed);
   });
+}
+
+/** With the bias that some kinds have. */
+function biased(tensor: Tensors, name: TensorName, x: Vector): Vector {
+  if (!tensor.has(name)) return x;
+  const bias = tensor.get(name);
+  return x.map((value, i) => value + (bias[i] ?? NaN));
+}
+
+/** Each head normed by itself, in the kinds that do so. */
+function headNorm(
+  shape: ModelShape,
+  tensor: Tensors,
+  { name, x }: { name: 'attn-q-norm' | 'attn-k-norm'; x: Vector },
+): Vector {
+  if (!tensor.has(name)) return x;
+  const heads = Array.from({ length: x.length / shape.headDim }, (_, head) =>
+    x.slice(head * shape.headDim, (head + 1) * shape.headDim),
+  );
+  return heads.flatMap((head) => rmsNorm(shape, tensor.get(name), head));
 }
 
 const dot = (a: Vector, b: Vector): number => a.reduce((sum, x, i) => sum + x * (b[i] ?? 0), 0);

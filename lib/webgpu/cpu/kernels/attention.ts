@@ -128,7 +128,7 @@ function values(count: i32, pages: usize, offset: usize, limit: i32): void {
   const r = range();
   for (let from = 0; from < r.headDim; from += 8) {
     const at = offset + <usize>from * 4;
-    const two = from + 8 <= r.headDim;
+    const two = from + 4 < r.headDim;
     if (count == 4) {
       if (two) valuesOf(4, true, pages, at, from, limit);
       else valuesOf(4, false, pages, at, from, limit);
@@ -143,7 +143,10 @@ function values(count: i32, pages: usize, offset: usize, limit: i32): void {
   }
 }
 
-/** Σ weight · v of eight (`two`) or four columns from `from` on. */
+/**
+ * Σ weight · v of eight (`two`) or four columns from `from` on. Of a head whose width is no
+ * multiple of four, the last two lanes are another's and are not stored.
+ */
 @inline
 function valuesOf(
   count: i32,
@@ -193,14 +196,19 @@ function valuesOf(
     }
   }
   const out = r.input - r.q + <usize>from * 4;
-  storeOut(two, q0 + out, a0, b0);
-  if (count > 1) storeOut(two, q1 + out, a1, b1);
-  if (count > 2) storeOut(two, q2 + out, a2, b2);
-  if (count > 3) storeOut(two, q3 + out, a3, b3);
+  const half = r.headDim - from == (two ? 6 : 2);
+  storeOut(two, half, q0 + out, a0, b0);
+  if (count > 1) storeOut(two, half, q1 + out, a1, b1);
+  if (count > 2) storeOut(two, half, q2 + out, a2, b2);
+  if (count > 3) storeOut(two, half, q3 + out, a3, b3);
 }
 
+/** Stores both vectors, or one; of the last only the first half where `half`. */
 @inline
-function storeOut(two: bool, to: usize, first: v128, second: v128): void {
-  v128.store(to, first);
-  if (two) v128.store(to, second, 16);
+function storeOut(two: bool, half: bool, to: usize, first: v128, second: v128): void {
+  if (two) v128.store(to, first);
+  const last = two ? second : first;
+  const at = two ? to + 16 : to;
+  if (half) v128.store_lane<i64>(at, last, 0);
+  else v128.store(at, last);
 }

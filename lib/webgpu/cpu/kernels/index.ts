@@ -4,12 +4,17 @@ import {
   ATTN_O,
   ATTN_Q,
   ATTN_V,
+  K_BIAS,
+  K_NORM,
   MLP_DOWN,
   MLP_GATE,
   MLP_NORM,
   MLP_UP,
+  Q_BIAS,
+  Q_NORM,
   Segment,
   Tensor,
+  V_BIAS,
   layerTensor,
   range,
 } from './range';
@@ -18,7 +23,7 @@ import { attend } from './attention';
 import { embedRows } from './embed';
 import { writeKv } from './kv';
 import { gateRows } from './mlp';
-import { addDelta, rmsNorm } from './norm';
+import { addBias, addDelta, normHeads, rmsNorm } from './norm';
 import { product } from './product';
 import { ropeRows, rotate } from './rope';
 
@@ -60,6 +65,7 @@ function attentionBlock(layer: i32, segments: usize, count: i32, rows: i32): voi
   product(layerTensor(layer, ATTN_Q), rows, r.q);
   product(layerTensor(layer, ATTN_K), rows, r.k);
   product(layerTensor(layer, ATTN_V), rows, r.v);
+  biasAndNorm(layer, rows);
   rotate(r.q, rows, r.heads);
   rotate(r.k, rows, r.kvHeads);
   for (let s = 0; s < count; s++) {
@@ -70,6 +76,23 @@ function attentionBlock(layer: i32, segments: usize, count: i32, rows: i32): voi
   prepareInput(rows, r.heads * r.headDim);
   product(layerTensor(layer, ATTN_O), rows, r.delta);
   addDelta(rows);
+}
+
+/** What only some kinds have: biases on q, k and v (qwen2), a norm over each q and k head (qwen3). */
+function biasAndNorm(layer: i32, rows: i32): void {
+  const r = range();
+  const keys = r.kvHeads * r.headDim;
+  const qBias = layerTensor(layer, Q_BIAS).data;
+  if (qBias) {
+    addBias(r.q, qBias, rows, r.heads * r.headDim);
+    addBias(r.k, layerTensor(layer, K_BIAS).data, rows, keys);
+    addBias(r.v, layerTensor(layer, V_BIAS).data, rows, keys);
+  }
+  const qNorm = layerTensor(layer, Q_NORM).data;
+  if (qNorm) {
+    normHeads(r.q, qNorm, rows, r.heads);
+    normHeads(r.k, layerTensor(layer, K_NORM).data, rows, r.kvHeads);
+  }
 }
 
 function mlpBlock(layer: i32, rows: i32): void {

@@ -4,24 +4,61 @@ import { sumLanes } from './vector';
 /** input = weight · x / √(mean x² + ε), for `rows` rows of `hidden` at `from`. */
 export function rmsNorm(from: usize, weight: usize, rows: i32): void {
   const r = range();
-  const bytes = <usize>r.hidden * 4;
-  let to = r.input;
+  normRows(from, r.input, weight, rows, r.hidden);
+}
+
+/** The same over each head at `x` [rows × heads × headDim], in place. */
+export function normHeads(x: usize, weight: usize, rows: i32, heads: i32): void {
+  normRows(x, x, weight, rows * heads, range().headDim);
+}
+
+/** Columns past the last four are taken one by one. */
+function normRows(from: usize, to: usize, weight: usize, rows: i32, cols: i32): void {
+  const r = range();
+  const bytes = <usize>cols * 4;
+  const fours = bytes & ~15;
   for (let row = 0; row < rows; row++, from += bytes, to += bytes) {
     let squares = f32x4.splat(0);
-    for (let i: usize = 0; i < bytes; i += 16) {
+    for (let i: usize = 0; i < fours; i += 16) {
       const x = v128.load(from + i);
       squares = f32x4.add(squares, f32x4.mul(x, x));
     }
-    const mean = sumLanes(squares) / <f32>r.hidden;
-    const factor = f32x4.splat(<f32>1 / sqrt<f32>(mean + r.rmsEps));
-    for (let i: usize = 0; i < bytes; i += 16) {
-      const x = f32x4.mul(v128.load(from + i), factor);
+    let sum = sumLanes(squares);
+    for (let i = fours; i < bytes; i += 4) {
+      const x = load<f32>(from + i);
+      sum += x * x;
+    }
+    const mean = sum / <f32>cols;
+    const factor = <f32>1 / sqrt<f32>(mean + r.rmsEps);
+    const factors = f32x4.splat(factor);
+    for (let i: usize = 0; i < fours; i += 16) {
+      const x = f32x4.mul(v128.load(from + i), factors);
       v128.store(to + i, f32x4.mul(x, v128.load(weight + i)));
+    }
+    for (let i = fours; i < bytes; i += 4) {
+      store<f32>(to + i, load<f32>(from + i) * factor * load<f32>(weight + i));
     }
   }
 }
 
-/** stream += delta, `rows` rows of `hidden`. */
+/** x += bias, for `rows` rows of `cols` at `x`. */
+export function addBias(x: usize, bias: usize, rows: i32, cols: i32): void {
+  const bytes = <usize>cols * 4;
+  const fours = bytes & ~15;
+  for (let row = 0; row < rows; row++, x += bytes) {
+    for (let i: usize = 0; i < fours; i += 16) {
+      v128.store(x + i, f32x4.add(v128.load(x + i), v128.load(bias + i)));
+    }
+    for (let i = fours; i < bytes; i += 4) {
+      store<f32>(x + i, load<f32>(x + i) + load<f32>(bias + i));
+    }
+  }
+}
+
+/**
+ * stream += delta, `rows` rows of `hidden`. The last vector may go into rows that nobody reads:
+ * both buffers end with a whole vector.
+ */
 export function addDelta(rows: i32): void {
   const r = range();
   const bytes = <usize>rows * r.hidden * 4;

@@ -1,0 +1,76 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  BLOCK,
+  TENSOR_TYPES,
+  type ModelShape,
+  type Numerics,
+  type TensorType,
+} from '#lib/webgpu/model.ts';
+import type { StageFactory } from '#lib/webgpu/stage.ts';
+import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
+import { referenceLogits } from '#tests/golden/package/reference-llama.ts';
+import { cpuFactory, loadStage, runRing } from '#tests/support/engine.ts';
+
+const EVEN: ModelShape = {
+  kind: 'llama',
+  layers: 2,
+  hidden: 64,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 16,
+  mlp: 96,
+  vocab: 37,
+  contextMax: 64,
+  rmsEps: 1e-5,
+  ropeTheta: 10_000,
+  ropeScaling: null,
+  tiedEmbeddings: false,
+};
+
+/** Widths that are no multiple of four, two or eight; heads of 2 to 22 columns. */
+const SHAPES: Readonly<Record<string, Partial<ModelShape>>> = {
+  llama: {},
+  'llama, heads of 10': { hidden: 66, heads: 3, kvHeads: 1, headDim: 10, mlp: 98 },
+  'llama, heads of 2': { hidden: 31, heads: 7, kvHeads: 7, headDim: 2, mlp: 1, vocab: 9 },
+  qwen2: { kind: 'qwen2' },
+  'qwen2, heads of 6': { kind: 'qwen2', hidden: 65, heads: 5, kvHeads: 1, headDim: 6, mlp: 33 },
+  qwen3: { kind: 'qwen3' },
+  'qwen3, heads of 22': { kind: 'qwen3', hidden: 27, heads: 9, kvHeads: 3, headDim: 22, mlp: 50 },
+};
+const cases = Object.entries(SHAPES).map(([name, part]) => ({ name, shape: { ...EVEN, ...part } }));
+
+/** Past the border of a KV page, and past whole tiles of rows. */
+const ids = Array.from({ length: 39 }, (_, i) => (i * 5 + 3) % 9);
+
+let factory: StageFactory;
+beforeAll(async () => {
+  factory = await cpuFactory();
+});
+
+/** The largest difference to plain double arithmetic, over the largest absolute logit. */
+async function worstOf(shape: ModelShape, type: TensorType, numerics: Numerics) {
+  const model = { shape, weights: syntheticWeights(shape, () => type) };
+  const expected = (await referenceLogits(model, ids)).flat();
+  const stage = await loadStage(factory, model, { numerics });
+  const actual = await runRing([stage], [stage.openKv()], Int32Array.from(ids));
+  expect(actual.length).toBe(expected.length);
+  const largest = Math.max(...expected.map(Math.abs));
+  return Math.max(...expected.map((value, i) => Math.abs(value - (actual[i] ?? NaN)))) / largest;
+}
+
+const loose = TENSOR_TYPES.filter((type) => BLOCK[type].values === 1);
+describe.each(cases)('$name', ({ shape }) => {
+  it.each(loose)('[E3] in %s', async (type) => {
+    expect(await worstOf(shape, type, 'exact')).toBeLessThanOrEqual(1e-5);
+  });
+});
+
+describe.each(TENSOR_TYPES.filter((type) => BLOCK[type].values > 1))('%s', (type) => {
+  it('[E3] exact', async () => {
+    expect(await worstOf(EVEN, type, 'exact')).toBeLessThanOrEqual(1e-5);
+  });
+
+  it('[E3] int16: as the rounding of activations allows', async () => {
+    expect(await worstOf(EVEN, type, 'int16')).toBeLessThanOrEqual(2e-4);
+  });
+});
