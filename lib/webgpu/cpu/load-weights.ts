@@ -33,13 +33,9 @@ const PACKED_BLOCK_BYTES: Readonly<Record<TensorType, number>> = {
   Q4_0: 80,
   Q4_1: 96,
   BF16: 8,
-  Q5_0: 144,
-  Q5_1: 160,
+  Q5_0: 96,
+  Q5_1: 112,
 };
-
-/** Number of a tensor's format once packed, as the kernels know it: Q5_0 is what Q8_0 is. */
-const packedType = (type: TensorType): number =>
-  TENSOR_TYPES.indexOf(type === 'Q5_0' ? 'Q8_0' : type);
 
 type Part = Awaited<ReturnType<WeightSource['part']>>;
 
@@ -62,7 +58,7 @@ export async function loadWeights(target: Target, options: StageOptions): Promis
       const data = isVector(name)
         ? placeVector(target.arena, tensor)
         : packMatrix(target, tensor, staging);
-      const words = [packedType(tensor.type), tensor.rows, tensor.cols, data];
+      const words = [TENSOR_TYPES.indexOf(tensor.type), tensor.rows, tensor.cols, data];
       for (const struct of structsOf({ ...options, layout: target.layout }, key, name)) {
         target.arena.wordsAt(struct, TENSOR_WORDS).set(words);
       }

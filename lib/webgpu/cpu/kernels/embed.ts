@@ -6,6 +6,7 @@ import {
   GROUP,
   Q4_0,
   Q4_1,
+  Q5_0,
   Q5_1,
   Q8_0,
   Tensor,
@@ -39,10 +40,12 @@ function packedValue(type: i32, group: usize, lane: usize, col: usize): f32 {
   const block = group + (col / BLOCK) * packedBlockBytes(type);
   const scale = load<f32>(block + lane * 4);
   const i = col % BLOCK;
-  const byte = ((i >> 1) * 4 + lane) * 2 + (i & 1);
-  if (type == Q8_0) return scale * <f32>load<i8>(block + 16 + byte);
+  if (type == Q8_0) {
+    return scale * <f32>load<i8>(block + 16 + ((i >> 1) * 4 + lane) * 2 + (i & 1));
+  }
+  if (type == Q5_0) return scale * (<f32>fiveAt(block + 16 + lane * 4, i) - 16);
   if (type == Q5_1) {
-    return scale * <f32>load<u8>(block + 32 + byte) + load<f32>(block + 16 + lane * 4);
+    return scale * <f32>fiveAt(block + 32 + lane * 4, i) + load<f32>(block + 16 + lane * 4);
   }
   const words = block + (type == Q4_1 ? 32 : 16);
   const word = load<u32>(words + ((i >> 3) * 4 + lane) * 4);
@@ -55,4 +58,16 @@ function packedValue(type: i32, group: usize, lane: usize, col: usize): f32 {
 @inline
 function halfAddress(group: usize, lane: usize, col: usize): usize {
   return group + (((col >> 1) * 4 + lane) * 2 + (col & 1)) * 2;
+}
+
+/** Column `i` of a block of five-bit weights, the first word of whose row lies at `words`. */
+function fiveAt(words: usize, i: usize): u32 {
+  const pair = i >> 1;
+  words += (i & 1) * 2;
+  if (pair < 15) return (<u32>load<u16>(words + (pair / 3) * 16) >> <u32>(5 * (pair % 3))) & 31;
+  let value: u32 = 0;
+  for (let bit: u32 = 0; bit < 5; bit++) {
+    value |= (<u32>load<u16>(words + <usize>bit * 16) >> 15) << bit;
+  }
+  return value;
 }

@@ -39,7 +39,21 @@ export class Q80Block {
   q7: v128;
 }
 
-/** Bytes with a minimum: Q5_1. (Q5_0 is packed as Q8_0.) */
+/**
+ * Five bits a weight: a 16-bit lane (row, even or odd column) of q0 … q4 holds those of three pairs
+ * of columns, first pair lowest; the upper bits of the five lanes are the sixteenth pair's, first
+ * bit in q0.
+ */
+@unmanaged
+export class Q50Block {
+  d: v128;
+  q0: v128;
+  q1: v128;
+  q2: v128;
+  q3: v128;
+  q4: v128;
+}
+
 @unmanaged
 export class Q51Block {
   d: v128;
@@ -49,9 +63,6 @@ export class Q51Block {
   q2: v128;
   q3: v128;
   q4: v128;
-  q5: v128;
-  q6: v128;
-  q7: v128;
 }
 
 /** A column of four output rows as stored: formats without blocks. */
@@ -77,11 +88,6 @@ function is<T, F>(): bool {
 }
 
 @inline
-export function isQ40<T>(): bool {
-  return is<T, Q40Block>();
-}
-
-@inline
 export function isF32<T>(): bool {
   return is<T, F32Column>();
 }
@@ -96,10 +102,22 @@ export function isBF16<T>(): bool {
   return is<T, BF16Column>();
 }
 
-/** Whether a block's weights are bytes; else they are nibbles. */
+/** Whether a block's weights are bytes; else they are nibbles or fives. */
 @inline
 export function isBytes<T>(): bool {
-  return is<T, Q80Block>() || is<T, Q51Block>();
+  return is<T, Q80Block>();
+}
+
+@inline
+export function isFives<T>(): bool {
+  return is<T, Q50Block>() || is<T, Q51Block>();
+}
+
+/** What a block without a minimum takes away from each weight: y = d·(q − zero). */
+@inline
+export function zeroPoint<T>(): f32 {
+  if (is<T, Q40Block>()) return 8;
+  return is<T, Q50Block>() ? 16 : 0;
 }
 
 /** Whether a block has a minimum beside its scale: y = d·q + m. */

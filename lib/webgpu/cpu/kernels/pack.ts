@@ -16,9 +16,9 @@ import { halfToFloat1 } from './vector';
 /**
  * Packs `rows` stored rows at `from` into groups of four interleaved rows at `to`; rows missing in
  * the last group are zero. F32: [col][4]. F16, BF16: [col / 2][4][2]. Blocks: scales d[4] (and
- * minima m[4]) as fp32, then Q8_0, Q5: [col / 2][4][2] bytes; Q4: [col / 8][4] words of eight
- * nibbles, the even columns in the low half, the odd ones in the high half, first column lowest.
- * Q5_0, whose weights are q − 16, becomes what Q8_0 is.
+ * minima m[4]) as fp32, then Q8_0: [col / 2][4][2] bytes; Q4: [col / 8][4] words of eight nibbles,
+ * the even columns in the low half, the odd ones in the high half, first column lowest; Q5: five
+ * [4] words, as `formats.ts` says.
  */
 export function pack(type: i32, from: usize, to: usize, rows: i32, cols: i32): void {
   const rowBytes = storedRowBytes(type, cols);
@@ -68,8 +68,8 @@ function packBlocks(type: i32, from: usize, to: usize, lane: usize, blocks: i32)
     store<f32>(to + lane * 4, halfToFloat1(load<u16>(from)));
     if (hasMinimum) store<f32>(to + 16 + lane * 4, halfToFloat1(load<u16>(from, 2)));
     if (type == Q8_0) packBytes(from + 2, to + 16 + lane * 2);
-    else if (type == Q5_0) packFives(from + 2, to + 16 + lane * 2, 16);
-    else if (type == Q5_1) packFives(from + 4, to + 32 + lane * 2, 0);
+    else if (type == Q5_0) packFives(from + 2, to + 16 + lane * 4);
+    else if (type == Q5_1) packFives(from + 4, to + 32 + lane * 4);
     else if (type == Q4_0) packNibbles(from + 2, to + 16 + lane * 4);
     else packNibbles(from + 4, to + 32 + lane * 4);
     from += storedBlockBytes(type);
@@ -82,17 +82,26 @@ function packBytes(from: usize, to: usize): void {
   for (let pair = 0; pair < 16; pair++, from += 2, to += 8) store<u16>(to, load<u16>(from));
 }
 
-/** Fifth bits of 32 columns, then their nibbles as in Q4; bytes of q − `zero`. */
-function packFives(from: usize, to: usize, zero: i32): void {
-  const fifths = load<u32>(from);
-  for (let j = 0; j < 16; j++) {
-    const nibbles = <i32>load<u8>(from + 4 + j);
-    const first = (nibbles & 15) | (((fifths >> j) & 1) << 4);
-    const second = (nibbles >> 4) | (((fifths >> (j + 16)) & 1) << 4);
-    const at = to + (j >> 1) * 8 + (j & 1);
-    store<u8>(at, first - zero);
-    store<u8>(at + 64, second - zero);
+/** Stored are the fifth bits of all 32 columns in a word, then nibbles as in Q4. */
+function packFives(from: usize, to: usize): void {
+  const last = fivesOf(from, 15);
+  for (let i: u32 = 0; i < 5; i++) {
+    let word = fivesOf(from, 3 * i) | (fivesOf(from, 3 * i + 1) << 5);
+    word |= fivesOf(from, 3 * i + 2) << 10;
+    store<u32>(to + i * 16, word | (((last >> i) & 0x00010001) << 15));
   }
+}
+
+/** The five bits of both columns of a pair, the even one's in the low half. */
+@inline
+function fivesOf(from: usize, pair: u32): u32 {
+  return fiveOf(from, 2 * pair) | (fiveOf(from, 2 * pair + 1) << 16);
+}
+
+@inline
+function fiveOf(from: usize, col: u32): u32 {
+  const nibbles = <u32>load<u8>(from + 4 + (col & 15));
+  return ((nibbles >> (col & 16 ? 4 : 0)) & 15) | (((load<u32>(from) >> col) & 1) << 4);
 }
 
 /** A stored byte j holds column j in its low and column j + 16 in its high nibble. */

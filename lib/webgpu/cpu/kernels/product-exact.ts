@@ -4,15 +4,18 @@ import {
   F32Column,
   Q40Block,
   Q41Block,
+  Q50Block,
   Q51Block,
   Q80Block,
   hasMinimum,
   isBlock,
   isF32,
-  isQ40,
+  isFives,
   weightsOffset,
+  zeroPoint,
 } from './formats';
-import { BF16, BLOCK, F16, F32, Q4_0, Q5_1, Q8_0, TILE, Tensor, range, roundUp4 } from './range';
+import { columnsOfFives } from './fives';
+import { BF16, BLOCK, F16, F32, Q4_0, Q5_0, Q5_1, Q8_0, TILE, Tensor, range, roundUp4 } from './range';
 import { columnOf, looseColumn, runBytes, runOf } from './unpack';
 
 /*
@@ -45,7 +48,9 @@ function scaled<T>(w: usize, acc: v128, at: usize): v128 {
   const sum = v128.load32_splat(range().sums + at * 4);
   const d = v128.load(w);
   if (hasMinimum<T>()) return f32x4.add(f32x4.mul(d, acc), f32x4.mul(v128.load(w, 16), sum));
-  if (isQ40<T>()) return f32x4.mul(d, f32x4.sub(acc, f32x4.mul(f32x4.splat(8), sum)));
+  if (zeroPoint<T>() != 0) {
+    return f32x4.mul(d, f32x4.sub(acc, f32x4.mul(f32x4.splat(zeroPoint<T>()), sum)));
+  }
   return f32x4.mul(d, acc);
 }
 
@@ -164,6 +169,11 @@ function oneRow<T>(w: usize, cols: usize, out: usize): void {
 /** Writes a block's columns of two groups side by side: [width × 8] at `unpacked`. */
 @inline
 function unpackBlock<T>(w: usize, second: usize, width: usize): void {
+  if (isFives<T>()) {
+    columnsOfFives(w + weightsOffset<T>(), range().unpacked);
+    columnsOfFives(w + weightsOffset<T>() + second, range().unpacked + 16);
+    return;
+  }
   let to = range().unpacked;
   let col: usize = 0;
   let p = w + weightsOffset<T>();
@@ -294,13 +304,16 @@ function manyRows<T>(two: bool, w: usize, t: Tensor, rows: i32, out: usize): voi
   }
 }
 
-/** One row: output rows in fours of groups, the rest one by one. More: in pairs of groups. */
+/**
+ * One row: output rows in fours of groups, the rest one by one. More: in pairs of groups. Five-bit
+ * weights are unpacked for one row, too.
+ */
 function allRows<T>(t: Tensor, rows: i32, out: usize): void {
   const width = <usize>roundUp4(t.rows);
   const bytes = groupBytes<T>(t.cols);
   let w = t.data;
   let n: usize = 0;
-  if (rows == 1) {
+  if (rows == 1 && !isFives<T>()) {
     for (; n + 16 <= width; n += 16, w += 4 * bytes, out += 64) oneRowFour<T>(w, t.cols, out);
     for (; n < width; n += 4, w += bytes, out += 16) oneRow<T>(w, t.cols, out);
     return;
@@ -315,6 +328,7 @@ export function productExact(t: Tensor, rows: i32, out: usize): void {
   if (t.type == F32) allRows<F32Column>(t, rows, out);
   else if (t.type == F16) allRows<F16Column>(t, rows, out);
   else if (t.type == BF16) allRows<BF16Column>(t, rows, out);
+  else if (t.type == Q5_0) allRows<Q50Block>(t, rows, out);
   else if (t.type == Q5_1) allRows<Q51Block>(t, rows, out);
   else if (t.type == Q8_0) allRows<Q80Block>(t, rows, out);
   else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out);

@@ -1,14 +1,17 @@
 import {
   Q40Block,
   Q41Block,
+  Q50Block,
   Q51Block,
   Q80Block,
   hasMinimum,
   isBytes,
-  isQ40,
+  isFives,
   weightsOffset,
+  zeroPoint,
 } from './formats';
-import { BLOCK, Q4_0, Q4_1, Q5_1, TILE, Tensor, range, roundUp4 } from './range';
+import { blockOfFives, pairsOfFives } from './fives';
+import { BLOCK, Q4_0, Q4_1, Q5_0, Q5_1, TILE, Tensor, range, roundUp4 } from './range';
 
 /*
  * y = W·x with x in int16: for a block, Σ w·x = d·s·Σ q·x16 + m·Σ x. A vector holds two columns of
@@ -50,7 +53,9 @@ function callAhead(): void {
 function scaled<T>(d: v128, m: v128, isum: v128, s: v128, sum: v128): v128 {
   const f = f32x4.mul(f32x4.convert_i32x4_s(isum), s);
   if (hasMinimum<T>()) return f32x4.add(f32x4.mul(d, f), f32x4.mul(m, sum));
-  if (isQ40<T>()) return f32x4.mul(d, f32x4.sub(f, f32x4.mul(f32x4.splat(8), sum)));
+  if (zeroPoint<T>() != 0) {
+    return f32x4.mul(d, f32x4.sub(f, f32x4.mul(f32x4.splat(zeroPoint<T>()), sum)));
+  }
   return f32x4.mul(d, f);
 }
 
@@ -101,7 +106,11 @@ function oneRow<T>(w: usize, cols: usize, out: usize, groups: usize): void {
     let y = f32x4.splat(0);
     for (let block: usize = 0; block < blocks; block++, w += offsetof<T>()) {
       const p = w + weightsOffset<T>();
-      const sums = isBytes<T>() ? blockOfBytes(p, x) : blockOfNibbles(p, x, mask0, mask1, mask2);
+      const sums = isBytes<T>()
+        ? blockOfBytes(p, x)
+        : isFives<T>()
+          ? blockOfFives(p, x)
+          : blockOfNibbles(p, x, mask0, mask1, mask2);
       y = f32x4.add(y, scaled<T>(v128.load(w), v128.load(w, 16), sums, splatAt(s), splatAt(m)));
       x += BLOCK * 2;
       s += 4;
@@ -135,9 +144,15 @@ function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, 
     let a1 = a0, a2 = a0, a3 = a0, n = a0;
     let p = w + weightsOffset<T>();
     const next = w + offsetof<T>();
-    if (isBytes<T>()) {
-      for (; p < next; p += 8) {
-        n = v128.load8x8_s(p);
+    if (isBytes<T>() || isFives<T>()) {
+      let stop = next;
+      if (isFives<T>()) {
+        pairsOfFives(p, range().unpacked, 16);
+        p = range().unpacked;
+        stop = p + BLOCK * 8;
+      }
+      for (; p < stop; p += isFives<T>() ? 16 : 8) {
+        n = isFives<T>() ? v128.load(p) : v128.load8x8_s(p);
         a0 = dotAdd(a0, n, v128.load32_splat(x));
         if (count > 1) a1 = dotAdd(a1, n, v128.load32_splat(x, 4));
         if (count > 2) a2 = dotAdd(a2, n, v128.load32_splat(x, 8));
@@ -300,6 +315,10 @@ function unpackTwo<T>(w: usize, cols: usize): void {
         v128.store(to, v128.load8x8_s(p));
         v128.store(to, v128.load8x8_s(p + second), 16);
       }
+    } else if (isFives<T>()) {
+      pairsOfFives(p, to, 32);
+      pairsOfFives(p + second, to + 16, 32);
+      to += BLOCK * 16;
     } else {
       for (; p < next; p += 16, to += 128) {
         const first = v128.load(p);
@@ -353,6 +372,7 @@ function allRows<T>(t: Tensor, rows: usize, out: usize): void {
 export function productInt16(t: Tensor, rows: i32, out: usize): void {
   if (t.type == Q4_1) allRows<Q41Block>(t, rows, out);
   else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out);
+  else if (t.type == Q5_0) allRows<Q50Block>(t, rows, out);
   else if (t.type == Q5_1) allRows<Q51Block>(t, rows, out);
   else allRows<Q80Block>(t, rows, out);
 }

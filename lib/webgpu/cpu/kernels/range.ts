@@ -23,7 +23,6 @@ export const TILE = 4;
 /** A matrix [rows × cols] packed by `pack.ts`, or a plain fp32 vector. */
 @unmanaged
 export class Tensor {
-  /** As packed: Q5_0 is packed as Q8_0. */
   type: i32;
   rows: i32;
   cols: i32;
@@ -133,9 +132,9 @@ export function isBlockType(type: i32): bool {
 /** Bytes of one block of a group of four packed rows. */
 @inline
 export function packedBlockBytes(type: i32): usize {
-  if (type == Q4_1) return 96;
+  if (type == Q4_1 || type == Q5_0) return 96;
   if (type == Q4_0) return 80;
-  return type == Q5_1 ? 160 : 144;
+  return type == Q5_1 ? 112 : 144;
 }
 
 /** Bytes of a group of four packed rows; 16-bit columns lie in pairs. */
