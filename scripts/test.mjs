@@ -13,30 +13,52 @@ const LINT = [
   ...['.', '--max-warnings', '0', '--cache', '--cache-location', 'build/eslint'],
 ];
 
-/** A layer's commands run beside each other: integration waits on sockets while lint computes. */
+/** Integration that waits for servers of its own, one process each, and measures no link. */
+const SERVERS = [
+  ...['dialect/', 'gateway/', 'server/', 'storage/'],
+  ...['http', 'file', 'peer-silent'].map((name) => `bad-input/${name}`),
+].map((name) => `integration/${name}`);
+/** Pages and stores whose states stand still until they were looked at: no pause is measured. */
+const STILL = ['pages-chat-states', 'pages-volunteer', 'storage'].map((name) => `e2e/${name}.`);
+
+/**
+ * A layer's lanes run beside each other, a lane's commands one after the other: links wait on sockets
+ * while servers boot and lint computes. No more than two lanes, as many as there are cores at least.
+ */
 const LAYERS = [
   [
     'architecture, unit, property, transcript, contract',
-    vitest('architecture', 'unit', 'property', 'transcript', 'contract'),
+    [vitest('architecture/', 'unit/', 'property/', 'transcript/', 'contract/')],
   ],
-  ['golden', vitest('golden')],
-  ['simulator', vitest('sim')],
+  ['golden', [vitest('golden/')]],
+  ['simulator', [vitest('sim/')]],
   [
     'integration; types and lint beside it',
-    [...vitest('integration'), '--no-file-parallelism'],
-    TYPES,
-    LINT,
+    [oneByOne('integration/', SERVERS)],
+    [[...vitest(...SERVERS), '--no-file-parallelism'], TYPES, LINT],
   ],
-  ['end to end, in real tabs', [...vitest('e2e'), '--no-file-parallelism']],
+  ['end to end, states that stand still', [vitest(...STILL)]],
+  ['end to end, against the clock', [oneByOne('e2e/', STILL)]],
 ];
 
 const FULL = [
-  ['simulator, 50 000 seeds', ['scripts/ts.mjs', 'sim/cli.ts', 'session', '--seeds=50000']],
-  ['failover, all cases', ['scripts/ts.mjs', 'tests/e2e/cli.ts', '--all']],
+  ['simulator, 50 000 seeds', [['scripts/ts.mjs', 'sim/cli.ts', 'session', '--seeds=50000']]],
+  ['failover, all cases', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--all']]],
 ];
 
-function vitest(...folders) {
-  return ['node_modules/vitest/vitest.mjs', 'run', ...folders.map((name) => `tests/${name}/`)];
+/** Tests whose paths begin so, two files at a time. */
+function vitest(...names) {
+  return ['node_modules/vitest/vitest.mjs', 'run', ...names.map((name) => `tests/${name}`)];
+}
+
+/** Tests of a folder but those, one file at a time. */
+function oneByOne(folder, others) {
+  const exclude = others.flatMap((name) => ['--exclude', `tests/${name}*{,/**}`]);
+  return [...vitest(folder), '--no-file-parallelism', ...exclude];
+}
+
+async function runLane(commands, env) {
+  for (const args of commands) await run(process.execPath, args, { env });
 }
 
 requireNode();
@@ -53,9 +75,9 @@ try {
   const chromium = await ensureChromium();
   const layers = process.argv.includes('--full') ? [...LAYERS, ...FULL] : LAYERS;
   const env = { CHROMIUM: chromium, NEXT_TELEMETRY_DISABLED: '1' };
-  for (const [name, ...commands] of layers) {
+  for (const [name, ...lanes] of layers) {
     say(`\n— ${name} (${seconds()})`);
-    await Promise.all(commands.map((args) => run(process.execPath, args, { env })));
+    await Promise.all(lanes.map((commands) => runLane(commands, env)));
   }
   say(`\nAll green in ${seconds()}.`);
 } catch (error) {
