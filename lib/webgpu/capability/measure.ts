@@ -1,7 +1,14 @@
 import { cpuStageFactory } from '../cpu/core.ts';
-import type { ModelShape, Numerics, TensorType } from '../model.ts';
+import {
+  BLOCK,
+  type ModelShape,
+  type Numerics,
+  type TensorName,
+  type TensorType,
+} from '../model.ts';
 import type { Stage, Want } from '../stage.ts';
 import { syntheticWeights } from '../synthetic-weights.ts';
+import { tensorSize } from '../tensor-size.ts';
 import { MEASURE } from './limits.ts';
 
 /** Row counts of a measurement: one decode, a batch of decodes, a chunk of prefill (P1). */
@@ -38,15 +45,19 @@ export async function measureSpeed(
     range: { first: 0, last: piece.layers - 1 },
     numerics: weights.numerics,
     kvBytesMax: MEASURE.kvBytesMax,
-    weights: syntheticWeights(piece, (name) =>
-      name === 'embedding' || name === 'head' ? weights.head : weights.matrices,
-    ),
+    weights: syntheticWeights(piece, (name) => typeOf(piece, weights, name)),
   });
   try {
     return await timesOf(stage, shape.vocab / piece.vocab);
   } finally {
     stage.dispose();
   }
+}
+
+/** A model whose widths are no whole blocks is stored without blocks. */
+function typeOf(shape: ModelShape, weights: MeasuredWeights, name: TensorName): TensorType {
+  const type = name === 'embedding' || name === 'head' ? weights.head : weights.matrices;
+  return tensorSize(shape, name).cols % BLOCK[type].values === 0 ? type : 'F16';
 }
 
 /** Enough layers that caches do not flatter, and as much of the head as stays cheap. */

@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { PLACEMENT } from '#lib/shard/placement/limits.ts';
 import { cpuStageFactory, CPU_LIMITS } from '#lib/webgpu/cpu/core.ts';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
 import { freeBytes } from '#lib/webgpu/free-bytes.ts';
-import { partsOfRange, type ModelShape, type WeightSource } from '#lib/webgpu/model.ts';
+import {
+  BLOCK,
+  TENSOR_TYPES,
+  partsOfRange,
+  type ModelShape,
+  type WeightSource,
+} from '#lib/webgpu/model.ts';
 import { readAhead } from '#lib/webgpu/read-ahead.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 
@@ -67,6 +74,31 @@ describe('loading weights', () => {
     });
     await expect(broken).rejects.toThrow('this part is gone');
     expect(reading).toBe(0);
+  });
+});
+
+describe.each(TENSOR_TYPES)('weights in %s', (type) => {
+  it('[W7] take little more memory than storage', async () => {
+    const { values, bytes } = BLOCK[type];
+    const memoryOf = async (vocab: number): Promise<number> => {
+      const shape = { ...SHAPE, vocab };
+      const range = { first: 0, last: 0 };
+      const weights = syntheticWeights(shape, () => type);
+      const factory = cpuStageFactory(await loadKernels());
+      const stage = await factory({
+        shape,
+        range,
+        numerics: 'int16',
+        kvBytesMax: 2 ** 16,
+        weights,
+      });
+      return stage.memoryBytes();
+    };
+    const rows = 1024;
+    const packed = (await memoryOf(rows + 4)) - (await memoryOf(4));
+    const stored = (rows * SHAPE.hidden * bytes) / values;
+    expect(packed / stored).toBeLessThanOrEqual(PLACEMENT.weightFactor);
+    expect(packed / stored).toBeGreaterThanOrEqual(1);
   });
 });
 
