@@ -5,6 +5,8 @@ import { fromHex, toHex } from '#lib/kernel/bytes.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { SEED_BYTES, type KeyStore } from './identity.ts';
 
+export { collectedWebRtc } from './collected-webrtc.ts';
+
 /** The identity of a Node volunteer: a file of hex digits that only its user can read. */
 export function fileKeyStore(path: string): KeyStore {
   return {

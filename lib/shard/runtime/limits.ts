@@ -30,6 +30,8 @@ export const NODE = {
   /** How often a node whose store was full asks whether there is room now. */
   roomCheckMs: 5_000,
   roomCheckMsMax: 600_000,
+  /** Node only: what connections held that closed within this long is given back together. */
+  collectAfterMs: 5_000,
   /** Lent by default: a quarter of what the device says it has, within these. */
   memoryLentMin: 512 * MIB,
   memoryLentMax: 4 * GIB,

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import wrtc from '@roamhq/wrtc';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { loadIdentity, newNodeKeys } from '#lib/shard/mesh/identity.ts';
-import { fileKeyStore } from '#lib/shard/mesh/server.ts';
+import { collectedWebRtc, fileKeyStore } from '#lib/shard/mesh/server.ts';
 import type { NodeWorkerData } from '#lib/shard/stage/worker-node.ts';
 import { NODE } from './limits.ts';
 import { fileMeasurements } from './measurements-server.ts';
@@ -41,7 +41,7 @@ export const processPlatform = ({ dataDir, insecure }: NodeVolunteerOptions): No
   startWorker: () => startWorker({ cacheDir: join(dataDir, 'cache') }),
   holdPresence: () => () => undefined,
   alone: (work) => work(),
-  wrtc,
+  wrtc: collectedWebRtc(wrtc, { afterMs: NODE.collectAfterMs }),
   insecure,
 });
 
