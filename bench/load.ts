@@ -5,7 +5,7 @@ import type { ModelId } from '#lib/kernel/ids.ts';
 import { MIB } from '#lib/kernel/units.ts';
 import { atMost, machine, type BenchResult } from './result.ts';
 import { ask } from '#tests/support/answer.ts';
-import { PlainTab } from './plain-tab.ts';
+import { PlainTab } from '#tests/support/plain-tab.ts';
 import { promptIds } from './prompt.ts';
 
 const MODEL = 'smollm2-135m-instruct' as ModelId;

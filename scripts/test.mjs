@@ -44,6 +44,7 @@ const LAYERS = [
 const FULL = [
   ['simulator, 50 000 seeds', [['scripts/ts.mjs', 'sim/cli.ts', 'session', '--seeds=50000']]],
   ['failover, all cases', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--all']]],
+  ['soak, 30 minutes', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--soak']]],
 ];
 
 /** Tests whose paths begin so, two files at a time. */

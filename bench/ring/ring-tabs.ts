@@ -1,5 +1,5 @@
 import { TestServer } from '#tests/support/server.ts';
-import { PlainTab } from '../plain-tab.ts';
+import { PlainTab } from '#tests/support/plain-tab.ts';
 
 const QUIET_MS_MAX = 60_000;
 

@@ -7,12 +7,18 @@ import {
   type FailoverCase,
   type FailoverResult,
 } from '#tests/support/three-tabs.ts';
+import { missedBars, reportOf } from './soak/report.ts';
+import { soak } from './soak/soak.ts';
 
 const HELP = `npm run e2e -- [--all | --stage N --way close|kill|stop --at N|prefill]
+npm run e2e -- --soak [--minutes N] [--seed N]
 
 Loses one of three tabs in the middle of an answer and prints, a case a line: equal or not, the
 longest gap between two tokens, the idle share of a core afterwards, click to ready of the new tab.
 --all   3 stages x 3 ways x (prefill and 8 positions) = 81 cases
+
+--soak  four tabs and the built-in volunteer for 30 minutes while a tab leaves or joins every 10 s and
+        four prompts are open; prints answers, memory and handles (tests/e2e/soak/README.md)
 `;
 const POSITIONS = ['prefill', 1, 7, 13, 19, 25, 31, 37, 43] as const;
 
@@ -22,6 +28,9 @@ const { values } = parseArgs({
     stage: { type: 'string' },
     way: { type: 'string' },
     at: { type: 'string' },
+    soak: { type: 'boolean' },
+    minutes: { type: 'string', default: '30' },
+    seed: { type: 'string', default: '1' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -47,7 +56,20 @@ function row(result: FailoverResult): string {
   );
 }
 
+async function runSoak(): Promise<number> {
+  const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
+  if (!(minutes >= 1 && minutes <= 1440) || !Number.isSafeInteger(seed)) {
+    process.stderr.write('--minutes from 1 to 1440, --seed a whole number\n');
+    return 2;
+  }
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const result = await soak({ minutes, seed, say });
+  process.stdout.write(reportOf(result));
+  return missedBars(result).length === 0 ? 0 : 1;
+}
+
 async function main(): Promise<number> {
+  if (values.soak === true) return runSoak();
   if (values.help === true || (values.all !== true && values.stage === undefined)) {
     process.stdout.write(HELP);
     return values.help === true ? 0 : 2;

@@ -27,12 +27,16 @@ export class TestServer {
     this.#output = made.output;
   }
 
-  static async start(args: readonly string[] = [], dataDir?: string): Promise<TestServer> {
+  static async start(
+    args: readonly string[] = [],
+    dataDir?: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<TestServer> {
     const data = dataDir ?? (await mkdtemp(join(tmpdir(), 'declai-')));
     const child = spawn(
       process.execPath,
       ['scripts/start.mjs', '--port', '0', '--data', data, ...args],
-      { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
     );
     const output: string[] = [];
     const url = await new Promise<string>((resolve, reject) => {

@@ -1,6 +1,6 @@
 import type { Browser, CDPSession } from 'playwright-core';
 import type { VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
-import { launchBrowser } from '#tests/support/browser.ts';
+import { launchBrowser } from './browser.ts';
 
 /**
  * A volunteer's tab as a person's browser runs it. Playwright's pages have the network inspector on,
@@ -10,14 +10,15 @@ import { launchBrowser } from '#tests/support/browser.ts';
 export class PlainTab {
   readonly #browser: Browser;
   readonly #session: CDPSession;
-  readonly #target: string;
+  #target = '';
+  /** The browser session's name for its connection to the tab. */
+  #attached = '';
   readonly #pending = new Map<number, (result: EvaluateReply) => void>();
   #nextId = 1;
 
-  private constructor(made: { browser: Browser; session: CDPSession; target: string }) {
-    this.#browser = made.browser;
-    this.#session = made.session;
-    this.#target = made.target;
+  private constructor(browser: Browser, session: CDPSession) {
+    this.#browser = browser;
+    this.#session = session;
     this.#session.on('Target.receivedMessageFromTarget', ({ message }) => {
       const reply = JSON.parse(message) as EvaluateReply;
       this.#pending.get(reply.id)?.(reply);
@@ -29,11 +30,27 @@ export class PlainTab {
   static async open(url: string): Promise<PlainTab> {
     const browser = await launchBrowser();
     const session = await browser.newBrowserCDPSession();
-    const { targetId } = await session.send('Target.createTarget', { url });
-    const attached = await session.send('Target.attachToTarget', { targetId, flatten: false });
-    const tab = new PlainTab({ browser, session, target: attached.sessionId });
-    await tab.#until(`document.readyState === 'complete'`);
+    const tab = new PlainTab(browser, session);
+    await tab.reopen(url);
     return tab;
+  }
+
+  /** A new tab in the same profile, after `close()` or a crash. */
+  async reopen(url: string): Promise<void> {
+    const { targetId } = await this.#session.send('Target.createTarget', { url });
+    const attached = await this.#session.send('Target.attachToTarget', {
+      ...{ targetId, flatten: false },
+    });
+    this.#target = targetId;
+    this.#attached = attached.sessionId;
+    await this.#until(`document.readyState === 'complete'`);
+  }
+
+  /** Closes the tab, crashed or not, as a person does; the browser stays. */
+  async close(): Promise<void> {
+    await this.#session.send('Target.closeTarget', { targetId: this.#target });
+    for (const answer of this.#pending.values()) answer({ id: 0 });
+    this.#pending.clear();
   }
 
   async reload(): Promise<void> {
@@ -43,12 +60,16 @@ export class PlainTab {
 
   /** Clicks as soon as the page listens: its markup is there before its scripts. */
   async contribute(): Promise<void> {
-    const buttons = `[...document.querySelectorAll('button')]`;
-    const click = `${buttons}.find((each) => each.innerText.includes('Contribute'))?.click()`;
     while (['off', undefined].includes((await this.snapshot()).phase)) {
-      await this.evaluate(click);
+      await this.click('Contribute');
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** Does nothing where the page has no button that says so. */
+  async click(label: string): Promise<void> {
+    const buttons = `[...document.querySelectorAll('button')]`;
+    await this.evaluate(`${buttons}.find((each) => each.innerText.includes('${label}'))?.click()`);
   }
 
   async snapshot(): Promise<VolunteerSnapshot> {
@@ -59,9 +80,20 @@ export class PlainTab {
   }
 
   /** Process ids of this browser's renderers: beside the tab's there may be the browser's own. */
-  async renderers(): Promise<number[]> {
+  renderers(): Promise<number[]> {
+    return this.#processes('renderer');
+  }
+
+  /** Process id of the browser itself. */
+  async browserPid(): Promise<number> {
+    const [pid] = await this.#processes('browser');
+    if (pid === undefined) throw new Error('the browser is gone');
+    return pid;
+  }
+
+  async #processes(kind: string): Promise<number[]> {
     const info = await this.#session.send('SystemInfo.getProcessInfo');
-    return info.processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
+    return info.processInfo.filter(({ type }) => type === kind).map(({ id }) => id);
   }
 
   /** Value of an expression in the page; `undefined` while a page is being replaced. */
@@ -71,7 +103,7 @@ export class PlainTab {
     const reply = new Promise<EvaluateReply>((resolve) => this.#pending.set(id, resolve));
     const message = { id, method: 'Runtime.evaluate', params: { expression, returnByValue: true } };
     await this.#session.send('Target.sendMessageToTarget', {
-      sessionId: this.#target,
+      sessionId: this.#attached,
       message: JSON.stringify(message),
     });
     return (await reply).result?.result?.value;

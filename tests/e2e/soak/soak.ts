@@ -1,0 +1,142 @@
+import { fileURLToPath } from 'node:url';
+import { seededRandom } from '#lib/kernel/random.ts';
+import { MIB } from '#lib/kernel/units.ts';
+import { PlainTab } from '#tests/support/plain-tab.ts';
+import { serving, TestServer } from '#tests/support/server.ts';
+import {
+  growthOf,
+  isInWindow,
+  readProcess,
+  windowsOf,
+  type Sample,
+  type Watched,
+} from './memory.ts';
+import { newTally, readOn } from './readers.ts';
+import type { SoakResult } from './report.ts';
+import { Visitors } from './visitors.ts';
+
+/** Of four tabs two stay from the beginning to the end: their processes can be compared. */
+const [RESIDENTS, VISITORS] = [2, 2];
+const READERS = 4;
+const TURN_MS = 10_000;
+/** A collection of all garbage takes less. */
+const COLLECT_MS = 500;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const PRELOAD = fileURLToPath(new URL('./collect-garbage.mjs', import.meta.url));
+
+export interface SoakOptions {
+  readonly minutes: number;
+  readonly seed: number;
+  /** One line a minute, for whoever waits. */
+  readonly say: (line: string) => void;
+}
+
+/** The product under what a long day brings: visitors that come and go, prompts always open. */
+export async function soak(options: SoakOptions): Promise<SoakResult> {
+  const server = await TestServer.start(['--stages', '3'], undefined, {
+    NODE_OPTIONS: `--import=${PRELOAD}`,
+  });
+  const random = seededRandom(options.seed);
+  const visitors = new Visitors(server.url, random.fork());
+  const residents: PlainTab[] = [];
+  try {
+    for (let i = 0; i < RESIDENTS; i += 1) {
+      const tab = await PlainTab.open(`${server.url}/volunteer`);
+      residents.push(tab);
+      await tab.contribute();
+    }
+    await visitors.arrive(VISITORS);
+    const nodes = RESIDENTS + VISITORS + 1;
+    await server.until('all nodes serve', (status) => serving(status).length === nodes, 120_000);
+    return await soakCluster({ ...options, server, visitors, residents, random });
+  } finally {
+    await visitors.end();
+    await Promise.all(residents.map((tab) => tab.end()));
+    await server.stop();
+  }
+}
+
+interface Cluster extends SoakOptions {
+  readonly server: TestServer;
+  readonly visitors: Visitors;
+  readonly residents: readonly PlainTab[];
+  readonly random: ReturnType<typeof seededRandom>;
+}
+
+async function soakCluster(cluster: Cluster): Promise<SoakResult> {
+  const { minutes, server, visitors, random, say } = cluster;
+  const windows = windowsOf(minutes);
+  const watched = await watchedOf(cluster);
+  const series = new Map(watched.map(({ name }) => [name, [] as Sample[]]));
+  const tally = newTally();
+  const stop = new AbortController();
+  const reading = Array.from({ length: READERS }, () =>
+    readOn(server.url, { random: random.fork(), tally, stop: stop.signal }),
+  );
+  const startedAt = performance.now();
+  for (let turn = 1; turn * TURN_MS <= windows.endMs; turn += 1) {
+    await sleep(Math.max(startedAt + turn * TURN_MS - performance.now(), 0));
+    const atMs = performance.now() - startedAt;
+    const collect = isInWindow(atMs, windows);
+    if (collect) await collectGarbage(watched);
+    for (const process of watched)
+      sampleInto(series.get(process.name) ?? [], process, { atMs, collect });
+    if (turn % 6 === 0) say(`${turn / 6} min: ${tally.answers} answers; ${lastOf(series)}`);
+    await visitors.turn();
+  }
+  stop.abort();
+  await Promise.all(reading);
+  const processes = watched.map(({ name, judged }) => ({
+    ...{ name, judged, growth: growthOf(series.get(name) ?? [], windows) },
+  }));
+  return { minutes, tally, visits: visitors.counts, processes };
+}
+
+async function watchedOf({ server, residents }: Cluster): Promise<Watched[]> {
+  const node = { collects: true, judged: true };
+  const watched: Watched[] = [
+    { name: 'server', pid: server.pid, ...node },
+    { name: 'Node volunteer', pid: server.volunteerPid(), ...node },
+  ];
+  for (const [i, tab] of residents.entries()) {
+    const pids = await tab.renderers();
+    // Chromium keeps a small renderer for its own pages beside the tab's.
+    const pid = pids.sort((a, b) => readProcess(b).bytes - readProcess(a).bytes)[0] ?? 0;
+    watched.push({ name: `tab ${i + 1}`, pid, collects: false, judged: true });
+    const browser = { pid: await tab.browserPid(), collects: false, judged: false };
+    watched.push({ name: `browser of tab ${i + 1}`, ...browser });
+  }
+  return watched;
+}
+
+async function collectGarbage(watched: readonly Watched[]): Promise<void> {
+  for (const { pid, collects } of watched) {
+    if (collects && isAlive(pid)) process.kill(pid, 'SIGUSR2');
+  }
+  await sleep(COLLECT_MS);
+}
+
+/** A process that is gone gives no more samples: it misses the last window. */
+function sampleInto(
+  samples: Sample[],
+  { pid, collects }: Watched,
+  { atMs, collect }: { readonly atMs: number; readonly collect: boolean },
+): void {
+  if (!isAlive(pid)) return;
+  samples.push({ atMs, ...readProcess(pid), floor: collect || !collects });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    readProcess(pid);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const lastOf = (series: ReadonlyMap<string, readonly Sample[]>): string =>
+  [...series]
+    .map(([name, samples]) => `${name} ${Math.round((samples.at(-1)?.bytes ?? 0) / MIB)} MiB`)
+    .join(', ');
