@@ -54,9 +54,10 @@ function packRow(type: i32, from: usize, to: usize, lane: usize, cols: i32): voi
     return;
   }
   if (!isBlockType(type)) {
-    for (let col: usize = 0; col < <usize>cols; col++) {
-      store<u16>(to + (((col >> 1) * 4 + lane) * 2 + (col & 1)) * 2, load<u16>(from + col * 2));
+    for (const end = to + <usize>(cols / 2) * 16; to < end; to += 16, from += 4) {
+      store<u32>(to + lane * 4, load<u32>(from));
     }
+    if (cols & 1) store<u16>(to + lane * 4, load<u16>(from));
     return;
   }
   packBlocks(type, from, to, lane, cols / BLOCK);
