@@ -78,7 +78,9 @@ try {
   const env = { CHROMIUM: chromium, NEXT_TELEMETRY_DISABLED: '1' };
   for (const [name, ...lanes] of layers) {
     say(`\n— ${name} (${seconds()})`);
-    await Promise.all(lanes.map((commands) => runLane(commands, env)));
+    // To the end of both: a lane that was left behind would go on after the verdict.
+    const ends = await Promise.allSettled(lanes.map((commands) => runLane(commands, env)));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
   say(`\nAll green in ${seconds()}.`);
 } catch (error) {
