@@ -5,7 +5,7 @@ export const GPU_LIMITS = {
    * Positions by which a session's keys and values grow, all layers together. Each growth copies
    * them on the device, so small pages cost copies, and large ones memory that nobody uses.
    */
-  pagePositions: 128,
+  pagePositions: 64,
   /** Rows of one run: bounds the GPU's work space and the logits that come back at once. */
   runRowsMax: 256,
   /** Parts read and hashed while one is packed. */

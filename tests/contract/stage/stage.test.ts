@@ -1,12 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
-import { NUMERICS, type ModelShape, type Numerics } from '#lib/webgpu/model.ts';
+import type { ModelShape, Numerics } from '#lib/webgpu/model.ts';
 import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import { argmax } from '#lib/webgpu/sampling/sample.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 import {
-  cpuFactory,
   everyRow,
   firstDifference,
   loadRing,
@@ -14,19 +13,8 @@ import {
   runRing,
   segmentFor,
   type Model,
-} from '#tests/support/engine.ts';
-
-interface StageImplementation {
-  readonly name: string;
-  readonly factory: () => Promise<StageFactory>;
-  /** `bits`: a row is the same to the bit in any batch; `tolerance`: within 1e-4 of the largest. */
-  readonly class: 'bits' | 'tolerance';
-}
-
-/** Another implementation only has to be listed here. */
-const IMPLEMENTATIONS: readonly StageImplementation[] = [
-  { name: 'cpu', factory: cpuFactory, class: 'bits' },
-];
+} from '#tests/support/stages.ts';
+import { IMPLEMENTATIONS, type StageImplementation } from './implementations.ts';
 
 const SHAPE: ModelShape = {
   kind: 'llama',
@@ -53,7 +41,7 @@ const idsOf = (count: number, seed = 1): Int32Array =>
 
 /** Everything a caller may rely on; an implementation only has to be listed. */
 function stageContract(implementation: StageImplementation): void {
-  describe.each(NUMERICS)(`${implementation.name}, %s`, (numerics) => {
+  describe.each(implementation.numerics)(`${implementation.name}, %s`, (numerics) => {
     let factory: StageFactory;
     let stage: Stage;
     beforeAll(async () => {
@@ -124,11 +112,15 @@ function stageContract(implementation: StageImplementation): void {
       });
     });
 
-    memoryContract(() => factory, numerics);
+    memoryContract({ ...implementation, factory: () => factory }, numerics);
   });
 }
 
-function memoryContract(factory: () => StageFactory, numerics: Numerics): void {
+function memoryContract(
+  implementation: Pick<StageImplementation, 'class'> & { factory: () => StageFactory },
+  numerics: Numerics,
+): void {
+  const { factory } = implementation;
   it('[W3] short of pages, a step changes nothing and goes through once pages are back', async () => {
     const probe = await loadStage(factory(), MODEL, { numerics, kvBytesMax: 2 ** 24 });
     const pageBytes = Math.floor(2 ** 24 / probe.pagesMax);
@@ -149,7 +141,7 @@ function memoryContract(factory: () => StageFactory, numerics: Numerics): void {
     expect(stage.pagesFree()).toBe(2);
     const after = await runRing([stage], [b], idsOf(2 * stage.pagePositions));
     const alone = await runRing([probe], [probe.openKv()], idsOf(2 * stage.pagePositions));
-    expect(firstDifference(after, alone)).toBe(-1);
+    expectEqual(implementation, after, alone);
     stage.closeKv(b);
     expect(stage.pagesFree()).toBe(2);
   });
@@ -180,7 +172,7 @@ function memoryContract(factory: () => StageFactory, numerics: Numerics): void {
 }
 
 function expectEqual(
-  implementation: StageImplementation,
+  implementation: Pick<StageImplementation, 'class'>,
   actual: Float32Array,
   expected: Float32Array,
 ): void {

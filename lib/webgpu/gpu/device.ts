@@ -1,0 +1,83 @@
+import { FaultError } from '#lib/kernel/errors.ts';
+import { GPU_LIMITS } from './limits.ts';
+
+/** Wanted where the adapter has them; `shader-f16` is what fp16 graphs will need. */
+const FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'timestamp-query'];
+
+/** A GPU that is ours, with all the adapter can do, and the memory of whether it is still there. */
+export class GpuDevice {
+  readonly device: GPUDevice;
+  /** Of the adapter, for people and for caches of measurements. */
+  readonly adapterName: string;
+  /** Why the device went, null while it is there. */
+  lostReason: string | null = null;
+  /** Resolves when the device goes, by a crash, the browser or `destroy`. */
+  readonly lost: Promise<void>;
+
+  private constructor(device: GPUDevice, adapterName: string) {
+    this.device = device;
+    this.adapterName = adapterName;
+    this.lost = device.lost.then(({ reason, message }) => {
+      this.lostReason = `${reason}: ${message}`;
+    });
+  }
+
+  /** @throws FaultError `engine/unsupported` where the browser has no GPU for us. */
+  static async open(): Promise<GpuDevice> {
+    // Absent where the context is not secure, and in browsers without WebGPU.
+    const gpu = (navigator as { readonly gpu?: GPU }).gpu;
+    try {
+      const adapter = (await gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
+      if (!adapter) throw new FaultError('engine/unsupported', 'this browser lends us no GPU');
+      const device = await adapter.requestDevice({
+        requiredLimits: limitsOf(adapter),
+        requiredFeatures: featuresOf(adapter),
+      });
+      const { vendor, architecture } = adapter.info;
+      return new GpuDevice(device, `${vendor} ${architecture}`.trim());
+    } catch (cause) {
+      if (cause instanceof FaultError) throw cause;
+      throw new FaultError('engine/unsupported', 'the GPU gives us no device', { cause });
+    }
+  }
+
+  /** @throws FaultError `engine/lost` once the device is gone. */
+  check(): void {
+    if (this.lostReason === null) return;
+    throw new FaultError('engine/lost', `the GPU is gone (${this.lostReason})`);
+  }
+
+  /**
+   * What `work` gives.
+   * @throws FaultError `engine/out-of-memory` where the GPU had no room for a buffer it made.
+   */
+  async withinMemory<Result>(work: () => Result): Promise<Result> {
+    this.device.pushErrorScope('out-of-memory');
+    const result = work();
+    const error = await this.device.popErrorScope();
+    this.check();
+    if (error) throw new FaultError('engine/out-of-memory', `GPU: ${error.message}`);
+    return result;
+  }
+
+  dispose(): void {
+    this.device.destroy();
+  }
+}
+
+function featuresOf({ features, info }: GPUAdapter): GPUFeatureName[] {
+  const wanted = FEATURES.filter((name) => features.has(name));
+  const wide = (info.subgroupMinSize ?? 0) >= GPU_LIMITS.subgroupSizeMin;
+  return wide && features.has('subgroups') ? [...wanted, 'subgroups'] : wanted;
+}
+
+/** Every limit as high as the adapter allows: the defaults are for the smallest of GPUs. */
+function limitsOf({ limits }: GPUAdapter): Record<string, number> {
+  const raised: Record<string, number> = {};
+  // Limits are getters of the prototype: `Object.entries` sees none.
+  for (const name in limits) {
+    const value: unknown = limits[name as keyof GPUSupportedLimits];
+    if (typeof value === 'number') raised[name] = value;
+  }
+  return raised;
+}

@@ -1,0 +1,15 @@
+/** Every GPU buffer of this thread that was made and not destroyed: ours and ONNX Runtime's. */
+export const buffersAlive = new Set<GPUBuffer>();
+
+const create = Reflect.get(GPUDevice.prototype, 'createBuffer');
+GPUDevice.prototype.createBuffer = function (this: GPUDevice, descriptor): GPUBuffer {
+  const buffer = create.call(this, descriptor);
+  buffersAlive.add(buffer);
+  return buffer;
+};
+
+const destroy = Reflect.get(GPUBuffer.prototype, 'destroy');
+GPUBuffer.prototype.destroy = function (this: GPUBuffer): undefined {
+  buffersAlive.delete(this);
+  destroy.call(this);
+};

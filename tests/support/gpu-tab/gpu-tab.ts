@@ -1,0 +1,125 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { build, type Plugin } from 'esbuild';
+import type { Browser, Page } from 'playwright-core';
+import { must } from '#lib/kernel/assert.ts';
+import type { PartKey } from '#lib/webgpu/model.ts';
+import { launchBrowser } from '../browser.ts';
+import type { Model } from '../stages.ts';
+import type { JobName, Jobs, Order } from './jobs.ts';
+import { encodePart } from './part-codec.ts';
+import { ORT_PATH, PART_PATH } from './paths.ts';
+
+/** WebGPU in software, where there is no GPU: the same shaders, slowly (stack.md). */
+const SWIFTSHADER = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-unsafe-swiftshader',
+];
+
+const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const ORT_FOLDER = fileOf('../../../public/ort');
+
+/** A tab with a worker that has a GPU in software, on a server with models. */
+export class GpuTab {
+  readonly #server: Server;
+  readonly #browser: Browser;
+  readonly #page: Page;
+  readonly #models: Map<string, Model>;
+
+  private constructor(made: {
+    server: Server;
+    browser: Browser;
+    page: Page;
+    models: Map<string, Model>;
+  }) {
+    this.#server = made.server;
+    this.#browser = made.browser;
+    this.#page = made.page;
+    this.#models = made.models;
+  }
+
+  static async open(): Promise<GpuTab> {
+    const models = new Map<string, Model>();
+    const server = await serve(models);
+    const browser = await launchBrowser(SWIFTSHADER);
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    return new GpuTab({ server, browser, page, models });
+  }
+
+  async run<Name extends JobName>(
+    name: Name,
+    job: Jobs[Name]['job'],
+  ): Promise<Jobs[Name]['result']> {
+    const order = { name, ...job } as unknown as Order;
+    const result = await this.#page.evaluate((given) => gpuTab.order(given), order);
+    return result as Jobs[Name]['result'];
+  }
+
+  /** Stages of the model that begin at `firsts`, instead of what was loaded before. */
+  async load(name: string, model: Model, firsts: readonly number[]): Promise<void> {
+    this.#models.set(name, model);
+    await this.run('load', { model: name, shape: model.shape, firsts });
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+async function serve(models: ReadonlyMap<string, Model>): Promise<Server> {
+  const [page, worker] = await Promise.all(['page.ts', 'worker.ts'].map(bundle));
+  const [version] = await readdir(ORT_FOLDER);
+  const answer = async (url: URL): Promise<[type: string, body: string | Uint8Array]> => {
+    const { pathname } = url;
+    if (pathname === '/') return ['text/html', '<!doctype html><script src="/page.js"></script>'];
+    if (pathname === '/page.js') return ['text/javascript', must(page, 'the page')];
+    if (pathname === '/worker.js') return ['text/javascript', must(worker, 'the worker')];
+    if (pathname.startsWith(PART_PATH)) {
+      const model = must(models.get(pathname.slice(PART_PATH.length)), pathname);
+      const part = await model.weights.part(url.searchParams.get('key') as PartKey);
+      return ['application/octet-stream', encodePart(part)];
+    }
+    const file = `${ORT_FOLDER}/${must(version, 'a version')}/${pathname.slice(ORT_PATH.length)}`;
+    const type = pathname.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
+    return [type, await readFile(file)];
+  };
+  const server = createServer((request: IncomingMessage, response) => {
+    answer(new URL(request.url ?? '/', 'http://127.0.0.1')).then(
+      ([type, body]) => response.setHeader('content-type', type).end(body),
+      () => response.writeHead(404).end(),
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+/** The suite as it is, with a runner and a list of implementations that a worker can have. */
+const inTab: Plugin = {
+  name: 'in-tab',
+  setup(building) {
+    building.onResolve({ filter: /^vitest$/ }, () => ({ path: fileOf('runner.ts') }));
+    building.onResolve({ filter: /^\.\/implementations\.ts$/ }, () => ({
+      path: fileOf('implementations.ts'),
+    }));
+  },
+};
+
+async function bundle(entry: string): Promise<string> {
+  const built = await build({
+    entryPoints: [fileOf(entry)],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    plugins: [inTab],
+    // Its files come from the server, as in the product, and not out of the bundle.
+    conditions: ['onnxruntime-web-use-extern-wasm'],
+    define: { 'import.meta.url': 'location.href' },
+  });
+  return must(built.outputFiles[0], 'one output').text;
+}

@@ -1,0 +1,48 @@
+import type { ModelShape } from '#lib/webgpu/model.ts';
+import type { CaseResult } from './runner.ts';
+
+/** What a test asks of the worker that has the GPU. One at a time. */
+export interface Jobs {
+  /** The contract suite's cases whose titles match this pattern. */
+  readonly suite: { readonly job: { readonly only: string }; readonly result: CaseResult[] };
+  /** Loads a model of the server's as stages that begin at `firsts`; the one before is disposed. */
+  readonly load: {
+    readonly job: { readonly model: string; readonly shape: ModelShape; firsts: readonly number[] };
+    readonly result: null;
+  };
+  /** Rows of logits of a new session, at `positions`. */
+  readonly logits: {
+    readonly job: { readonly ids: readonly number[]; readonly positions: readonly number[] };
+    readonly result: number[][];
+  };
+  /** Greedy ids after a prompt, from the one stage that is loaded. */
+  readonly greedy: {
+    readonly job: { readonly ids: readonly number[]; readonly count: number };
+    readonly result: number[];
+  };
+  /** Opens, fills and closes sessions on the stages that are loaded. */
+  readonly sessions: {
+    readonly job: { readonly count: number };
+    readonly result: {
+      /** Of the first stage, before and after. */
+      readonly pagesFree: readonly number[];
+      readonly memoryBytes: readonly number[];
+      /** GPU buffers that are alive after half of the sessions, and after all. */
+      readonly buffers: readonly number[];
+    };
+  };
+  /**
+   * Destroys the device while the loaded stages compute, `afterMs` after the step began.
+   * What that step and the next one reject with.
+   */
+  readonly lose: {
+    readonly job: { readonly ids: readonly number[]; readonly afterMs: number };
+    readonly result: string[];
+  };
+  /** What loading a stage of this shape rejects with. */
+  readonly refusal: { readonly job: { readonly shape: ModelShape }; readonly result: string };
+}
+
+export type JobName = keyof Jobs;
+export type Order = { [Name in JobName]: { readonly name: Name } & Jobs[Name]['job'] }[JobName];
+export type Reply = { readonly result: unknown } | { readonly error: string };

@@ -1,0 +1,3 @@
+/** Addresses of the page's server. */
+export const ORT_PATH = '/ort/';
+export const PART_PATH = '/part/';

@@ -1,0 +1,123 @@
+import '../../contract/stage/stage.test.ts';
+import { must } from '#lib/kernel/assert.ts';
+import { FaultError } from '#lib/kernel/errors.ts';
+import type { PartKey, StoredTensor, TensorName, WeightSource } from '#lib/webgpu/model.ts';
+import type { Stage } from '#lib/webgpu/stage.ts';
+import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
+import { greedyIds, loadRing, runRing } from '#tests/support/stages.ts';
+import { buffersAlive } from './buffers-alive.ts';
+import { gpuFactory, openDevice } from './implementations.ts';
+import type { Jobs, Order, Reply } from './jobs.ts';
+import { decodePart } from './part-codec.ts';
+import { PART_PATH } from './paths.ts';
+import { runCases } from './runner.ts';
+
+/** The thread with the GPU, as a volunteer's tab has it: stages, and nothing of networks. */
+const scope = self as unknown as {
+  onmessage: (event: MessageEvent<Order>) => void;
+  postMessage: (reply: Reply) => void;
+};
+
+let ring: Stage[] = [];
+
+function weightsOf(model: string): WeightSource {
+  return {
+    async part(key: PartKey): Promise<ReadonlyMap<TensorName, StoredTensor>> {
+      const response = await fetch(
+        `${PART_PATH}${model}?${new URLSearchParams({ key }).toString()}`,
+      );
+      if (!response.ok) throw new Error(`${model}: ${key}: status ${response.status}`);
+      return decodePart(new Uint8Array(await response.arrayBuffer()));
+    },
+  };
+}
+
+async function load({ model, shape, firsts }: Jobs['load']['job']): Promise<null> {
+  for (const stage of ring) stage.dispose();
+  const source = { shape, weights: weightsOf(model) };
+  ring = await loadRing(await gpuFactory(), source, { numerics: 'exact', firsts });
+  return null;
+}
+
+async function logits({ ids, positions }: Jobs['logits']['job']): Promise<number[][]> {
+  const kvs = ring.map((stage) => stage.openKv());
+  const rows = await runRing(ring, kvs, Int32Array.from(ids));
+  ring.forEach((stage, i) => stage.closeKv(must(kvs[i], 'a cache for each stage')));
+  const width = rows.length / ids.length;
+  return positions.map((position) => [...rows.subarray(position * width, (position + 1) * width)]);
+}
+
+async function sessions({ count }: Jobs['sessions']['job']): Promise<Jobs['sessions']['result']> {
+  const stage = must(ring[0], 'a model is loaded');
+  const state = () => [stage.pagesFree(), stage.memoryBytes()] as const;
+  const before = state();
+  const buffers: number[] = [];
+  for (let i = 1; i <= count; i += 1) {
+    const rows = i % 10 === 0 ? 70 : 1;
+    await logits({ ids: Array.from({ length: rows }, (_, at) => at), positions: [] });
+    if (i === count / 2 || i === count) buffers.push(buffersAlive.size);
+  }
+  const after = state();
+  return {
+    pagesFree: [before[0], after[0]],
+    memoryBytes: [before[1], after[1]],
+    buffers,
+  };
+}
+
+async function lose({ ids, afterMs }: Jobs['lose']['job']): Promise<string[]> {
+  const gpu = await openDevice();
+  const step = logits({ ids, positions: [ids.length - 1] });
+  const failed = codeOf(step);
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  gpu.dispose();
+  return [await failed, await codeOf(logits({ ids, positions: [] }))];
+}
+
+async function refusal({ shape }: Jobs['refusal']['job']): Promise<string> {
+  const weights = syntheticWeights(shape, () => 'F32');
+  const factory = await gpuFactory();
+  return codeOf(loadRing(factory, { shape, weights }, { numerics: 'exact', firsts: [0] }));
+}
+
+const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'no error',
+    (error: unknown) => (error instanceof FaultError ? error.code : String(error)),
+  );
+
+function work(order: Order): Promise<unknown> {
+  switch (order.name) {
+    case 'suite':
+      return runCases(new RegExp(order.only));
+    case 'load':
+      return load(order);
+    case 'logits':
+      return logits(order);
+    case 'greedy':
+      return greedyIds(must(ring[0], 'a model is loaded'), order.ids, order.count);
+    case 'sessions':
+      return sessions(order);
+    case 'lose':
+      return lose(order);
+    case 'refusal':
+      return refusal(order);
+  }
+}
+
+scope.onmessage = ({ data }) => {
+  work(data).then(
+    (result) => {
+      scope.postMessage({ result });
+    },
+    (error: unknown) => {
+      scope.postMessage({ error: wordsOf(error) });
+    },
+  );
+};
+
+/** A fault's message, and what it came from. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'something that is no error was thrown';
+  return error.cause === undefined ? error.message : `${error.message}: ${wordsOf(error.cause)}`;
+}
