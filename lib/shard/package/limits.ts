@@ -37,6 +37,10 @@ export const IMPORT = {
   jsonBytesMax: 64 * MIB,
   /** Bytes a reader takes from disk at a time. */
   readBytes: 4 * MIB,
+  /** Values converted at a time, whole blocks of 256: 1 MiB of F32 before and after. */
+  convertValues: 1 << 18,
+  /** Pieces of a SentencePiece vocabulary: the longest known is 32; all ways to cut one are tried. */
+  pieceCharsMax: 256,
   /** Rows of one head are reordered in memory: 1 024 rows × 16k columns of F32. */
   headBytesMax: 64 * MIB,
 } as const;

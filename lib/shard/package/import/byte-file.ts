@@ -49,14 +49,21 @@ export async function openByteFile(path: string): Promise<ByteFile> {
   };
 }
 
+export interface Reading {
+  readonly offset: number;
+  readonly length: number;
+  /** Pieces are multiples of this, a row for tensors: at most `IMPORT.readBytes`. */
+  readonly unit?: number;
+}
+
 /** The bytes `offset` … `offset + length`, in pieces of bounded size. */
 export async function* readPieces(
   file: ByteFile,
-  offset: number,
-  length: number,
+  { offset, length, unit = 1 }: Reading,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  for (let at = 0; at < length; at += IMPORT.readBytes) {
-    yield await file.read(offset + at, Math.min(IMPORT.readBytes, length - at));
+  const pieceBytes = Math.max(1, Math.floor(IMPORT.readBytes / unit)) * unit;
+  for (let at = 0; at < length; at += pieceBytes) {
+    yield await file.read(offset + at, Math.min(pieceBytes, length - at));
   }
 }
 
@@ -72,7 +79,7 @@ export async function hashFile(
   signal?: AbortSignal,
 ): Promise<string> {
   const hash = createHash('sha256');
-  for await (const piece of readPieces(file, 0, file.size)) {
+  for await (const piece of readPieces(file, { offset: 0, length: file.size })) {
     throwIfAborted(signal);
     hash.update(piece);
     onBytes(piece.length);

@@ -1,58 +1,84 @@
 import { FaultError } from '#lib/kernel/errors.ts';
-import type { ModelShape } from '#lib/webgpu/model.ts';
+import type { ModelShape, ShapeKind } from '#lib/webgpu/model.ts';
 import { checkShape } from '../layout.ts';
 import { PACKAGE } from '../limits.ts';
 import type { GgufMetadata } from './gguf-metadata.ts';
 
 const unsupported = (what: string): FaultError => new FaultError('package/unsupported', what);
 
+/** Keys of llama.cpp that change the arithmetic wherever they are not 0. */
+const VARIANTS: readonly (readonly [key: string, what: string])[] = [
+  ['expert_count', 'mixture of experts'],
+  ['attention.clamp_kqv', 'clamped queries and keys'],
+  ['attention.max_alibi_bias', 'ALiBi'],
+  ['attention.scale', 'an attention scale'],
+  ['attention.temperature_scale', 'attention temperature'],
+  ['attn_logit_softcapping', 'soft-capped attention'],
+  ['final_logit_softcapping', 'soft-capped logits'],
+  ['logit_scale', 'a logit scale'],
+  ['embedding_scale', 'an embedding scale'],
+  ['residual_scale', 'a residual scale'],
+];
+
 /**
- * The numbers of a GGUF file of architecture `llama`.
- * @throws FaultError `package/unsupported` for what would change the arithmetic and is not there
- *   yet, by name; `package/malformed`, `package/too-large` for numbers that cannot be.
+ * The numbers of a GGUF file, its RoPE scaling left out (that lies in a tensor).
+ * @throws FaultError `package/unsupported` for what would change the arithmetic and is not there,
+ *   by name; `package/malformed`, `package/too-large` for numbers that cannot be.
  */
-export function ggufShape(metadata: GgufMetadata, tiedEmbeddings: boolean): ModelShape {
-  const architecture = metadata.string('general.architecture');
-  if (architecture !== 'llama') throw unsupported(`architecture ${architecture.slice(0, 64)}`);
-  refuseVariants(metadata);
+export function ggufShape(
+  metadata: GgufMetadata,
+  kind: ShapeKind,
+  tiedEmbeddings: boolean,
+): ModelShape {
+  const prefix = metadata.string('general.architecture');
+  const key = (name: string): string => `${prefix}.${name}`;
   const dimension = PACKAGE.dimensionMax;
-  const hidden = metadata.count('llama.embedding_length', dimension);
-  const heads = metadata.count('llama.attention.head_count', 1024);
-  const headDim = metadata.count('llama.attention.key_length', 1024, hidden / heads);
+  refuseVariants(metadata, key);
+  const hidden = metadata.count(key('embedding_length'), dimension);
+  const heads = metadata.count(key('attention.head_count'), 1024);
   const shape: ModelShape = {
-    kind: 'llama',
-    layers: metadata.count('llama.block_count', PACKAGE.layersMax),
+    kind,
+    layers: metadata.count(key('block_count'), PACKAGE.layersMax),
     hidden,
     heads,
-    kvHeads: metadata.count('llama.attention.head_count_kv', 1024, heads),
-    headDim,
-    mlp: metadata.count('llama.feed_forward_length', dimension),
+    kvHeads: metadata.count(key('attention.head_count_kv'), 1024, heads),
+    headDim: metadata.count(key('attention.key_length'), 1024, hidden / heads),
+    mlp: metadata.count(key('feed_forward_length'), dimension),
     vocab: metadata.strings('tokenizer.ggml.tokens').length,
-    contextMax: metadata.count('llama.context_length', PACKAGE.contextMax),
-    rmsEps: metadata.number('llama.attention.layer_norm_rms_epsilon'),
-    ropeTheta: metadata.number('llama.rope.freq_base', 10_000),
+    contextMax: metadata.count(key('context_length'), PACKAGE.contextMax),
+    rmsEps: metadata.number(key('attention.layer_norm_rms_epsilon')),
+    ropeTheta: metadata.number(key('rope.freq_base'), 10_000),
     ropeScaling: null,
     tiedEmbeddings,
   };
-  checkGgufShape(metadata, shape);
+  checkGgufShape(metadata, key, shape);
   return shape;
 }
 
-function checkGgufShape(metadata: GgufMetadata, shape: ModelShape): void {
+type KeyOf = (name: string) => string;
+
+function checkGgufShape(metadata: GgufMetadata, key: KeyOf, shape: ModelShape): void {
   checkShape(shape);
-  if (metadata.number('llama.vocab_size', shape.vocab) !== shape.vocab) {
+  if (metadata.number(key('vocab_size'), shape.vocab) !== shape.vocab) {
     throw new FaultError('package/malformed', 'the vocabulary is not as long as it claims');
   }
-  const rotated = metadata.number('llama.rope.dimension_count', shape.headDim);
+  const rotated = metadata.number(key('rope.dimension_count'), shape.headDim);
   if (rotated !== shape.headDim) throw unsupported(`RoPE over ${rotated} of ${shape.headDim}`);
-  const values = metadata.number('llama.attention.value_length', shape.headDim);
+  const values = metadata.number(key('attention.value_length'), shape.headDim);
   if (values !== shape.headDim) throw unsupported(`values of ${values}, keys of ${shape.headDim}`);
+  const window = metadata.number(key('attention.sliding_window'), shape.contextMax);
+  if (window !== 0 && window < shape.contextMax) {
+    throw unsupported(`sliding-window attention over ${window} of ${shape.contextMax} positions`);
+  }
 }
 
-function refuseVariants(metadata: GgufMetadata): void {
+function refuseVariants(metadata: GgufMetadata, key: KeyOf): void {
   if (metadata.number('split.count', 1) > 1) throw unsupported('GGUF split over several files');
-  if (metadata.number('llama.expert_count', 0) > 0) throw unsupported('mixture of experts');
-  const scaling = metadata.optionalString('llama.rope.scaling.type');
+  for (const [name, what] of VARIANTS) {
+    if (metadata.number(key(name), 0) !== 0) throw unsupported(what);
+  }
+  const scaling = metadata.optionalString(key('rope.scaling.type'));
   if (scaling !== null && scaling !== 'none') throw unsupported(`RoPE scaling ${scaling}`);
-  if (metadata.has('llama.attention.sliding_window')) throw unsupported('sliding-window attention');
+  // How `linear` was said before it had a name.
+  if (metadata.number(key('rope.scale_linear'), 1) !== 1) throw unsupported('RoPE scaling linear');
 }

@@ -1,5 +1,5 @@
 import { FaultError } from '#lib/kernel/errors.ts';
-import { TENSOR_TYPES, type TensorType } from '#lib/webgpu/model.ts';
+import { SOURCE_BLOCK, type SourceType } from './source-types.ts';
 
 /** ggml's tensor types by number (ggml.h `enum ggml_type`); the gaps are types it removed. */
 const GGML_TYPES: Readonly<Record<number, string>> = {
@@ -37,16 +37,15 @@ const GGML_TYPES: Readonly<Record<number, string>> = {
   39: 'MXFP4',
 };
 
-const isStored = (name: string | undefined): name is TensorType =>
-  TENSOR_TYPES.some((type) => type === name);
+const isReadable = (name: string | undefined): name is SourceType =>
+  name !== undefined && Object.hasOwn(SOURCE_BLOCK, name);
 
 /** @throws FaultError `package/unsupported` naming tensor and type. */
-export function tensorTypeOf(tensor: { name: string; type: number }): TensorType {
+export function tensorTypeOf(tensor: { name: string; type: number }): SourceType {
   const name = GGML_TYPES[tensor.type];
-  if (isStored(name)) return name;
+  if (isReadable(name)) return name;
   const known = name ?? `number ${tensor.type}`;
-  throw new FaultError(
-    'package/unsupported',
-    `tensor ${tensor.name} is of type ${known}; readable are ${TENSOR_TYPES.join(', ')}`,
-  );
+  const readable = Object.keys(SOURCE_BLOCK).join(', ');
+  const message = `tensor ${tensor.name} is of type ${known}; readable are ${readable}`;
+  throw new FaultError('package/unsupported', message);
 }

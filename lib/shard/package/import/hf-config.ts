@@ -3,6 +3,7 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import type { Llama3RopeScaling, ModelShape } from '#lib/webgpu/model.ts';
 import { checkShape } from '../layout.ts';
 import { PACKAGE } from '../limits.ts';
+import { hfArchitecture, type HfArchitecture } from './architectures.ts';
 
 const count = (max: number) => z.number().check(z.int(), z.gte(1), z.lte(max));
 const positive = z.number().check(z.positive(), z.lte(1e9));
@@ -41,6 +42,9 @@ export const configSchema = z.object({
   hidden_act: z.nullish(name),
   attention_bias: z.nullish(z.boolean()),
   mlp_bias: z.nullish(z.boolean()),
+  use_sliding_window: z.nullish(z.boolean()),
+  sliding_window: z.nullish(z.number()),
+  layer_types: z.nullish(z.array(name).check(z.maxLength(PACKAGE.layersMax))),
   quantization_config: z.nullish(z.unknown()),
   bos_token_id: tokenIds,
   eos_token_id: tokenIds,
@@ -52,28 +56,26 @@ export const modelTypeSchema = z.object({ model_type: name });
 
 const unsupported = (what: string): FaultError => new FaultError('package/unsupported', what);
 
-/** @throws FaultError `package/unsupported` naming the architecture. */
-export function refuseArchitecture(config: { model_type: string }): void {
-  if (config.model_type !== 'llama') throw unsupported(`architecture ${config.model_type}`);
-}
-
 /**
- * The numbers of a `LlamaForCausalLM` configuration.
+ * The numbers of a configuration.
  * @throws FaultError `package/unsupported` for what would change the arithmetic, by name.
  */
 export function shapeOfConfig(config: HfConfig): ModelShape {
   if (config.attention_bias || config.mlp_bias) throw unsupported('biases');
+  const architecture = hfArchitecture(config.model_type);
+  refuseWindow(config, architecture);
   const act = config.hidden_act ?? 'silu';
   if (act !== 'silu' && act !== 'swish') throw unsupported(`activation ${act}`);
   if (config.quantization_config) throw unsupported('a quantised Hugging Face folder');
   const rope = config.rope_parameters ?? config.rope_scaling ?? {};
   const shape: ModelShape = {
-    kind: 'llama',
+    kind: architecture.kind,
     layers: config.num_hidden_layers,
     hidden: config.hidden_size,
     heads: config.num_attention_heads,
     kvHeads: config.num_key_value_heads ?? config.num_attention_heads,
-    headDim: config.head_dim ?? config.hidden_size / config.num_attention_heads,
+    headDim:
+      config.head_dim ?? architecture.headDim ?? config.hidden_size / config.num_attention_heads,
     mlp: config.intermediate_size,
     vocab: config.vocab_size,
     contextMax: config.max_position_embeddings,
@@ -84,6 +86,17 @@ export function shapeOfConfig(config: HfConfig): ModelShape {
   };
   checkShape(shape);
   return shape;
+}
+
+/** A window at least as long as the context hides nothing. */
+function refuseWindow(config: HfConfig, { windowed }: HfArchitecture): void {
+  const other = config.layer_types?.find((type) => type !== 'full_attention');
+  if (other !== undefined) throw unsupported(`layers of ${other}`);
+  const window = config.sliding_window ?? Infinity;
+  const isUsed = !config.layer_types && (config.use_sliding_window ?? windowed);
+  if (!isUsed || window >= config.max_position_embeddings) return;
+  const context = config.max_position_embeddings;
+  throw unsupported(`sliding-window attention over ${window} of ${context} positions`);
 }
 
 function ropeScaling(rope: RopeSettings): Llama3RopeScaling | null {

@@ -4,13 +4,13 @@ import { digestJson } from '#lib/kernel/digest.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { LayerTensor, PartKey, TensorName } from '#lib/webgpu/model.ts';
 import { IMPORT } from '../limits.ts';
-import { bf16ToF32 } from './bf16.ts';
+import { hfArchitecture } from './architectures.ts';
 import { hashFile, openByteFile, readPieces, type ByteFile } from './byte-file.ts';
-import { configSchema, modelTypeSchema, refuseArchitecture, shapeOfConfig } from './hf-config.ts';
+import { configSchema, modelTypeSchema, shapeOfConfig } from './hf-config.ts';
 import { readHfTokenizer } from './hf-tokenizer.ts';
 import { readJsonFile, requireFile } from './json-file.ts';
 import { readSafetensorsHeader, type SafetensorsTensor } from './safetensors-header.ts';
-import { collectParts, refuseUnused, type FoundTensor, type ModelSource } from './source.ts';
+import { collectParts, refuseUnused, type FileSource, type FoundTensor } from './source.ts';
 
 const LAYER_NAMES: Readonly<Record<LayerTensor, string>> = {
   'attn-norm': 'input_layernorm.weight',
@@ -45,15 +45,16 @@ const COMPUTED = /^model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/;
 type Located = SafetensorsTensor & { readonly file: ByteFile };
 
 /**
- * A Hugging Face folder of architecture `llama` with safetensors in one file or in shards.
+ * A Hugging Face folder of an architecture we compute, with safetensors in one file or in shards.
  * @throws FaultError `package/…`, before anything but headers and JSON files was read.
  */
-export async function openHuggingFace(folder: string): Promise<ModelSource> {
+export async function openHuggingFace(folder: string): Promise<FileSource> {
   const config = requireFile(
     await readJsonFile(folder, 'config.json', modelTypeSchema),
     'config.json',
   );
-  refuseArchitecture(config);
+  // First of all: another architecture is refused by name and not by a field it lacks.
+  hfArchitecture(config.model_type);
   const files: ByteFile[] = [];
   try {
     return await readFolder(folder, files);
@@ -63,7 +64,7 @@ export async function openHuggingFace(folder: string): Promise<ModelSource> {
   }
 }
 
-async function readFolder(folder: string, files: ByteFile[]): Promise<ModelSource> {
+async function readFolder(folder: string, files: ByteFile[]): Promise<FileSource> {
   const config = requireFile(
     await readJsonFile(folder, 'config.json', configSchema),
     'config.json',
@@ -128,12 +129,9 @@ async function locate(files: readonly ByteFile[]): Promise<Map<string, Located>>
   return found;
 }
 
-/** BF16 is stored as F32 for now: exact, and no engine needs another type. */
-function foundTensor({ file, type, rows, cols, offset, bytes }: Located): FoundTensor {
-  const pieces = () => readPieces(file, offset, bytes);
-  if (type !== 'BF16') return { type, rows, cols, read: pieces };
-  const widened = async function* () {
-    for await (const piece of pieces()) yield bf16ToF32(piece);
-  };
-  return { type: 'F32', rows, cols, read: widened };
-}
+const foundTensor = ({ file, type, rows, cols, offset, bytes }: Located): FoundTensor => ({
+  type,
+  rows,
+  cols,
+  read: () => readPieces(file, { offset, length: bytes, unit: bytes / rows }),
+});

@@ -11,7 +11,9 @@ import { fsChunkStore } from '../store/fs-store.ts';
 import { draftManifest } from './draft.ts';
 import { readTextFile } from './json-file.ts';
 import { lockFolder, type FolderLock } from './lock.ts';
+import type { LossReport } from './losses.ts';
 import { openSource } from './open-source.ts';
+import type { Quant } from './quant.ts';
 import type { ModelSource } from './source.ts';
 import { partBytes, writeChunks, type ChunkTarget } from './write-chunks.ts';
 
@@ -28,6 +30,8 @@ export interface ImportOptions {
   /** The folder of packages; the package becomes `root/id`. */
   readonly root: string;
   readonly id: ModelId;
+  /** How matrices are stored; `keep` unless said. */
+  readonly quant?: Quant | undefined;
   readonly name?: string | undefined;
   readonly licence?: string | undefined;
   readonly onProgress?: (progress: ImportProgress) => void;
@@ -39,6 +43,8 @@ export interface ImportResult {
   readonly hash: ManifestHash;
   /** False where the very same package was there before. */
   readonly isNew: boolean;
+  /** What conversions of weights cost. */
+  readonly losses: LossReport;
 }
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -51,7 +57,7 @@ export const CHUNKS_FOLDER = 'chunks';
  *   is written; `package/exists`, `package/busy`, `package/storage-full`, `kernel/aborted`.
  */
 export async function importModel(options: ImportOptions): Promise<ImportResult> {
-  const source = await openSource(options.path);
+  const source = await openSource(options.path, options.quant);
   try {
     const lock = await lockFolder(join(options.root, `.${options.id}.lock`));
     try {
@@ -89,7 +95,7 @@ async function importLocked(
   await syncFolder(join(folder, CHUNKS_FOLDER));
   if (!before) await writeFileAtomic(join(folder, MANIFEST_FILE), canonicalJson(manifest));
   await syncFolder(folder);
-  return { manifest, hash: manifestHash(manifest), isNew: !before };
+  return { manifest, hash: manifestHash(manifest), isNew: !before, losses: source.losses() };
 }
 
 const exists = (id: ModelId): FaultError =>

@@ -1,18 +1,32 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { ModelShape, PartKey, TensorName, TensorType } from '#lib/webgpu/model.ts';
-import { expectedParts, isVectorType, type ExpectedTensor } from '../layout.ts';
+import { expectedParts, type ExpectedTensor } from '../layout.ts';
 import type { OnBytes } from './byte-file.ts';
+import type { LossReport } from './losses.ts';
+import { isPlainType, type SourceType } from './source-types.ts';
 
-/** A tensor of a source, in the package's types, names and row order. */
-export interface SourceTensor {
-  readonly name: TensorName;
-  readonly type: TensorType;
+/** Where one tensor lies in a file. */
+export interface FoundTensor {
+  readonly type: SourceType;
   readonly rows: number;
   readonly cols: number;
-  /** Its bytes in order, in pieces of bounded size. */
+  /** Its bytes in order, in the package's row order, in pieces of whole rows and bounded size. */
   read(): AsyncIterable<Uint8Array>;
 }
 
+/** A tensor of a file, under the package's name for it. */
+export interface FileTensor extends FoundTensor {
+  readonly name: TensorName;
+}
+export interface FilePart {
+  readonly key: PartKey;
+  readonly tensors: readonly FileTensor[];
+}
+
+/** A tensor as a package stores it. */
+export interface SourceTensor extends FileTensor {
+  readonly type: TensorType;
+}
 export interface SourcePart {
   readonly key: PartKey;
   readonly tensors: readonly SourceTensor[];
@@ -27,7 +41,7 @@ export interface SourceTokenizer {
 }
 
 /** A model in a format of others, checked whole before the importer writes a byte. */
-export interface ModelSource {
+export interface FileSource {
   readonly kind: 'gguf' | 'safetensors';
   readonly shape: ModelShape;
   readonly tokenizer: SourceTokenizer;
@@ -35,7 +49,7 @@ export interface ModelSource {
   /** As the source names it itself. */
   readonly licence: string | null;
   /** In package order; see `expectedParts`. */
-  readonly parts: readonly SourcePart[];
+  readonly parts: readonly FilePart[];
   /** Bytes that {@link sha256} reads. */
   readonly bytes: number;
   /** Identity of the source: of one file its SHA-256, of a folder that of its files' digests. */
@@ -43,12 +57,11 @@ export interface ModelSource {
   close(): Promise<void>;
 }
 
-/** Where one tensor lies in a source file. */
-export interface FoundTensor {
-  readonly type: TensorType;
-  readonly rows: number;
-  readonly cols: number;
-  read(): AsyncIterable<Uint8Array>;
+/** The same, its tensors in the formats that were asked for. */
+export interface ModelSource extends Omit<FileSource, 'parts'> {
+  readonly parts: readonly SourcePart[];
+  /** What the conversions cost; whole once every tensor was read. */
+  losses(): LossReport;
 }
 
 /**
@@ -59,7 +72,7 @@ export interface FoundTensor {
 export function collectParts(
   shape: ModelShape,
   find: (key: PartKey, expected: ExpectedTensor) => FoundTensor | undefined,
-): SourcePart[] {
+): FilePart[] {
   return expectedParts(shape).map(({ key, tensors }) => ({
     key,
     tensors: tensors.map((expected) => {
@@ -70,7 +83,7 @@ export function collectParts(
         const what = `${key} ${name} is [${found.rows}, ${found.cols}], not [${rows}, ${cols}]`;
         throw new FaultError('package/malformed', what);
       }
-      if (rows === 1 && !isVectorType(found.type)) {
+      if (rows === 1 && !isPlainType(found.type)) {
         throw new FaultError('package/unsupported', `${key} ${name} stored as ${found.type}`);
       }
       return { name, type: found.type, rows, cols, read: () => found.read() };
