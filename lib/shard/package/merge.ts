@@ -18,23 +18,29 @@ export interface Merges {
 const pairKey = (left: number, right: number): number => left * PACKAGE.vocabMax + right;
 
 /**
- * The table of a byte-level BPE.
+ * The table of a BPE. Merges stand in the order of their ranks unless `ranks` says otherwise:
+ * SentencePiece's may be equal.
  * @throws FaultError `package/malformed` where a merge names or makes what is no token.
  */
 export function readMerges(
   vocab: Readonly<Record<string, number>>,
   merges: readonly (string | readonly string[])[],
+  ranks?: readonly number[],
 ): Merges {
+  if (ranks && ranks.length !== merges.length) {
+    throw new FaultError('package/malformed', 'merges and their ranks are not as many');
+  }
   const ids = new Map(Object.entries(vocab));
   const byPair = new Map<number, Merge>();
-  for (const [rank, merge] of merges.entries()) {
+  for (const [place, merge] of merges.entries()) {
+    const rank = ranks?.[place] ?? place;
     const [left = '', right = ''] = typeof merge === 'string' ? merge.split(' ') : merge;
     const [leftId, rightId, id] = [ids.get(left), ids.get(right), ids.get(left + right)];
     if (leftId === undefined || rightId === undefined || id === undefined) {
-      throw new FaultError('package/malformed', `merge ${rank} is not of tokens`);
+      throw new FaultError('package/malformed', `merge ${place} is not of tokens`);
     }
     const key = pairKey(leftId, rightId);
-    if (!byPair.has(key)) byPair.set(key, { rank, id });
+    if (rank < (byPair.get(key)?.rank ?? Infinity)) byPair.set(key, { rank, id });
   }
   return { ids, texts: new Map([...ids].map(([text, id]) => [id, text])), byPair };
 }

@@ -3,9 +3,9 @@ import * as z from 'zod/mini';
 import { concatBytes, utf8 } from '#lib/kernel/bytes.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { PACKAGE } from './limits.ts';
-import { tokenBytes } from './byte-level.ts';
 import type { Manifest } from './manifest.ts';
 import { mergeWord, readMerges } from './merge.ts';
+import { decoderSchema, tokenDecoder, type TokenDecoder } from './token-decoder.ts';
 
 export interface Tokenizer {
   readonly vocab: number;
@@ -47,10 +47,13 @@ const fileSchema = z.object({
       vocab: z.record(z.string(), tokenId),
       merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
     }),
-    decoder: z.looseObject({ type: z.literal('ByteLevel') }),
+    decoder: decoderSchema,
     added_tokens: z.array(addedToken),
   }),
-  config: z.record(z.string(), z.unknown()),
+  config: z.looseObject({
+    /** Ours, of SentencePiece: ranks of the merges, in step with them. */
+    mergeRanks: z.optional(z.array(z.number().check(z.int(), z.gte(0), z.lt(2 ** 31)))),
+  }),
 });
 type TokenizerFile = z.infer<typeof fileSchema>;
 
@@ -70,7 +73,8 @@ export function loadTokenizer(
   const bpe = createBpe(file);
   const { vocab } = manifest.shape;
   const { bosId, eosIds } = manifest.tokenizer;
-  const pieces = decodePieces(file, vocab);
+  const decoder = tokenDecoder(file.tokenizer.decoder);
+  const pieces = decodePieces(file, decoder, vocab);
   const isSpecial = specialIds(file);
   const piecesOf = (id: number, options?: DecodeOptions): Uint8Array =>
     (options?.skipSpecial && isSpecial.has(id) ? undefined : pieces[id]) ?? new Uint8Array(0);
@@ -88,9 +92,11 @@ export function loadTokenizer(
       const { ids } = bpe.encode(text, { add_special_tokens: false });
       return options?.addBos && bosId !== null ? [bosId, ...ids] : ids;
     },
-    decode: (ids, options) =>
-      newDecoder().decode(concatBytes(ids.map((id) => piecesOf(id, options)))),
-    stream: (options) => tokenStream((id) => piecesOf(id, options)),
+    decode(ids, options) {
+      const bytes = concatBytes(ids.map((id) => piecesOf(id, options)));
+      return newDecoder().decode(decoder.dropsFirstSpace ? withoutSpace(bytes) : bytes);
+    },
+    stream: (options) => tokenStream((id) => piecesOf(id, options), decoder),
     bytesOf: (id) => piecesOf(id),
   };
 }
@@ -98,11 +104,26 @@ export function loadTokenizer(
 /** A byte order mark in an answer is text like any other. */
 const newDecoder = () => new TextDecoder('utf-8', { ignoreBOM: true });
 
-function tokenStream(bytesOf: (id: number) => Uint8Array): TokenStream {
+const withoutSpace = (bytes: Uint8Array): Uint8Array =>
+  bytes[0] === 0x20 ? bytes.subarray(1) : bytes;
+
+function tokenStream(
+  bytesOf: (id: number) => Uint8Array,
+  { dropsFirstSpace }: TokenDecoder,
+): TokenStream {
   const decoder = newDecoder();
+  let isFirst = true;
   return {
-    push: (id) => decoder.decode(bytesOf(id), { stream: true }),
-    flush: () => decoder.decode(),
+    push(id) {
+      const bytes = bytesOf(id);
+      const kept = isFirst && dropsFirstSpace ? withoutSpace(bytes) : bytes;
+      isFirst &&= bytes.length === 0;
+      return decoder.decode(kept, { stream: true });
+    },
+    flush() {
+      isFirst = true;
+      return decoder.decode();
+    },
   };
 }
 
@@ -122,7 +143,7 @@ function parseFile(bytes: Uint8Array): TokenizerFile {
 /** The library splits text into words and finds special tokens; joining tokens is ours. */
 function createBpe({ tokenizer, config }: TokenizerFile): BpeTokenizer {
   const { vocab, merges } = tokenizer.model;
-  const table = readMerges(vocab, merges);
+  const table = readMerges(vocab, merges, config.mergeRanks);
   try {
     const created = new BpeTokenizer(tokenizer, config);
     if (!(created.model instanceof BPE)) throw new TypeError('not BPE');
@@ -137,15 +158,23 @@ function specialIds({ tokenizer }: TokenizerFile): ReadonlySet<number> {
   return new Set(tokenizer.added_tokens.filter((token) => token.special).map((token) => token.id));
 }
 
-/** Bytes by id; ids without a token (a padded embedding) have none. */
-function decodePieces({ tokenizer }: TokenizerFile, vocab: number): (Uint8Array | undefined)[] {
+/**
+ * Bytes by id; ids without a token (a padded embedding) have none.
+ * @throws FaultError `package/malformed` where two tokens have one id, or one beyond the vocabulary.
+ */
+function decodePieces(
+  { tokenizer }: TokenizerFile,
+  decoder: TokenDecoder,
+  vocab: number,
+): (Uint8Array | undefined)[] {
   const pieces = new Array<Uint8Array | undefined>(vocab);
   const put = (id: number, bytes: Uint8Array) => {
     if (!Number.isInteger(id) || id < 0 || id >= vocab) throw malformed(`token ${id} of ${vocab}`);
     pieces[id] = bytes;
   };
   for (const [token, id] of Object.entries(tokenizer.model.vocab)) {
-    put(id, tokenBytes(token) ?? utf8(token));
+    if (pieces[id]) throw malformed(`two tokens have the id ${id}`);
+    put(id, decoder.bytesOf(token));
   }
   for (const { id, content } of tokenizer.added_tokens) put(id, utf8(content));
   return pieces;

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { utf8 } from '#lib/kernel/bytes.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { PACKAGE } from '../limits.ts';
+import { decoderSchema, tokenDecoder } from '../token-decoder.ts';
 import { idList, type HfConfig } from './hf-config.ts';
 import { readJsonFile, readTextFile, requireFile } from './json-file.ts';
 import type { SourceTokenizer } from './source.ts';
@@ -11,6 +12,7 @@ const component = z.nullish(z.looseObject({ type: z.string() }));
 const preStep = {
   type: z.string(),
   individual_digits: z.nullish(z.boolean()),
+  split: z.nullish(z.boolean()),
 };
 const preTokenizer = z.looseObject({
   ...preStep,
@@ -20,10 +22,10 @@ type PreTokenizer = z.infer<typeof preTokenizer>;
 
 /** Of `tokenizer.json` what decides whether we can run it; the rest goes along unread. */
 const tokenizerSchema = z.looseObject({
-  model: z.looseObject({ type: z.string(), byte_fallback: z.nullish(z.boolean()) }),
+  model: z.looseObject({ type: z.string() }),
   pre_tokenizer: z.nullish(preTokenizer),
   post_processor: component,
-  decoder: component,
+  decoder: decoderSchema,
   added_tokens: z.array(z.looseObject({ id: z.number(), content: z.string() })),
 });
 type TokenizerJson = z.infer<typeof tokenizerSchema>;
@@ -44,7 +46,8 @@ const generationSchema = z.looseObject({
 
 /**
  * Tokenizer and chat template of a Hugging Face folder.
- * @throws FaultError `package/unsupported` for anything but byte-level BPE, by name.
+ * @throws FaultError `package/unsupported` for anything but byte-level BPE and SentencePiece's
+ *   BPE with byte fallback, by name.
  */
 export async function readHfTokenizer(
   folder: string,
@@ -75,11 +78,15 @@ export async function readHfTokenizer(
   return { tokenizer, chatTemplate: await chatTemplateOf(folder, settings) };
 }
 
-function refuseTokenizer(json: TokenizerJson): void {
-  const { type, byte_fallback } = json.model;
-  if (type !== 'BPE' || byte_fallback || json.decoder?.type !== 'ByteLevel') {
-    const what = byte_fallback ? 'byte-fallback BPE' : `${type} with ${json.decoder?.type ?? 'no'}`;
-    throw new FaultError('package/unsupported', `tokenizer ${what} decoder`);
+function refuseTokenizer({ model, decoder, pre_tokenizer }: TokenizerJson): void {
+  if (model.type !== 'BPE') {
+    throw new FaultError('package/unsupported', `tokenizer ${model.type.slice(0, 64)}`);
+  }
+  tokenDecoder(decoder);
+  // In Rust it cuts before every space; the JavaScript library leaves the text whole.
+  const steps = [pre_tokenizer, ...(pre_tokenizer?.pretokenizers ?? [])];
+  if (steps.some((step) => step?.type === 'Metaspace' && step.split !== false)) {
+    throw new FaultError('package/unsupported', 'pre-tokenizer Metaspace that splits');
   }
 }
 
