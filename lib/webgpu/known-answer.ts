@@ -3,8 +3,16 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { cpuStageFactory } from './cpu/core.ts';
 import { SELF_CHECK_DIGESTS } from './known-answer-digests.ts';
-import { hasEmbedding, hasHead, NUMERICS, type ModelShape, type Numerics } from './model.ts';
+import {
+  NUMERICS,
+  SHAPE_KINDS,
+  hasEmbedding,
+  hasHead,
+  type Numerics,
+  type ShapeKind,
+} from './model.ts';
 import { philox } from './sampling/philox.ts';
+import { SELF_CHECK_MODELS } from './self-check-models.ts';
 import type { Segment, Stage } from './stage.ts';
 import { syntheticWeights } from './synthetic-weights.ts';
 
@@ -58,57 +66,22 @@ function seededSegment({ stage, kv, seed }: SeededInputs, first: number, rows: n
   };
 }
 
-/** A model of every stored type in two layers, small enough to check a device in milliseconds. */
-const SELF_CHECK_SHAPE: ModelShape = {
-  kind: 'llama',
-  layers: 2,
-  hidden: 64,
-  heads: 6,
-  kvHeads: 2,
-  headDim: 16,
-  mlp: 96,
-  vocab: 101,
-  contextMax: 128,
-  rmsEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: {
-    kind: 'llama3',
-    factor: 8,
-    lowFreqFactor: 1,
-    highFreqFactor: 4,
-    originalContext: 32,
-  },
-  tiedEmbeddings: false,
-};
-
-const SELF_CHECK_TYPES = {
-  'attn-q': 'Q4_1',
-  'attn-k': 'Q4_0',
-  'attn-v': 'Q8_0',
-  'attn-o': 'Q4_1',
-  'mlp-gate': 'F16',
-  'mlp-up': 'Q4_1',
-  'mlp-down': 'Q8_0',
-  embedding: 'F32',
-  head: 'Q8_0',
-} as const;
-
 /** Positions past a page's border and past one tile of rows. */
 const SELF_CHECK_ROWS = 38;
 
-/** Digest of the built-in model's answer on this device. */
+/** Digest of the answer of the built-in model of this kind on this device. */
 export async function selfCheckDigest(
   module: WebAssembly.Module,
+  kind: ShapeKind,
   numerics: Numerics,
 ): Promise<string> {
+  const { shape, types } = SELF_CHECK_MODELS[kind];
   const stage = await cpuStageFactory(module)({
-    shape: SELF_CHECK_SHAPE,
-    range: { first: 0, last: SELF_CHECK_SHAPE.layers - 1 },
+    shape,
+    range: { first: 0, last: shape.layers - 1 },
     numerics,
     kvBytesMax: 2 ** 20,
-    weights: syntheticWeights(SELF_CHECK_SHAPE, (name) =>
-      name in SELF_CHECK_TYPES ? SELF_CHECK_TYPES[name as keyof typeof SELF_CHECK_TYPES] : 'F32',
-    ),
+    weights: syntheticWeights(shape, (name) => types[name] ?? 'F32'),
   });
   try {
     return (await knownAnswer(stage, 7, SELF_CHECK_ROWS)).digest;
@@ -118,15 +91,17 @@ export async function selfCheckDigest(
 }
 
 /**
- * Compares this device's answer with the stored one, before any weight is loaded.
+ * Compares this device's answers with the stored ones, before any weight is loaded.
  * @throws FaultError `engine/wrong-answer` on a device whose arithmetic differs.
  */
 export async function selfCheck(module: WebAssembly.Module): Promise<void> {
-  for (const numerics of NUMERICS) {
-    const digest = await selfCheckDigest(module, numerics);
-    if (digest === SELF_CHECK_DIGESTS[numerics]) continue;
-    throw new FaultError('engine/wrong-answer', 'this device computes other bits than ours', {
-      details: { numerics, digest },
-    });
+  for (const kind of SHAPE_KINDS) {
+    for (const numerics of NUMERICS) {
+      const digest = await selfCheckDigest(module, kind, numerics);
+      if (digest === SELF_CHECK_DIGESTS[kind][numerics]) continue;
+      throw new FaultError('engine/wrong-answer', 'this device computes other bits than ours', {
+        details: { kind, numerics, digest },
+      });
+    }
   }
 }

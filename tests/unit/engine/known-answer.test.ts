@@ -3,7 +3,8 @@ import { loadKernels } from '#lib/webgpu/cpu/server.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { measureSpeed } from '#lib/webgpu/capability/measure.ts';
 import { knownAnswer, selfCheck } from '#lib/webgpu/known-answer.ts';
-import type { ModelShape } from '#lib/webgpu/model.ts';
+import { SHAPE_KINDS, TENSOR_TYPES, type ModelShape } from '#lib/webgpu/model.ts';
+import { SELF_CHECK_MODELS } from '#lib/webgpu/self-check-models.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 
 const SHAPE: ModelShape = {
@@ -39,6 +40,12 @@ describe('known answers', () => {
 
   it('[M7] the self-check passes on this machine', async () => {
     await selfCheck(module);
+  });
+
+  it('[M7] the self-check computes every kind and every stored type', () => {
+    const types = Object.values(SELF_CHECK_MODELS).flatMap((model) => Object.values(model.types));
+    expect(new Set(types)).toEqual(new Set(TENSOR_TYPES));
+    for (const kind of SHAPE_KINDS) expect(SELF_CHECK_MODELS[kind].shape.kind).toBe(kind);
   });
 
   it('[M7] equal for equal weights, other for other weights, ranges, seeds and rows', async () => {
