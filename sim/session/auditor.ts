@@ -47,6 +47,7 @@ export class Auditor {
   private readonly faults = new Map<NodeId, number>();
   private readonly refused = new Map<NodeId, number>();
   private readonly accused = new Map<NodeId, number>();
+  private readonly accusers = new Map<NodeId, Set<NodeId>>();
   /** Who said `no-room` in the present epoch. */
   private short = new Set<NodeId>();
   /** Declared by this owner: the orchestrator fences them a moment later. */
@@ -144,7 +145,10 @@ export class Auditor {
     if (why !== 'not-finite' && why !== 'unfit') return;
     addOne(this.refused, node);
     const sender = route?.places.at(place - 1)?.node;
-    if (sender !== undefined) addOne(this.accused, sender);
+    if (sender !== undefined) {
+      addOne(this.accused, sender);
+      if (sender !== node) this.accusers.set(sender, new Set(this.accusers.get(sender)).add(node));
+    }
     if ((this.refused.get(node) ?? 0) > REFUSALS_MAX) this.fail('order', 'takes a refuser again');
   }
 
@@ -212,6 +216,7 @@ export class Auditor {
   /** Who did not have the range in the epoch before has it since this one (S5). */
   private onPrepare({ epoch, route }: Prepare, before: OwnerState | null): void {
     for (const { node, incarnation, range, since } of route) {
+      if ((this.accusers.get(node)?.size ?? 0) > 1) this.fail('order', 'keeps whom two refuse');
       const had = before?.route?.places.some(
         (place) =>
           place.node === node &&

@@ -77,6 +77,12 @@ function apply(world: World, { kind, size }: What, meeting: Meeting): boolean {
       return node.loseShard();
     case 'run-fails':
       return node.spoilRun(size < 0.5 ? 'engine' : 'no-room');
+    case 'regrows':
+    case 'refuses':
+    case 'finds-fault':
+    case 'poisons':
+    case 'dawdles':
+      return node.turnLiar(kind);
     case 'cancel':
       return world.office.cancelOne();
     default:

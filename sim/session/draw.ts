@@ -1,4 +1,6 @@
 import type { Random } from '#lib/kernel/random.ts';
+import { TIMES } from '#lib/shard/wire/limits.ts';
+import { LIES } from './liar.ts';
 import { staged } from './plays.ts';
 import {
   AMBUSH_ON,
@@ -41,6 +43,7 @@ export function drawScenario(random: Random): Scenario {
     salted: random.chance(0.5),
     patienceMs: null,
     blameless: false,
+    mayFail: false,
     framesFirst: random.chance(0.5),
     together: random.chance(0.5),
     planner: random.chance(0.4) ? 'placement' : 'wild',
@@ -61,7 +64,8 @@ export function drawScenario(random: Random): Scenario {
   };
   const kind = random.unit();
   if (kind < 0.25) return focused(random, scenario, spanMs);
-  return kind < 0.7 ? staged(random, scenario) : scenario;
+  if (kind < 0.7) return staged(random, scenario);
+  return kind < 0.76 ? lied(random, scenario) : scenario;
 }
 
 /** A world in which nothing goes wrong, and nothing ends an answer early. */
@@ -149,6 +153,45 @@ function focused(random: Random, scenario: Scenario, spanMs: number): Scenario {
       .map((session) => ({ ...session, cancelAtMs: null, eosIds: [], stops: [] })),
     disturbances: isAmbush ? [] : [{ atMs: random.unit() * spanMs, kind, size }],
     ambushes: isAmbush ? [ambush] : [],
+  };
+}
+
+/** From one of its first reports on a holder lies; there are two spares, or nobody else at all. */
+function lied(random: Random, scenario: Scenario): Scenario {
+  const lie = random.pick(LIES);
+  const isAlone = lie === 'finds-fault' && random.chance(0.3);
+  const stages = isAlone ? 1 : (lie === 'poisons' ? 2 : 1) + random.below(2);
+  const sessions = scenario.sessions.slice(0, 2).map((session) => ({
+    ...session,
+    maxTokens: 4 + random.below(12),
+    promptIds: Array.from({ length: 2 + random.below(12) }, () => random.below(1000)),
+    cancelAtMs: null,
+    eosIds: [],
+    stops: [],
+  }));
+  const rows = Math.max(
+    ...sessions.map(({ promptIds, maxTokens }) => promptIds.length + maxTokens),
+  );
+  return {
+    ...scenario,
+    layers: stages * 2,
+    stages,
+    nodes: isAlone ? 1 : stages + 2,
+    hopMs: Math.min(scenario.hopMs, 2),
+    skew: 1,
+    rowMs: Math.min(scenario.rowMs, 1),
+    evenNodes: true,
+    loadMs: 30,
+    pagesMax: 1000,
+    keptBytesMax: KEPT_BLOCK_BYTES * 10_000,
+    frameTrouble: 0,
+    // Who says everything just in time can make each row and token wait for one deadline.
+    patienceMs: lie === 'dawdles' ? rows * TIMES.deadlineMinMs : 20_000,
+    mayFail: isAlone,
+    planner: 'placement',
+    sessions,
+    disturbances: [],
+    ambushes: [{ on: 'report', nth: random.below(4), after: false, kind: lie, size: 0 }],
   };
 }
 

@@ -1,7 +1,7 @@
 import { instantMs } from '#lib/kernel/units.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { TIMES, WIRE } from '#lib/shard/wire/limits.ts';
-import type { OwnerMessage, Progress } from '#lib/shard/wire/session-messages.ts';
+import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import {
   shardKey,
@@ -16,6 +16,7 @@ import { FAKE_WIDTH, FakeEngine } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
 import { MANIFEST } from './office.ts';
 import { describe, markOf } from './describe.ts';
+import { Liar, type Lie } from './liar.ts';
 import { short, type World } from './world.ts';
 
 const PAGE_POSITIONS = 4;
@@ -42,6 +43,8 @@ export class SimNode {
   busy = false;
   /** Frozen until so long after its death was declared: a zombie. */
   private wakesAfterMs: number | null = null;
+  /** Changes what it says; null: honest. */
+  private liar: Liar | null = null;
   /** When it last was, or will be, at work again. */
   stuckUntil = 0;
   /** Frames of the present step that leave together. */
@@ -68,6 +71,7 @@ export class SimNode {
     this.wakesAfterMs = null;
     this.segments = [];
     this.spoiled = null;
+    this.liar = null;
     world.witness.joined(this);
     this.slowness = world.random.pick([1, 1, 1, world.scenario.evenNodes ? 1 : 3]);
     this.core = this.freshCore();
@@ -106,6 +110,17 @@ export class SimNode {
     });
   }
 
+  /** From now on, as long as it lives. */
+  turnLiar(lie: Lie): boolean {
+    this.liar ??= new Liar(this, lie);
+    return true;
+  }
+
+  /** What its frames hold is refused by honest peers. */
+  get poisons(): boolean {
+    return this.liar?.poisons ?? false;
+  }
+
   /** Stands still until its death is declared, and wakes `wakesAfterMs` later. */
   becomeZombie(wakesAfterMs: number): void {
     this.stop('frozen', 15_000);
@@ -127,6 +142,7 @@ export class SimNode {
   /** On the main thread: a message of the owner's. */
   onSocket(message: OwnerMessage): void {
     this.onMain(() => {
+      this.liar?.hear(message);
       if (message.type === 'prepare') {
         const { session, epoch } = message;
         this.world.office.fromNode(this, { type: 'prepared', session, epoch });
@@ -184,7 +200,7 @@ export class SimNode {
         world.monitor.onWord(this, output.message);
         const { life } = this;
         this.onMain(() => {
-          if (this.life === life) world.office.fromNode(this, output.message);
+          if (this.life === life) this.say(output.message);
         });
         return;
       }
@@ -208,15 +224,31 @@ export class SimNode {
       case 'kv':
         return this.engines.get(output.shard)?.order(output);
       case 'reject-peer':
+        if (world.nodes.get(output.peer)?.poisons) return;
         throw new SimFailure('contract', `honest ${short(output.peer)} rejected: ${output.why}`);
     }
   }
 
   /** One message a peer. What a node has not sent when it dies is lost. */
   private sendAll(): void {
-    for (const [to, frames] of this.outbox)
-      if (this.state === 'up') this.world.network.send(this.id, to, frames);
+    const { network } = this.world;
+    for (const [to, frames] of this.outbox) {
+      if (this.state !== 'up') continue;
+      const leave = (sent: Frame[]): void => {
+        network.send(this.id, to, sent);
+      };
+      if (this.liar) this.liar.send(frames, leave);
+      else leave(frames);
+    }
     this.outbox.clear();
+  }
+
+  private say(message: StageMessage): void {
+    const tell = (said: StageMessage): void => {
+      this.world.office.fromNode(this, said);
+    };
+    if (this.liar) this.liar.say(message, tell);
+    else tell(message);
   }
 
   private run(output: Extract<StageOutput, { type: 'run' }>): void {

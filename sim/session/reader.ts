@@ -114,6 +114,10 @@ export class Reader {
     if (outcome.kind === 'finished' && !this.finish) this.wrong('is called finished too early');
     this.checkText();
     if (outcome.kind !== 'lost') return;
+    if (this.world.scenario.mayFail) {
+      this.world.count('answer lost to a liar');
+      return;
+    }
     // However bad it was: all trouble passes, and nodes were always there again within seconds.
     const isWaited = this.endedAt - this.readAt >= TIMES.lostAnswerMs - 1;
     if (isWaited && plan && isTooSlowToRetry(plan))

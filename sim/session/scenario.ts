@@ -1,3 +1,5 @@
+import { LIES } from './liar.ts';
+
 /** All that a seed decides before the clock starts. */
 export interface Scenario {
   readonly layers: number;
@@ -22,6 +24,8 @@ export interface Scenario {
   readonly patienceMs: number | null;
   /** Only links and sockets are troubled: no node may be declared (V3). */
   readonly blameless: boolean;
+  /** A node lies, and no other could take its place: an answer may end with a code. */
+  readonly mayFail: boolean;
   /** The shell performs frames before messages to the owner. */
   readonly framesFirst: boolean;
   /** Frames of one step to one peer are one message. */
@@ -83,6 +87,7 @@ export const STAGED = [
   'zombie-late',
   'crash-holder',
   'drop-it',
+  ...LIES,
 ] as const;
 export type DisturbanceKind = (typeof DISTURBANCES)[number] | (typeof STAGED)[number];
 

@@ -76,9 +76,12 @@ export function askRoute(turn: Turn, { noRoom = null, isPutOff = false }: AskOpt
   turn.out.push({ type: 'need-route', keep, relay: state.suspects, without });
 }
 
-/** Somebody was put off: the session goes on without, or ends at once where nobody else can. */
+/**
+ * Somebody was put off: the session goes on without, or ends at once where nobody else can. Once all
+ * are forgiven it waits like any other.
+ */
 export const askOther = (turn: Turn): void => {
-  askRoute(turn, { isPutOff: true });
+  askRoute(turn, { isPutOff: turn.state.putOff.size > 0 });
 };
 
 /** The answer to `need-route`. A plan with a holder lost meanwhile is asked for again. */

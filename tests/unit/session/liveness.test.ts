@@ -89,6 +89,24 @@ describe('liveness', () => {
     expect(only(rig.tickAt(7_000), 'declare')).toHaveLength(1);
   });
 
+  test('[V1] who says everything just in time keeps an answer as many deadlines as it has steps', () => {
+    const rig = new OwnerRig();
+    const { promptIds, maxTokens } = request();
+    const inTime = () => (rig.now += 1_990);
+    rig.prepared(1, 2, 3);
+    for (let kvLength = 0; kvLength < promptIds.length; kvLength += 1) {
+      for (const n of [1, 2, 3]) rig.report(n, kvLength);
+      expect(rig.tickAt(inTime()).filter((output) => output.type !== 'send')).toEqual([]);
+    }
+    for (let index = 0; index < maxTokens; index += 1) {
+      expect(only(rig.tickAt(rig.now), 'route-changed')).toEqual([]);
+      rig.token(index, 7);
+      inTime();
+    }
+    expect([rig.phase, rig.epoch]).toEqual(['done', 1]);
+    expect(rig.now).toBeLessThanOrEqual((promptIds.length + maxTokens) * 2_000);
+  });
+
   /** Decoding, one deadline passed without progress, the next one due at 6 s. */
   function overdueOnce(): OwnerRig {
     const rig = new OwnerRig();

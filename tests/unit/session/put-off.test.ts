@@ -122,6 +122,8 @@ describe('faults without end', () => {
     const rig = new OwnerRig();
     often(rig, BOUNDS.faultsMax);
     expect(asked(nobody(rig))).toMatchObject([{ without: [] }]);
+    expect(only(nobody(rig), 'done')).toEqual([]);
+    rig.step({ type: 'nodes-changed' });
     expect(sent(route(rig, 1, 2, 3), 'prepare')).toHaveLength(3);
   });
 
