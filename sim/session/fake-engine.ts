@@ -1,6 +1,7 @@
 import type { SessionId } from '#lib/kernel/ids.ts';
 import { must } from '#lib/kernel/assert.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
+import { GREEDY, type SamplingParams, type TokenHistory } from '#lib/webgpu/sampling/params.ts';
 import type { RunResult, RunSegment, StageOutput } from '#lib/shard/stage/types.ts';
 import { SimFailure } from './failure.ts';
 
@@ -22,11 +23,26 @@ export const embed = (id: number): number => mix(0x1d, id);
 export const chain = (layer: number, before: number, hidden: number): number =>
   mix(mix(before, hidden), layer);
 export const layerOut = (layer: number, link: number): number => mix(link, layer + 1000);
-/** `salt`: 0, or another for each epoch, as on GPUs, where a failover may change later ids (S9). */
+/**
+ * `salt`: 0, or another for each epoch, as on GPUs, where a failover may change later ids (S9).
+ * `said`: 0, or a hash of all that penalties look at (S8).
+ */
 export const sampleId = (
   hidden: number,
-  draw: { seed: number; index: number; salt: number },
-): number => mix(mix(mix(hidden, draw.seed), draw.index), draw.salt) % 1000;
+  draw: { seed: number; index: number; salt: number; said: number },
+): number => mix(mix(mix(hidden, draw.seed), draw.index), draw.salt ^ draw.said) % 1000;
+
+/** Every fourth session has penalties that look at the whole of prompt and answer. */
+export const samplingOf = (seed: number): SamplingParams => {
+  const penalties = { repetition: 2, presence: 0, frequency: 0, bias: [] };
+  return { ...GREEDY, seed, penalties: seed % 4 === 3 ? penalties : null };
+};
+
+export function saidHash(sampling: SamplingParams, history: TokenHistory): number {
+  if (!sampling.penalties) return 0;
+  const prompt = [...history.promptIds].sort((a, b) => a - b);
+  return [...prompt, ...history.answerIds].reduce(mix, prompt.length);
+}
 
 export const saltOf = (session: SessionId, epoch: number): number =>
   mix(parseInt(session.slice(-8), 16), epoch) | 1;
@@ -127,7 +143,8 @@ export class FakeEngine {
     if (want.kind !== 'sample')
       return { hidden: want.kind === 'hidden' ? hidden : null, sampledId: null };
     const salt = this.options.salted ? saltOf(segment.session, segment.epoch) : 0;
-    const draw = { seed: want.params.seed, index: want.index, salt };
+    const said = saidHash(want.params, want.history);
+    const draw = { seed: want.params.seed, index: want.index, salt, said };
     return { hidden: null, sampledId: sampleId(out, draw) };
   }
 

@@ -1,8 +1,7 @@
-import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import type { ManifestHash, SessionId } from '#lib/kernel/ids.ts';
 import type { OwnerOutput, RoutePlan, SessionRequest } from '#lib/shard/session/types.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
-import { sampleId, saltOf, WholeModel } from './fake-engine.ts';
+import { saidHash, sampleId, saltOf, samplingOf, WholeModel } from './fake-engine.ts';
 import { SimFailure, type Check } from './failure.ts';
 import type { SessionDraw } from './scenario.ts';
 import { beforeStop, textOf } from './text.ts';
@@ -53,7 +52,7 @@ export class Reader {
 
   requestFor(session: SessionId, manifest: ManifestHash): SessionRequest {
     const { promptIds, maxTokens, eosIds, seed } = this.draw;
-    const sampling = { ...GREEDY, seed };
+    const sampling = samplingOf(seed);
     return {
       session,
       manifest,
@@ -80,7 +79,9 @@ export class Reader {
     if (this.outcome || this.finish) this.wrong('reads past its end');
     if (index !== this.ids.length) this.wrong(`got #${index}, #${this.ids.length} is next`);
     const salt = this.world.scenario.salted ? saltOf(at.session, at.epoch) : 0;
-    const expected = sampleId(this.hidden, { seed: this.draw.seed, index, salt });
+    const history = { promptIds: [...new Set(this.draw.promptIds)], answerIds: this.ids };
+    const said = saidHash(samplingOf(this.draw.seed), history);
+    const expected = sampleId(this.hidden, { seed: this.draw.seed, index, salt, said });
     if (id !== expected) this.wrong(`#${index} is ${id}, not ${expected}`);
     this.ids.push(id);
     this.readAt = this.world.timeline.now;

@@ -237,7 +237,7 @@ export class FuzzRing {
     for (const id of promptIds) hidden = model.forward(id);
     const ids: number[] = [];
     for (let index = 0; index < maxTokens; index += 1) {
-      const id = sampleId(hidden, { seed: GREEDY.seed, index, salt: 0 });
+      const id = sampleId(hidden, { seed: GREEDY.seed, index, salt: 0, said: 0 });
       ids.push(id);
       hidden = model.forward(id);
     }

@@ -33,6 +33,7 @@ const SCENARIO: Scenario = {
   salted: false,
   patienceMs: null,
   blameless: false,
+  mayFail: false,
   framesFirst: true,
   together: true,
   planner: 'wild',
