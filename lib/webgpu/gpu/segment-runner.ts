@@ -1,7 +1,7 @@
 import { must } from '#lib/kernel/assert.ts';
+import { choose } from '../choose.ts';
 import type { LayerRange, ModelShape, StoredTensor } from '../model.ts';
 import { hasHead } from '../model.ts';
-import { sample } from '../sampling/sample.ts';
 import type { Segment, SegmentResult } from '../stage.ts';
 import type { GraphRunner } from './graph-runner.ts';
 import type { KvSlots } from './kv-slots.ts';
@@ -44,9 +44,7 @@ export class SegmentRunner {
       result.hidden?.set(output, piece.offset * shape.hidden);
       result.logits?.set(output, piece.offset * shape.vocab);
       const last = piece.offset + piece.rows === rows;
-      if (last && want.kind === 'sample') {
-        result.sampledId = sample(output, want.params, want);
-      }
+      if (last && want.kind === 'sample') Object.assign(result, choose(output, want));
     }
     return result;
   }

@@ -112,6 +112,20 @@ function stageContract(implementation: StageImplementation): void {
       });
     });
 
+    it('[S8] log probabilities come with a sampled id where they are asked for', async () => {
+      const logits = await run(stage.openKv(), idsOf(50));
+      const params = { ...GREEDY, logprobs: 1 };
+      const want = { kind: 'sample', params, index: 0, history: NO_HISTORY } as const;
+      const segment = segmentFor(stage, stage.openKv(), { input: idsOf(50), want });
+      const [result] = await stage.step([segment]);
+      const { logprob, top } = must(result?.logprobs, 'log probabilities');
+      expect(top).toEqual([[result?.sampledId, logprob]]);
+      const row = logits.subarray(-SHAPE.vocab);
+      const best = row.reduce((most, logit) => Math.max(most, logit), -Infinity);
+      const total = row.reduce((sum, logit) => sum + Math.exp(logit - best), 0);
+      expect(Math.abs(logprob + Math.log(total))).toBeLessThanOrEqual(1e-4);
+    });
+
     memoryContract({ ...implementation, factory: () => factory }, numerics);
   });
 }
