@@ -7,6 +7,7 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import { decodeBlocks } from '#lib/shard/package/import/decode-blocks.ts';
 import { openSource } from '#lib/shard/package/import/open-source.ts';
 import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { tokenizerOf } from '#tests/golden/package/tokenizer-of.ts';
 import { u64 } from './gguf-builder.ts';
 
 let folder = '';
@@ -22,6 +23,10 @@ const open = async () => {
   return source;
 };
 const fault = () => open().catch((reason: unknown) => reason);
+
+type Vocab = Record<string, number>;
+const without = (vocab: Vocab, token: string): Vocab =>
+  Object.fromEntries(Object.entries(vocab).filter(([text]) => text !== token));
 
 async function edit(name: string, change: Record<string, unknown>): Promise<void> {
   const path = join(folder, name);
@@ -118,6 +123,22 @@ describe('Hugging Face folder', () => {
   ])('[K3] refuses %o as malformed', async (change) => {
     await edit('config.json', change);
     expect(await fault()).toMatchObject({ code: 'package/malformed' });
+  });
+
+  it.each([
+    ['two tokens of one id', (vocab: Vocab) => ({ ...vocab, '!': vocab['#'] ?? 0 }), 'two tokens'],
+    ['a token beyond the vocabulary', (vocab: Vocab) => ({ ...vocab, new: 512 }), 'token 512'],
+    ['a merge of a token that is missing', (vocab: Vocab) => without(vocab, 'en'), 'merge 1'],
+    ['a negative id', (vocab: Vocab) => ({ ...vocab, '!': -1 }), 'vocab'],
+  ])('[K3] refuses a tokenizer with %s', async (_what, change, words) => {
+    const { model } = JSON.parse(await readFile(join(folder, 'tokenizer.json'), 'utf8')) as {
+      model: { vocab: Vocab };
+    };
+    await tokenizerOf(folder);
+    await edit('tokenizer.json', { model: { ...model, vocab: change(model.vocab) } });
+    const refused = tokenizerOf(folder);
+    await expect(refused).rejects.toMatchObject({ code: 'package/malformed' });
+    await expect(refused).rejects.toThrow(words);
   });
 
   it('[K3] refuses another tokenizer by name', async () => {

@@ -1,46 +1,45 @@
 import { BLOCK, type TensorType } from '#lib/webgpu/model.ts';
-import { halfBits, halfValue } from './half.ts';
+import { newQuants, putHalf, putHalfBits, putNibbles } from './block-bytes.ts';
+import { halfBits } from './half.ts';
 import { nearest, plainQ8Scale, putQ8 } from './q8-scale.ts';
 import type { BlockPlace } from './source-types.ts';
 
 /** Formats that values are rounded to; the others are only kept or repacked. */
 export type EncodedType = Extract<TensorType, 'F32' | 'F16' | 'Q8_0' | 'Q4_1'>;
 
-/** Writes the values of one block. */
-type EncodeBlock = (values: Float32Array, place: BlockPlace) => void;
+/** Writes one block: its values from `from` on. */
+type EncodeBlock = (values: Float32Array, from: number, place: BlockPlace) => void;
+
+const wide = new DataView(new ArrayBuffer(4));
+const scratch = newQuants();
 
 const ENCODERS: Readonly<Record<EncodedType, EncodeBlock>> = {
-  F32: ([value = 0], { view, at }) => {
-    view.setFloat32(at, value, true);
+  F32: (values, from, { bytes, at }) => {
+    wide.setFloat32(0, values[from] ?? 0, true);
+    for (let i = 0; i < 4; i += 1) bytes[at + i] = wide.getUint8(i);
   },
-  F16: ([value = 0], { view, at }) => {
-    view.setUint16(at, halfBits(value), true);
+  F16: (values, from, { bytes, at }) => {
+    putHalfBits(bytes, at, halfBits(values[from] ?? 0));
   },
-  Q8_0: (values, place) => {
-    putQ8(place, values, plainQ8Scale(values));
+  Q8_0: (values, from, place) => {
+    const block = values.subarray(from, from + 32);
+    putQ8(place, block, plainQ8Scale(block));
   },
-  Q4_1: (values, { view, at }) => {
+  Q4_1: (values, from, { bytes, at }) => {
     let [min, max] = [Infinity, -Infinity];
-    for (const value of values) {
-      min = Math.min(min, value);
-      max = Math.max(max, value);
+    for (let i = from; i < from + 32; i += 1) {
+      min = Math.min(min, values[i] ?? 0);
+      max = Math.max(max, values[i] ?? 0);
     }
-    const scale = putHalf(view, at, (max - min) / 15);
-    const offset = putHalf(view, at + 2, min);
-    const quant = (i: number): number =>
-      scale === 0 ? 0 : clamp(nearest(((values[i] ?? 0) - offset) / scale), 15);
-    for (let i = 0; i < 16; i += 1) view.setUint8(at + 4 + i, quant(i) | (quant(i + 16) << 4));
+    const scale = putHalf(bytes, at, (max - min) / 15);
+    const offset = putHalf(bytes, at + 2, min);
+    for (let i = 0; i < 32; i += 1) {
+      const q = scale === 0 ? 0 : nearest(((values[from + i] ?? 0) - offset) / scale);
+      scratch[i] = Math.min(Math.max(q, 0), 15);
+    }
+    putNibbles(bytes, at + 4, scratch);
   },
 };
-
-const clamp = (value: number, max: number): number => Math.min(Math.max(value, 0), max);
-
-/** Stores the nearest F16 and says which it is: quants are chosen for the scale that is stored. */
-function putHalf(view: DataView, at: number, value: number): number {
-  const bits = halfBits(value);
-  view.setUint16(at, bits, true);
-  return halfValue(bits);
-}
 
 export const isEncodedType = (type: TensorType): type is EncodedType =>
   Object.hasOwn(ENCODERS, type);
@@ -49,10 +48,10 @@ export const isEncodedType = (type: TensorType): type is EncodedType =>
 export function encodeBlocks(type: EncodedType, values: Float32Array): Uint8Array<ArrayBuffer> {
   const block = BLOCK[type];
   const encode = ENCODERS[type];
-  const out = new Uint8Array((values.length / block.values) * block.bytes);
-  const view = new DataView(out.buffer);
-  for (let from = 0, at = 0; from < values.length; from += block.values, at += block.bytes) {
-    encode(values.subarray(from, from + block.values), { view, at });
+  const bytes = new Uint8Array((values.length / block.values) * block.bytes);
+  const place = { bytes, at: 0 };
+  for (let from = 0; from < values.length; from += block.values, place.at += block.bytes) {
+    encode(values, from, place);
   }
-  return out;
+  return bytes;
 }

@@ -14,6 +14,8 @@ export const halfValue = (bits: number): number => VALUES[bits] ?? NaN;
 const INFINITE = 0x7c00;
 const NOT_A_NUMBER = 0x7e00;
 const scratch = new DataView(new ArrayBuffer(8));
+/** 2 to the power of 10 less the exponent, by 15 less the exponent (15 … −14). */
+const POWERS = Float64Array.from({ length: 30 }, (_, i) => 2 ** (i - 5));
 
 /**
  * The bits nearest to a double, ties to even; beyond 65 519.99 infinity. Rounded once and by
@@ -27,7 +29,7 @@ export function halfBits(value: number): number {
   const exponent = Math.max(((high >>> 20) & 0x7ff) - 1023, -14);
   if (exponent > 15) return sign | INFINITE;
   // In units of the last place: below 2¹⁰ where subnormal, else 2¹⁰ … 2¹¹; a carry is right as it is.
-  const units = roundEven(Math.abs(value) * 2 ** (10 - exponent));
+  const units = roundEven(Math.abs(value) * (POWERS[15 - exponent] ?? NaN));
   return sign | (((exponent + 14) << 10) + units);
 }
 

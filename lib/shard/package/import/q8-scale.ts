@@ -1,3 +1,4 @@
+import { putHalfBits } from './block-bytes.ts';
 import { halfBits, halfValue } from './half.ts';
 import type { BlockPlace } from './source-types.ts';
 
@@ -20,7 +21,7 @@ const MULTIPLES = 3;
 
 /**
  * The scale that loses least of values that are multiples of known steps: the plain one, or a
- * whole part of a step (3/10 less error than the plain one alone, measured on Q6_K).
+ * whole part of a step (on Q6_K a quarter less error than the plain one alone, as measured).
  */
 export function bestQ8Scale(values: Float32Array, steps: readonly number[]): number {
   const largest = largestOf(values);
@@ -48,8 +49,8 @@ const q8Quant = (value: number, scale: number): number =>
   scale === 0 ? 0 : Math.min(Math.max(nearest(value / scale), -127), 127);
 
 /** One block of Q8_0: the scale of these bits and 32 whole numbers. */
-export function putQ8({ view, at }: BlockPlace, values: Float32Array, bits: number): void {
+export function putQ8({ bytes, at }: BlockPlace, values: Float32Array, bits: number): void {
   const scale = halfValue(bits);
-  view.setUint16(at, bits, true);
-  for (let i = 0; i < 32; i += 1) view.setInt8(at + 2 + i, q8Quant(values[i] ?? 0, scale));
+  putHalfBits(bytes, at, bits);
+  for (let i = 0; i < 32; i += 1) bytes[at + 2 + i] = q8Quant(values[i] ?? 0, scale) & 255;
 }

@@ -33,6 +33,6 @@ export function sourceBytes(type: SourceType, rows: number, cols: number): numbe
 
 /** A block of some format, or a place for one. */
 export interface BlockPlace {
-  readonly view: DataView;
+  readonly bytes: Uint8Array;
   readonly at: number;
 }
