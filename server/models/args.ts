@@ -2,13 +2,16 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { MODEL_ID, type ModelId } from '#lib/kernel/ids.ts';
+import { QUANTS, type Quant } from '#lib/shard/package/import/quant.ts';
 
 export const USAGE = `npm run models -- COMMAND [options]
 
   import PATH --id ID   convert a .gguf file or a Hugging Face folder into a package
+      --quant KIND      keep | f32 | f16 | q8 | q4: how matrices are stored (default: keep,
+                        as in the file; K-quants in the nearest format we have)
       --name NAME       for people (default: the id)
       --licence TEXT    as the model's card names it (default: what the file says)
-  verify [ID]           hash every chunk of one package or of all
+  verify [ID]           hash every chunk and compute a step, of one package or of all
   list                  packages of this machine
   remove ID             delete a package
 
@@ -26,6 +29,7 @@ export type ModelArgs =
       readonly path: string;
       readonly id: ModelId;
       readonly root: string;
+      readonly quant: Quant;
       readonly name: string | undefined;
       readonly licence: string | undefined;
     }
@@ -51,7 +55,8 @@ export function parseModelArgs(argv: readonly string[]): ModelArgs {
     case 'import': {
       if (operand === undefined) throw invalid('import needs a PATH');
       const { name, licence } = values;
-      return { command, path: operand, id: modelId(values.id), root, name, licence };
+      const quant = quantOf(values.quant);
+      return { command, path: operand, id: modelId(values.id), root, quant, name, licence };
     }
     case 'list':
       return { command, roots };
@@ -71,6 +76,7 @@ function parse(argv: readonly string[]) {
       allowPositionals: true,
       options: {
         id: { type: 'string' },
+        quant: { type: 'string', default: 'keep' },
         name: { type: 'string' },
         licence: { type: 'string' },
         data: { type: 'string', default: '.data' },
@@ -82,6 +88,12 @@ function parse(argv: readonly string[]) {
   } catch (cause) {
     throw invalid(cause instanceof Error ? cause.message : String(cause), cause);
   }
+}
+
+function quantOf(text: string): Quant {
+  const quant = QUANTS.find((known) => known === text);
+  if (quant) return quant;
+  throw invalid(`--quant is one of ${QUANTS.join(', ')}`);
 }
 
 function modelId(text: string | undefined): ModelId {

@@ -2,9 +2,10 @@ import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
 import { importModel } from '#lib/shard/package/import/importer.ts';
 import { removePackage } from '#lib/shard/package/import/remove.ts';
 import { parseModelArgs, USAGE, type ModelArgs } from './args.ts';
+import { lossLines } from './loss-lines.ts';
 import { progressPrinter } from './progress.ts';
 import { ModelRegistry, type RegisteredModel } from './registry.ts';
-import { verifyModel } from './verify.ts';
+import { isSound, verifyLine, verifyModel } from './verify.ts';
 
 /** What a command prints: lines for people, or one JSON value with `--json`. */
 interface Report {
@@ -19,14 +20,14 @@ async function runImport(
   args: Extract<ModelArgs, { command: 'import' }>,
   signal: AbortSignal,
 ): Promise<Report> {
-  const { path, id, root, name, licence } = args;
+  const { path, id, root, quant, name, licence } = args;
   const onProgress = progressPrinter(process.stderr);
-  const result = await importModel({ path, id, root, name, licence, onProgress, signal });
-  const { manifest, hash, isNew } = result;
+  const result = await importModel({ path, id, root, quant, name, licence, onProgress, signal });
+  const { manifest, hash, isNew, losses } = result;
   const what = isNew ? 'imported' : 'already there, complete';
   return {
-    lines: [`${manifest.id} ${what}: ${hash}`],
-    json: { id: manifest.id, hash, isNew, root },
+    lines: [`${manifest.id} ${what}: ${hash}`, ...lossLines(losses)],
+    json: { id: manifest.id, hash, isNew, root, losses },
     exitCode: EXIT.ok,
   };
 }
@@ -69,18 +70,13 @@ async function runVerify(roots: readonly string[], id: string | undefined): Prom
   const results = [];
   for (const model of models) results.push(await verifyModel(model));
   const broken = id === undefined ? registry.broken() : [];
-  const isSound = results.every(({ missing, corrupt }) => missing.length + corrupt.length === 0);
   return {
     lines: [
-      ...results.map(({ id: model, chunks, missing, corrupt }) =>
-        missing.length + corrupt.length === 0
-          ? `${model}: ${chunks} chunks, all right`
-          : `${model}: ${missing.length} of ${chunks} chunks missing, ${corrupt.length} corrupt`,
-      ),
+      ...results.map(verifyLine),
       ...broken.map(({ folder, fault }) => `${folder}: ${fault.code}: ${fault.message}`),
     ],
     json: { results, broken: broken.map(({ folder, fault }) => ({ folder, ...fault.toWire() })) },
-    exitCode: isSound && broken.length === 0 ? EXIT.ok : EXIT.fault,
+    exitCode: results.every(isSound) && broken.length === 0 ? EXIT.ok : EXIT.fault,
   };
 }
 

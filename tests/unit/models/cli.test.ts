@@ -56,11 +56,21 @@ describe('npm run models', () => {
     expect(await readdir(join(data, 'models'))).toEqual([]);
   });
 
+  it('[K12] tells what the conversion of weights cost', async () => {
+    const path = goldenPath('gguf/tiny-q4_k_m.gguf');
+    const kept = await models('import', path, '--id', 'kept', '--data', data);
+    expect(kept.stdout).toMatch(/ {2}attn-v +Q6_K → Q8_0 {2}0\.\d+ % lost\n/);
+    expect(kept.stdout).toMatch(/ {2}of all converted weights: 0\.\d+ % lost/);
+    const options = ['--quant', 'f32', '--data', data, '--json'];
+    const wide = await models('import', path, '--id', 'wide', ...options);
+    expect(JSON.parse(wide.stdout)).toMatchObject({ losses: { relativeRms: 0 } });
+  });
+
   it('[K3] tells a fault by its code', async () => {
-    const path = goldenPath('gguf/tiny-q4_0.gguf');
-    const refused = await models('import', path, '--id', 'q4', '--data', data, '--json');
+    const path = goldenPath('tiny/qwen3/config.json');
+    const refused = await models('import', path, '--id', 'q3', '--data', data, '--json');
     expect(refused.exitCode).toBe(1);
-    expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'package/unsupported' } });
+    expect(JSON.parse(refused.stdout)).toMatchObject({ error: { code: 'package/malformed' } });
   });
 
   it('[K3] tells what it does not understand', async () => {
@@ -72,7 +82,7 @@ describe('npm run models', () => {
 });
 
 describe('arguments', () => {
-  const hash = { path: 'a.gguf', id: 'a', name: undefined, licence: undefined };
+  const hash = { path: 'a.gguf', id: 'a', quant: 'keep', name: undefined, licence: undefined };
   it('[K4] put imports under DATA/models unless --out says otherwise', () => {
     expect(parseModelArgs(['import', 'a.gguf', '--id', 'a'])).toEqual({
       command: 'import',
@@ -92,6 +102,7 @@ describe('arguments', () => {
     ['fly'],
     ['import'],
     ['import', 'a'],
+    ['import', 'a.gguf', '--id', 'a', '--quant', 'q3'],
     ['remove', '../x'],
     ['list', 'a', 'b'],
     ['--wat'],
