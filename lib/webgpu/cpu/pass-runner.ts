@@ -1,8 +1,7 @@
 import { invariant, must } from '#lib/kernel/assert.ts';
+import { choose } from '../choose.ts';
 import { hasEmbedding, hasHead } from '../model.ts';
-import { logprobsOf } from '../sampling/logprobs.ts';
-import { sample } from '../sampling/sample.ts';
-import type { Segment, SegmentResult, StageOptions, Want } from '../stage.ts';
+import type { Segment, SegmentResult, StageOptions } from '../stage.ts';
 import type { Arena } from './arena.ts';
 import type { Kernels } from './kernels.ts';
 import { SEGMENT_WORDS, type Layout } from './layout.ts';
@@ -113,18 +112,6 @@ export class PassRunner {
       });
     }
   }
-}
-
-/** Log probabilities are the model's own: penalties change the logits afterwards. */
-function choose(
-  logits: Float32Array,
-  want: Extract<Want, { kind: 'sample' }>,
-): Pick<SegmentResult, 'sampledId' | 'logprobs'> {
-  const { logprobs } = want.params;
-  if (logprobs === null) return { sampledId: sample(logits, want.params, want) };
-  const own = logits.slice();
-  const sampledId = sample(logits, want.params, want);
-  return { sampledId, logprobs: logprobsOf(own, sampledId, logprobs) };
 }
 
 function headRowsOf({ want, rows }: Segment, piece: Piece): HeadRow[] {
