@@ -72,6 +72,10 @@ describe('flow', () => {
       return run?.segments[0]?.want;
     });
     expect(seen).toMatchObject([{ history }, { history: { answerIds: [55, 101] } }]);
+    // A row that is sent again is sampled again, with what was said before it.
+    const again = rows(1, { seq: 2, firstPosition: 1, rows: 1 });
+    const [second] = runs(rig.frame(1, again));
+    expect(second?.segments[0]?.want).toMatchObject({ history: { answerIds: [55, 101] } });
     const plain = last();
     const [run] = runs(plain.frame(1, decodeRow(0)));
     expect(run?.segments[0]?.want).toMatchObject({ history: NO_HISTORY });

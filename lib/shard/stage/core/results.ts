@@ -72,7 +72,7 @@ function onSampled(
   { id, logprobs }: { readonly id: number; readonly logprobs?: TokenLogprobs },
 ): void {
   const { flow, session } = seat;
-  const { promptLength, eosIds, maxTokens, epoch } = session.prepare;
+  const { promptLength, resumeAt, sampling, eosIds, maxTokens, epoch } = session.prepare;
   const position = seat.kvLength;
   const index = position - promptLength;
   const last = eosIds.includes(id) || index + 1 >= maxTokens;
@@ -90,7 +90,8 @@ function onSampled(
   turn.core.tokensSampled += 1;
   flow.unacked.push(token);
   flow.sampledTo = position + 1;
-  if (looksAtAnswer(session.prepare.sampling)) flow.sampledIds.push(id);
+  // By position: rows that a peer sends again are sampled again (S3).
+  if (looksAtAnswer(sampling)) flow.sampledIds[position - resumeAt - 1] = id;
   tellOwner(turn, token);
   if (!last) flow.tokenOut = { position, id };
 }

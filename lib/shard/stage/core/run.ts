@@ -160,8 +160,9 @@ function wantOf(seat: Seat): Want {
   return { kind: 'sample', params, index, history: historyOf(seat) };
 }
 
-function historyOf({ session, flow }: Seat): TokenHistory {
-  const { history, sampling } = session.prepare;
+function historyOf({ session, flow, kvLength }: Seat): TokenHistory {
+  const { history, sampling, resumeAt } = session.prepare;
   if (!looksAtAnswer(sampling)) return NO_HISTORY;
-  return { ...history, answerIds: [...history.answerIds, ...flow.sampledIds] };
+  const sampled = flow.sampledIds.slice(0, kvLength - resumeAt);
+  return { ...history, answerIds: [...history.answerIds, ...sampled] };
 }

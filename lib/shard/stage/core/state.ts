@@ -130,7 +130,7 @@ export interface Flow {
   tokenOut: { readonly position: number; readonly id: number } | null;
   /** One past the position of the last token sampled: what the last place has sent (V1). */
   sampledTo: number;
-  /** Last place: all sampled in this epoch, in order, where penalties look at them. */
+  /** Last place: sampled in this epoch, from position L + 1 on, where penalties look at them. */
   sampledIds: number[];
   /** Number of its latest run: who waited longest is served first. */
   lastRun: number;
