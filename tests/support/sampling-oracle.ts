@@ -74,13 +74,20 @@ export function penalisedSlowly(
   });
 }
 
+/** Whether a mask lets an id come; no mask lets all. */
+const isAllowed = (id: number, allowed?: Uint32Array): boolean =>
+  allowed === undefined ||
+  Math.floor((allowed[Math.floor(id / 32)] ?? 0) / 2 ** (id % 32)) % 2 === 1;
+
 /** The token at a point of an answer, by the definition. */
 export function drawSlowly(
   original: Float32Array,
   params: SamplingParams,
-  { index, history }: SamplePoint,
+  { index, history, allowed }: SamplePoint,
 ): number {
-  const logits = penalisedSlowly(original, params, history);
+  const logits = penalisedSlowly(original, params, history).map((logit, id) =>
+    isAllowed(id, allowed) ? logit : -Infinity,
+  );
   if (params.temperature === 0) return ranked(logits)[0] ?? 0;
   const candidates = distributionOf(logits, params);
   let left = uniformSlowly(params, index);

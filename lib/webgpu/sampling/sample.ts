@@ -1,3 +1,4 @@
+import { forbidOthers } from './allow.ts';
 import { expNegative } from './exp.ts';
 import type { SamplingParams, TokenHistory } from './params.ts';
 import { penalise } from './penalise.ts';
@@ -10,6 +11,8 @@ export interface SamplePoint {
   readonly index: number;
   /** Read where there are penalties. */
   readonly history: TokenHistory;
+  /** The ids a grammar lets come, id i in bit i % 32 of word i / 32; never none. Left out: all. */
+  readonly allowed?: Uint32Array;
 }
 
 /** How many ids are sorted first when looking for the smallest set that has a probability. */
@@ -18,10 +21,11 @@ const FIRST_SET = 64;
 /**
  * The next token's id (S8): a pure function, equal on every machine. Penalties change `logits` in
  * place; then temperature, top-k, top-p, min-p and typical over what is left, in transformers' order;
- * ties to the lowest id.
+ * ties to the lowest id. What is not allowed is −∞ before anything is chosen.
  */
 export function sample(logits: Float32Array, params: SamplingParams, point: SamplePoint): number {
   if (params.penalties) penalise(logits, params.penalties, point.history);
+  if (point.allowed) forbidOthers(logits, point.allowed);
   const best = argmax(logits);
   if (params.temperature <= 0 || params.topK === 1) return best;
   const surprise = surpriseOf(logits, best, params.temperature);
@@ -49,7 +53,7 @@ const surpriseOf = (logits: Float32Array, best: number, temperature: number): Su
 /** The ids that top-k, top-p, min-p and typical leave; never none. */
 function kept(logits: Float32Array, params: SamplingParams, surprise: Surprise): Ids {
   const { topK, topP, minP, typicalP } = params;
-  let ids = countUp(logits.length);
+  let ids = possible(logits);
   if (topK > 0) ids = takeTop(logits, ids, Math.min(topK, ids.length));
   if (topP < 1) ids = smallestSet(logits, { ids, share: topP, surprise });
   if (minP > 0) ids = ids.filter((id) => expNegative(-surprise(id)) >= minP);
@@ -90,10 +94,16 @@ export function argmax(logits: Float32Array): number {
   return best;
 }
 
-function countUp(length: number): Ids {
-  const ids = new Int32Array(length);
-  for (let id = 0; id < length; id += 1) ids[id] = id;
-  return ids;
+/** Ids in order, without those that are forbidden: their surprise is infinite. */
+function possible(logits: Float32Array): Ids {
+  const ids = new Int32Array(logits.length);
+  let count = 0;
+  for (let id = 0; id < logits.length; id += 1) {
+    if (logits[id] === -Infinity) continue;
+    ids[count] = id;
+    count += 1;
+  }
+  return ids.subarray(0, count);
 }
 
 interface Candidates {

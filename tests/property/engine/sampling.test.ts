@@ -40,6 +40,10 @@ const params = fc.record({
 const ids = fc.array(fc.nat(299), { maxLength: 20 });
 const history = fc.record({ promptIds: ids, answerIds: ids });
 const point = fc.record({ index: fc.nat(1000), history });
+/** Masks of 300 ids; the first one may always come. */
+const mask = fc
+  .uint32Array({ minLength: 10, maxLength: 10 })
+  .map(([first = 0, ...others]) => Uint32Array.of(first | 1, ...others));
 /** A point of an answer that nothing was said before. */
 const at = (index: number) => ({ index, history: NO_HISTORY });
 
@@ -99,6 +103,19 @@ describe('[S8] sampling', () => {
         const id = sample(values.slice(), p, point);
         expect(id).toBe(drawSlowly(values, p, point));
         expect(sample(values.slice(), p, point)).toBe(id);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('draws what is allowed as if there were nothing else', () => {
+    fc.assert(
+      fc.property(logits, params, fc.tuple(point, mask, fc.boolean()), (values, p, drawn) => {
+        const [point, allowed, isGreedy] = drawn;
+        const settings = isGreedy ? { ...p, temperature: 0 } : p;
+        const id = sample(values.slice(), settings, { ...point, allowed });
+        expect(id).toBe(drawSlowly(values, settings, { ...point, allowed }));
+        expect((allowed[id >>> 5]! >>> (id & 31)) & 1).toBe(1);
       }),
       { numRuns: 1_000 },
     );
