@@ -39,9 +39,10 @@ function perform(turn: Turn, id: SessionId, output: OwnerOutput): void {
       return;
     }
     case 'accept': {
-      const { type: _, ...token } = output;
+      const { index, id: token, finish, logprobs } = output;
+      const told = { index, id: token, finish, ...(logprobs && { logprobs }) };
       failoverTold(turn, session);
-      turn.out.push({ type: 'event', session: id, event: { type: 'token', ...token } });
+      turn.out.push({ type: 'event', session: id, event: { type: 'token', ...told } });
       return;
     }
     case 'need-route':
