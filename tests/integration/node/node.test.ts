@@ -120,6 +120,8 @@ describe('three volunteer processes in a ring', SLOW, () => {
     const victim = holderOf(1);
     await interrupted('pause', () => victim.node.pause());
     expect(victim.snapshot().phase).toBe('paused');
+    // A second after the pause nothing computes; until then steps of before it are still told.
+    await sleep(1000);
     const { steps } = victim.snapshot();
     await sleep(1000);
     expect(victim.snapshot().steps).toBe(steps);
