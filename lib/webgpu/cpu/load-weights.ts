@@ -1,19 +1,15 @@
 import { FaultError } from '#lib/kernel/errors.ts';
+import { checkedTensors } from '../checked-tensors.ts';
 import {
   BLOCK,
   LAYER_TENSORS,
   TENSOR_TYPES,
-  partsOfRange,
-  tensorsOfPart,
   type PartKey,
   type StoredTensor,
   type TensorName,
   type TensorType,
-  type WeightSource,
 } from '../model.ts';
-import { readAhead } from '../read-ahead.ts';
 import type { StageOptions } from '../stage.ts';
-import { tensorSize } from '../tensor-size.ts';
 import type { Arena } from './arena.ts';
 import type { Kernels } from './kernels.ts';
 import { TENSOR_WORDS, roundUp, type Layout } from './layout.ts';
@@ -37,8 +33,6 @@ const PACKED_BLOCK_BYTES: Readonly<Record<TensorType, number>> = {
   Q5_1: 112,
 };
 
-type Part = Awaited<ReturnType<WeightSource['part']>>;
-
 /**
  * Takes the parts of a range in, one after the other, and packs each tensor for the kernels. The
  * next parts are read meanwhile; one that is packed is released at once.
@@ -47,55 +41,19 @@ type Part = Awaited<ReturnType<WeightSource['part']>>;
  */
 export async function loadWeights(target: Target, options: StageOptions): Promise<void> {
   const staging = target.arena.allocate(CPU_LIMITS.stagingBytesMax);
-  const { shape, range, weights } = options;
-  const keys = partsOfRange(shape, range);
-  const read = async (key: PartKey) => ({ key, part: await weights.part(key) });
-  let storedBytes = 0;
-  for await (const { key, part } of readAhead(keys, CPU_LIMITS.partsAheadMax, read)) {
-    for (const name of tensorsOfPart(shape, key)) {
-      const tensor = tensorOf(part, key, name);
-      checkTensor(`${key}: ${name}`, tensor, tensorSize(shape, name));
-      const data = isVector(name)
-        ? placeVector(target.arena, tensor)
-        : packMatrix(target, tensor, staging);
-      const words = [TENSOR_TYPES.indexOf(tensor.type), tensor.rows, tensor.cols, data];
-      for (const struct of structsOf({ ...options, layout: target.layout }, key, name)) {
-        target.arena.wordsAt(struct, TENSOR_WORDS).set(words);
-      }
-      storedBytes += tensor.bytes.length;
+  const tensors = checkedTensors(options, CPU_LIMITS.partsAheadMax);
+  for await (const { key, name, tensor } of tensors) {
+    const data = isVector(name)
+      ? placeVector(target.arena, tensor)
+      : packMatrix(target, tensor, staging);
+    const words = [TENSOR_TYPES.indexOf(tensor.type), tensor.rows, tensor.cols, data];
+    for (const struct of structsOf({ ...options, layout: target.layout }, key, name)) {
+      target.arena.wordsAt(struct, TENSOR_WORDS).set(words);
     }
-    weights.release?.(key);
-    options.onProgress?.(storedBytes);
   }
 }
 
-function tensorOf(part: Part, key: PartKey, name: TensorName): StoredTensor {
-  const tensor = part.get(name);
-  if (!tensor) throw new FaultError('package/malformed', `part ${key} has no tensor ${name}`);
-  return tensor;
-}
-
 const isVector = (name: TensorName): boolean => name.endsWith('-norm') || name.endsWith('-bias');
-
-function checkTensor(
-  what: string,
-  tensor: StoredTensor,
-  expected: { rows: number; cols: number },
-): void {
-  const { type, rows, cols, bytes } = tensor;
-  const block = BLOCK[type];
-  const fits =
-    rows === expected.rows &&
-    cols === expected.cols &&
-    cols % block.values === 0 &&
-    bytes.length === (rows * cols * block.bytes) / block.values;
-  if (fits) return;
-  throw new FaultError(
-    'package/malformed',
-    `${what}: ${rows} × ${cols} ${type} in ${bytes.length} bytes, ` +
-      `where the shape asks for ${expected.rows} × ${expected.cols}`,
-  );
-}
 
 /** The struct(s) of a tensor: a tied embedding is the head, too, from one copy. */
 function structsOf(

@@ -1,17 +1,6 @@
-import { FaultError } from '#lib/kernel/errors.ts';
-import {
-  BLOCK,
-  hasEmbedding,
-  hasHead,
-  partsOfRange,
-  tensorsOfPart,
-  type PartKey,
-  type StoredTensor,
-  type TensorName,
-} from '../model.ts';
-import { readAhead } from '../read-ahead.ts';
+import { checkedTensors, type CheckedTensor } from '../checked-tensors.ts';
+import { hasEmbedding, hasHead, type StoredTensor } from '../model.ts';
 import type { StageOptions } from '../stage.ts';
-import { tensorSize } from '../tensor-size.ts';
 import type { Matrix } from './graph-builder.ts';
 import { GPU_LIMITS } from './limits.ts';
 import { floatRows } from './weights/formats.ts';
@@ -41,30 +30,12 @@ interface Loading {
  *   `engine/unsupported` for a type that this engine does not read; and what the source throws.
  */
 export async function loadWeights(options: StageOptions): Promise<PackedWeights> {
-  const { shape, range, weights } = options;
   const loading: Loading = { options, matrices: new Map(), vectors: new Map(), embedding: null };
-  const read = async (key: PartKey) => ({ key, part: await weights.part(key) });
-  let storedBytes = 0;
-  const keys = partsOfRange(shape, range);
-  for await (const { key, part } of readAhead(keys, GPU_LIMITS.partsAheadMax, read)) {
-    for (const name of tensorsOfPart(shape, key)) {
-      const tensor = checkedTensor(options, { key, name, tensor: part.get(name) });
-      take(loading, { key, name, tensor });
-      storedBytes += tensor.bytes.length;
-    }
-    weights.release?.(key);
-    options.onProgress?.(storedBytes);
-  }
+  for await (const each of checkedTensors(options, GPU_LIMITS.partsAheadMax)) take(loading, each);
   return loading;
 }
 
-interface Taken {
-  readonly key: PartKey;
-  readonly name: TensorName;
-  readonly tensor: StoredTensor;
-}
-
-function take(loading: Loading, { key, name, tensor }: Taken): void {
+function take(loading: Loading, { key, name, tensor }: CheckedTensor): void {
   const { shape, range } = loading.options;
   if (key === 'embedding') {
     if (hasEmbedding(range)) loading.embedding = { ...tensor, bytes: tensor.bytes.slice() };
@@ -79,25 +50,4 @@ function take(loading: Loading, { key, name, tensor }: Taken): void {
 function addMatrix({ matrices }: Loading, path: string, tensor: StoredTensor): void {
   const { rows, cols } = tensor;
   matrices.set(path, { rows, cols, packed: packMatrix(tensor) });
-}
-
-function checkedTensor(
-  { shape }: StageOptions,
-  { key, name, tensor }: { key: PartKey; name: TensorName; tensor: StoredTensor | undefined },
-): StoredTensor {
-  if (!tensor) throw new FaultError('package/malformed', `part ${key} has no tensor ${name}`);
-  const expected = tensorSize(shape, name);
-  const { type, rows, cols, bytes } = tensor;
-  const block = BLOCK[type];
-  const fits =
-    rows === expected.rows &&
-    cols === expected.cols &&
-    cols % block.values === 0 &&
-    bytes.length === (rows * cols * block.bytes) / block.values;
-  if (fits) return tensor;
-  throw new FaultError(
-    'package/malformed',
-    `${key}: ${name}: ${rows} × ${cols} ${type} in ${bytes.length} bytes, ` +
-      `where the shape asks for ${expected.rows} × ${expected.cols}`,
-  );
 }
