@@ -2,7 +2,8 @@ import { invariant, unreachable } from '#lib/kernel/assert.ts';
 import { fromHex, toHex } from '#lib/kernel/bytes.ts';
 import type { SessionId } from '#lib/kernel/ids.ts';
 import type { Frame } from './frame.ts';
-import { fromHalfBits, toHalfBits } from './half.ts';
+import { fromHalfBits } from '#lib/kernel/half.ts';
+import { toHalfBits } from './half.ts';
 import { WIRE } from './limits.ts';
 import type { WireDtype } from './session-messages.ts';
 

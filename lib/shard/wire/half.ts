@@ -1,4 +1,4 @@
-/** IEEE 754 binary16 ↔ binary32, for frames whose route names `f16` (S9). */
+/** IEEE 754 binary32 → binary16, for frames whose route names `f16` (S9). */
 
 const words = new Uint32Array(1);
 const float = new Float32Array(words.buffer);
@@ -24,14 +24,4 @@ export function toHalfBits(value: number): number {
   }
   const odd = (magnitude >>> 13) & 1;
   return sign | ((magnitude - 0x38000000 + 0xfff + odd) >>> 13);
-}
-
-/** The number that 16 bits of a half stand for; exact. */
-export function fromHalfBits(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >>> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

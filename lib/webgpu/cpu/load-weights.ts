@@ -1,4 +1,5 @@
 import { FaultError } from '#lib/kernel/errors.ts';
+import { fromHalfBits } from '#lib/kernel/half.ts';
 import { checkedTensors } from '../checked-tensors.ts';
 import {
   BLOCK,
@@ -81,18 +82,11 @@ function placeVector(arena: Arena, tensor: StoredTensor): number {
   const words = arena.wordsAt(address, cols);
   for (let i = 0; i < cols; i += 1) {
     if (type === 'F32') floats[i] = view.getFloat32(4 * i, true);
-    else if (type === 'F16') floats[i] = halfToFloat(view.getUint16(2 * i, true));
+    else if (type === 'F16') floats[i] = fromHalfBits(view.getUint16(2 * i, true));
     else if (type === 'BF16') words[i] = view.getUint16(2 * i, true) << 16;
     else throw new FaultError('package/unsupported', `norm weights of type ${type}`);
   }
   return address;
-}
-
-function halfToFloat(half: number): number {
-  const exponent = (half >> 10) & 31;
-  const fraction = half & 1023;
-  const size = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
-  return half & 0x8000 ? -size : size;
 }
 
 /** Bytes of a group of four packed rows; 16-bit columns lie in pairs. */

@@ -8,7 +8,7 @@ import {
   FRAME_HEADER_BYTES,
   frameBytes,
 } from '#lib/shard/wire/frame-codec.ts';
-import { fromHalfBits } from '#lib/shard/wire/half.ts';
+import { fromHalfBits } from '#lib/kernel/half.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 
 const whole = (max: number) => fc.integer({ min: 0, max });

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { fromHalfBits, toHalfBits } from '#lib/shard/wire/half.ts';
+import { fromHalfBits } from '#lib/kernel/half.ts';
+import { toHalfBits } from '#lib/shard/wire/half.ts';
 
 it('every half survives the way to a number and back', () => {
   for (let bits = 0; bits < 2 ** 16; bits += 1) {

@@ -1,12 +1,7 @@
+import { fromHalfBits } from '#lib/kernel/half.ts';
+
 /** IEEE 754 binary16: bits to value exactly, value to the nearest bits. */
-const VALUES = Float32Array.from({ length: 1 << 16 }, (_, bits) => {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-});
+const VALUES = Float32Array.from({ length: 1 << 16 }, (_, bits) => fromHalfBits(bits));
 
 /** The value of sixteen bits; exact. */
 export const halfValue = (bits: number): number => VALUES[bits] ?? NaN;

@@ -1,6 +1,6 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { StoredTensor } from '../../model.ts';
-import { halfToFloat } from './half.ts';
+import { fromHalfBits } from '#lib/kernel/half.ts';
 
 /** Weights of a block: 32 values along a row (ggml-quants.h). */
 export const BLOCK_VALUES = 32;
@@ -35,7 +35,7 @@ export type Format = FloatFormat | BlockFormat;
 /** The code that stands for 0 where MatMulNBits gets no zero points: the middle of its range. */
 export const ZERO_CODE = { 4: 8, 8: 128 } as const;
 
-const half = (view: DataView, at: number): number => halfToFloat(view.getUint16(at, true));
+const half = (view: DataView, at: number): number => fromHalfBits(view.getUint16(at, true));
 
 /** ggml keeps value i in the low half of byte i, and value i + 16 in the high half. */
 function nibbles(view: DataView, at: number, codes: Uint8Array): void {
