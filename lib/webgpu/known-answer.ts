@@ -1,6 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
+import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { KNOWN_SAMPLE_VALUES, type KnownAnswer } from './answers-agree.ts';
 import { cpuStageFactory } from './cpu/core.ts';
 import { SELF_CHECK_DIGESTS } from './known-answer-digests.ts';
 import {
@@ -16,15 +18,11 @@ import { SELF_CHECK_MODELS } from './self-check-models.ts';
 import type { Segment, Stage } from './stage.ts';
 import { syntheticWeights } from './synthetic-weights.ts';
 
-export interface KnownAnswer {
-  /** SHA-256 of the fp32 output bytes, 64 hex digits. */
-  readonly digest: string;
-}
-
 /**
  * Runs `rows` seeded rows through a stage (M7): all but the last as one prefill, the last as a
  * decode step on top of it, so that both kernels and the KV cache speak. The answer is of the last
  * row's hidden state or logits. CPU stages of equal weights give equal digests on every machine.
+ * @throws FaultError `engine/wrong-answer` where the output is not finite.
  */
 export async function knownAnswer(stage: Stage, seed: number, rows: number): Promise<KnownAnswer> {
   const kv = stage.openKv();
@@ -34,12 +32,23 @@ export async function knownAnswer(stage: Stage, seed: number, rows: number): Pro
     const first = rows > 1 && seededSegment(inputs, 0, rows - 1);
     if (first) await stage.step([{ ...first, want: { kind: 'none' } }]);
     const [result] = await stage.step([seededSegment(inputs, rows - 1, 1)]);
-    const output = result?.logits ?? result?.hidden ?? new Float32Array();
-    const bytes = new Uint8Array(output.buffer, output.byteOffset, output.byteLength);
-    return { digest: toHex(sha256(bytes)) };
+    return answerOf(must(result?.logits ?? result?.hidden, 'a wanted output'));
   } finally {
     stage.closeKv(kv);
   }
+}
+
+function answerOf(output: Float32Array): KnownAnswer {
+  const bytes = new Uint8Array(output.buffer, output.byteOffset, output.byteLength);
+  const largest = output.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  if (!Number.isFinite(largest)) {
+    throw new FaultError('engine/wrong-answer', 'this device computes what is no number');
+  }
+  const every = (output.length - 1) / (KNOWN_SAMPLE_VALUES - 1);
+  const sample = Array.from({ length: KNOWN_SAMPLE_VALUES }, (_, i) => {
+    return output[Math.round(i * every)] ?? 0;
+  });
+  return { digest: toHex(sha256(bytes)), largest, sample };
 }
 
 interface SeededInputs {

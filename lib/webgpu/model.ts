@@ -133,6 +133,10 @@ export function partsOfRange(shape: ModelShape, range: LayerRange): PartKey[] {
   return parts;
 }
 
+/** What computes a stage: our WASM kernels, or ONNX Runtime on WebGPU. */
+export const ENGINES = ['cpu-wasm', 'gpu-webgpu'] as const;
+export type Engine = (typeof ENGINES)[number];
+
 /** `exact`: fp32 activations. `int16`: activations int16 per block of 32, 4- and 8-bit weights. */
 export const NUMERICS = ['exact', 'int16'] as const;
 export type Numerics = (typeof NUMERICS)[number];

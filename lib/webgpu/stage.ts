@@ -2,6 +2,12 @@ import type { LayerRange, ModelShape, Numerics, WeightSource } from './model.ts'
 import type { TokenLogprobs } from './sampling/logprobs.ts';
 import type { SamplingParams, TokenHistory } from './sampling/params.ts';
 
+/**
+ * What a stage promises of a row's values. `bits`: the same to the bit in any batch, on any machine
+ * (CPU). `tolerance`: within 1e-4 of the largest, whatever the batch (GPU).
+ */
+export type StageClass = 'bits' | 'tolerance';
+
 /** A session's KV cache in one stage. Made by `openKv`, dead after `closeKv`. */
 export type KvId = number;
 

@@ -1,7 +1,7 @@
 import { rangeKey, sameRange, type ClusterPlan } from '#lib/shard/placement/core.ts';
 import { changeNode, logEntry, sendNode, update, type Turn } from './events.ts';
 import type { NodeRecord } from './state.ts';
-import { askExpected } from './trust.ts';
+import { askExpected, questionOf } from './trust.ts';
 
 /** Tells every node what the plan changes for it, and no other. */
 export function applyPlan(turn: Turn, plan: ClusterPlan, why: 'nodes' | 'speed'): void {
@@ -17,7 +17,7 @@ export function applyPlan(turn: Turn, plan: ClusterPlan, why: 'nodes' | 'speed')
     if (same && node.told) continue;
     assignAgain(turn, changeNode(turn, node, { range, takeOver }));
     // While the node downloads, the server recomputes what it will be asked (M7).
-    if (range) askExpected(turn, range, turn.state.config.seed);
+    if (range) askExpected(turn, questionOf(turn, node, { range, seed: turn.state.config.seed }));
   }
 }
 

@@ -41,6 +41,7 @@ export function speedOf(state: OrchestratorState, node: NodeRecord): NodeSpeed {
     (other) =>
       other.address === node.address &&
       other.profile.device === node.profile.device &&
+      other.profile.engine === node.profile.engine &&
       other.profile.threads === node.profile.threads,
   );
   const profiles = [node.profile, ...alike.map((other) => other.profile)];

@@ -1,7 +1,8 @@
 import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
-import type { LayerRange } from '#lib/webgpu/model.ts';
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
+import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { ServerMessage } from '#lib/shard/wire/node-messages.ts';
 import type { HubEvent } from '#server/signaling/hub.ts';
 import type { AnswerEvent, AnswerRequest } from './answers.ts';
@@ -21,12 +22,11 @@ export type OrchestratorInput =
   /** Admitted by `refusalOf`; the id is random and never used again (S10). */
   | { readonly type: 'start'; readonly session: SessionId; readonly request: AnswerRequest }
   | { readonly type: 'cancel'; readonly session: SessionId }
-  /** Answer to `expect`: a digest, or why there is none just now. */
+  /** Answer to `expect`, or why there is none just now. */
   | {
       readonly type: 'expected';
-      readonly range: LayerRange;
-      readonly seed: number;
-      readonly result: { readonly digest: string } | { readonly fault: FaultCode };
+      readonly question: Question;
+      readonly result: { readonly answer: KnownAnswer } | { readonly fault: FaultCode };
     }
   | { readonly type: 'tick' };
 
@@ -51,9 +51,16 @@ export type OrchestratorOutput =
       readonly reason: FenceReason;
     }
   /** Recompute a known answer (M7). */
-  | { readonly type: 'expect'; readonly range: LayerRange; readonly seed: number }
+  | { readonly type: 'expect'; readonly question: Question }
   | { readonly type: 'event'; readonly session: SessionId; readonly event: AnswerEvent }
   | { readonly type: 'log'; readonly entry: LogEntry };
+
+/** What a node was asked, and the numerics in which the server recomputes it. */
+export interface Question {
+  readonly range: LayerRange;
+  readonly seed: number;
+  readonly numerics: Numerics;
+}
 
 export interface Loss {
   readonly node: NodeRecord;

@@ -1,14 +1,15 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { FaultError } from '#lib/kernel/errors.ts';
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import { JobClient } from '#lib/webgpu/worker/job-client.ts';
 import type { JobPort } from '#lib/webgpu/worker/protocol.ts';
 import type { CheckerJobs } from './known-answer-worker.ts';
 
-/** What the orchestrator asks: the digest that a right device gives (M7). */
+/** What the orchestrator asks: the answer that a right device gives (M7). */
 export interface AnswerChecker {
   /** @throws FaultError where it cannot be recomputed just now. */
-  expect(question: KnownQuestion): Promise<string>;
+  expect(question: KnownQuestion): Promise<KnownAnswer>;
   close(): void;
 }
 
@@ -39,7 +40,7 @@ export function createKnownAnswerChecker(packageFolder: string): AnswerChecker {
     client = null;
   };
 
-  const recompute = async (question: KnownQuestion): Promise<string> => {
+  const recompute = async (question: KnownQuestion): Promise<KnownAnswer> => {
     if (closed) throw new FaultError('kernel/aborted', 'the checker is closed');
     clearTimeout(idle);
     client ??= startWorker(() => {

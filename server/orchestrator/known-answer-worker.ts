@@ -3,6 +3,7 @@ import { workerData, type MessagePort } from 'node:worker_threads';
 import { MIB } from '#lib/kernel/units.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import { knownAnswer } from '#lib/webgpu/known-answer.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { JobPort } from '#lib/webgpu/worker/protocol.ts';
@@ -16,7 +17,7 @@ import { storedWeights } from '#lib/shard/package/stored-weights.ts';
 
 /** `type`, not `interface`: a job table needs an index signature. */
 export type CheckerJobs = {
-  readonly recompute: { readonly args: RecomputeArgs; readonly result: string };
+  readonly recompute: { readonly args: RecomputeArgs; readonly result: KnownAnswer };
 };
 
 export interface RecomputeArgs {
@@ -32,7 +33,8 @@ export interface RecomputeArgs {
 const KV_BYTES_MAX = 64 * MIB;
 
 /** Weights are read, checked by hash, and freed with the stage. */
-async function recompute({ folder, range, numerics, seed, rows }: RecomputeArgs): Promise<string> {
+async function recompute({ folder, ...question }: RecomputeArgs): Promise<KnownAnswer> {
+  const { range, numerics, seed, rows } = question;
   const [module, manifest] = await Promise.all([loadKernels(), readManifest(folder)]);
   const store = fsChunkStore(join(folder, CHUNKS_FOLDER));
   const stage = await cpuStageFactory(module)({
@@ -43,7 +45,7 @@ async function recompute({ folder, range, numerics, seed, rows }: RecomputeArgs)
     weights: storedWeights(manifest, { store, fetchChunk: neverFetch }),
   });
   try {
-    return (await knownAnswer(stage, seed, rows)).digest;
+    return await knownAnswer(stage, seed, rows);
   } finally {
     stage.dispose();
   }

@@ -152,14 +152,13 @@ class OrchestratorShell implements Orchestrator {
     this.#hub.send(node, incarnation, message);
   }
 
-  async #recompute({ range, seed }: Extract<OrchestratorOutput, { type: 'expect' }>) {
-    const { numerics } = this.#state.config;
+  async #recompute({ question }: Extract<OrchestratorOutput, { type: 'expect' }>) {
     const rows = ORCHESTRATOR.knownRows;
-    const result = await this.#checker.expect({ range, numerics, seed, rows }).then(
-      (digest) => ({ digest }),
+    const result = await this.#checker.expect({ ...question, rows }).then(
+      (answer) => ({ answer }),
       (error: unknown) => ({ fault: toFault(error, 'engine/lost').code }),
     );
-    this.#feed({ type: 'expected', range, seed, result });
+    this.#feed({ type: 'expected', question, result });
   }
 
   /** In a microtask: a reader hears nothing before `start` has given it the answer's handle. */

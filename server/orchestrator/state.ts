@@ -1,6 +1,7 @@
 import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { IdentityId, ManifestHash, ModelId, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { PlacementModel, ReplanState } from '#lib/shard/placement/core.ts';
 import type { OwnerState } from '#lib/shard/session/owner.ts';
@@ -50,7 +51,7 @@ export interface Check {
   readonly range: LayerRange;
   readonly seed: number;
   readonly deadline: InstantMs;
-  readonly answer: string | null;
+  readonly answer: KnownAnswer | null;
 }
 
 export interface NodeRecord {
@@ -148,8 +149,8 @@ export interface OrchestratorState {
   /** Last join, leave or loss: patience counts from here. */
   readonly changedAt: InstantMs;
   readonly tickedAt: InstantMs;
-  /** Recomputed digests by `first-last/seed`; null: asked for. */
-  readonly expected: ReadonlyMap<string, string | null>;
+  /** Recomputed answers by `first-last/seed/numerics`; null: asked for. */
+  readonly expected: ReadonlyMap<string, KnownAnswer | null>;
   readonly recheckAt: InstantMs;
   readonly nextCheck: number;
 }

@@ -1,5 +1,7 @@
 import { later } from '#lib/kernel/units.ts';
-import type { LayerRange } from '#lib/webgpu/model.ts';
+import { answersAgree, type KnownAnswer } from '#lib/webgpu/answers-agree.ts';
+import type { Engine, LayerRange } from '#lib/webgpu/model.ts';
+import type { StageClass } from '#lib/webgpu/stage.ts';
 import { rangeKey, sameRange } from '#lib/shard/placement/core.ts';
 import {
   changeNode,
@@ -7,6 +9,7 @@ import {
   sendNode,
   update,
   type OrchestratorInput,
+  type Question,
   type Turn,
 } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
@@ -15,12 +18,29 @@ import type { Check, NodeRecord } from './state.ts';
 
 /**
  * Known answers (M7): before its first work a node computes a seeded input on its range, and the
- * server recomputes it with the same kernels. What is proven is the device: its weights are checked
+ * server recomputes it with the CPU kernels: the same bits for a CPU stage; for a GPU stage, which
+ * computes in fp32 whatever the route's numerics, the `exact` ones within a tolerance. What is proven is the device: its weights are checked
  * by hash. So a range that a proven device loads later counts at once, above all the take-over in
  * the middle of a failover, where a check would be part of the reader's pause.
  */
 
-const keyOf = (range: LayerRange, seed: number): string => `${rangeKey(range)}/${seed}`;
+const CLASS_OF: Readonly<Record<Engine, StageClass>> = {
+  'cpu-wasm': 'bits',
+  'gpu-webgpu': 'tolerance',
+};
+
+const keyOf = ({ range, seed, numerics }: Question): string =>
+  `${rangeKey(range)}/${seed}/${numerics}`;
+
+/** What the server has to recompute to judge this node. */
+export function questionOf(
+  turn: Turn,
+  { profile }: NodeRecord,
+  { range, seed }: Pick<Check, 'range' | 'seed'>,
+): Question {
+  const { numerics } = turn.state.config;
+  return { range, seed, numerics: profile.engine === 'cpu-wasm' ? numerics : 'exact' };
+}
 
 /** Asks the node; the same input for all holders of a range, so that one recomputation serves. */
 export function beginCheck(turn: Turn, node: NodeRecord, range: LayerRange): void {
@@ -34,7 +54,7 @@ function ask(turn: Turn, node: NodeRecord, { range, seed }: Pick<Check, 'range' 
   const asked = changeNode(turn, node, { check: { id, range, seed, deadline, answer: null } });
   const rows = ORCHESTRATOR.knownRows;
   sendNode(turn, asked, { type: 'known-answer', id, range, seed, rows });
-  askExpected(turn, range, seed);
+  askExpected(turn, questionOf(turn, asked, { range, seed }));
 }
 
 /** After a broken socket or a pause: a question or a `loaded` may have been lost on the way. */
@@ -46,51 +66,51 @@ export function askAgain(turn: Turn, node: NodeRecord): void {
 }
 
 /** Has the answer recomputed, once for all nodes; the oldest answers are forgotten. */
-export function askExpected(turn: Turn, range: LayerRange, seed: number): void {
-  const key = keyOf(range, seed);
+export function askExpected(turn: Turn, question: Question): void {
+  const key = keyOf(question);
   if (turn.state.expected.has(key)) return;
   const expected = new Map([...turn.state.expected].slice(1 - ORCHESTRATOR.expectedMax));
   update(turn, { expected: expected.set(key, null) });
-  turn.out.push({ type: 'expect', range, seed });
+  turn.out.push({ type: 'expect', question });
 }
 
 export function onAnswer(
   turn: Turn,
   node: NodeRecord,
-  { id, digest }: { readonly id: number; readonly digest: string },
+  { id, answer }: { readonly id: number; readonly answer: KnownAnswer },
 ): void {
   if (node.check?.id !== id || node.check.answer !== null) return;
-  judge(turn, changeNode(turn, node, { check: { ...node.check, answer: digest } }));
+  judge(turn, changeNode(turn, node, { check: { ...node.check, answer } }));
 }
 
-/** The recomputed digest is there, or failed: then a tick asks for it again. */
+/** The recomputed answer is there, or failed: then a tick asks for it again. */
 export function onExpected(
   turn: Turn,
-  { range, seed, result }: Extract<OrchestratorInput, { type: 'expected' }>,
+  { question, result }: Extract<OrchestratorInput, { type: 'expected' }>,
 ): void {
   const expected = new Map(turn.state.expected);
-  const key = keyOf(range, seed);
+  const key = keyOf(question);
   if ('fault' in result) {
     expected.delete(key);
     logEntry(turn, {
       event: 'recompute-failed',
-      layers: rangeKey(range),
+      layers: rangeKey(question.range),
       code: result.fault,
     });
     update(turn, { expected, recheckAt: later(turn.now, ORCHESTRATOR.recheckMs) });
     return;
   }
-  update(turn, { expected: expected.set(key, result.digest) });
+  update(turn, { expected: expected.set(key, result.answer) });
   for (const node of [...turn.state.nodes.values()]) judge(turn, node);
 }
 
 function judge(turn: Turn, node: NodeRecord): void {
-  const { check, standing } = node;
+  const { check, standing, profile } = node;
   if (!check || check.answer === null) return;
   if (standing.kind === 'lost' || standing.kind === 'left') return;
-  const digest = turn.state.expected.get(keyOf(check.range, check.seed)) ?? null;
-  if (digest === null) return;
-  if (digest !== check.answer) {
+  const expected = turn.state.expected.get(keyOf(questionOf(turn, node, check))) ?? null;
+  if (expected === null) return;
+  if (!answersAgree(CLASS_OF[profile.engine], check.answer, expected)) {
     logEntry(turn, {
       event: 'known-answer-failed',
       node: node.id,
@@ -117,7 +137,7 @@ export function tickTrust(turn: Turn): void {
     if (node.standing.kind !== 'working' || node.closedAt !== null) continue;
     const { check } = node;
     if (check?.answer === null && turn.now >= check.deadline) onSilent(turn, node);
-    else if (check && mayAsk) askExpected(turn, check.range, check.seed);
+    else if (check && mayAsk) askExpected(turn, questionOf(turn, node, check));
     else if (!check && node.proven && turn.now >= node.auditAt) audit(turn, node);
   }
 }

@@ -3,6 +3,7 @@ import { utf8 } from '#lib/kernel/bytes.ts';
 import type { IdentityId, ManifestHash, ModelId, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import { MIB } from '#lib/kernel/units.ts';
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import type { NodeMessage, NodeProfile, ServerMessage } from '#lib/shard/wire/node-messages.ts';
@@ -21,9 +22,15 @@ export const HASH = 'a'.repeat(64) as ManifestHash;
 export const MODEL = 'smollm2-135m-instruct' as ModelId;
 export const sessionId = (n: number): SessionId => n.toString(16).padStart(32, '0') as SessionId;
 
-/** The right digest of a range, as the recomputation and every sound node give it. */
-export const digestOf = (range: LayerRange, seed: number): string =>
-  sha256Hex(utf8(`${range.first}-${range.last}/${seed}`));
+/** The right answer of a range, as the recomputation and every sound node give it. */
+export function answerOf(range: LayerRange, seed: number): KnownAnswer {
+  const digest = sha256Hex(utf8(`${range.first}-${range.last}/${seed}`));
+  const sample = Array.from({ length: 64 }, (_, i) => Math.sin(range.first + seed + i));
+  return { digest, largest: 1, sample };
+}
+export const wrongAnswer: KnownAnswer = {
+  ...{ digest: 'f'.repeat(64), largest: 1, sample: Array<number>(64).fill(0) },
+};
 
 export interface NodeScript {
   /** Loads by itself what it is assigned; else the test says `loaded`. */
@@ -204,11 +211,11 @@ export class OrchestratorDriver {
   #answer(output: OrchestratorOutput): OrchestratorInput[] {
     switch (output.type) {
       case 'expect': {
-        const { range, seed } = output;
+        const { question } = output;
         const result = this.recomputes
-          ? { digest: digestOf(range, seed) }
+          ? { answer: answerOf(question.range, question.seed) }
           : ({ fault: 'engine/lost' } as const);
-        return [{ type: 'expected', range, seed, result }];
+        return [{ type: 'expected', question, result }];
       }
       case 'event':
         this.events.get(output.session)?.push(output.event);
@@ -250,8 +257,8 @@ export class OrchestratorDriver {
     }
     if (message.type === 'known-answer' && node.loads) {
       const { id: check, range, seed } = message;
-      const digest = node.answersRightly ? digestOf(range, seed) : 'f'.repeat(64);
-      return [this.#from(node, { type: 'known-answer', id: check, digest })];
+      const answer = node.answersRightly ? answerOf(range, seed) : wrongAnswer;
+      return [this.#from(node, { type: 'known-answer', id: check, answer })];
     }
     if (message.type === 'session' && node.serves) return this.#serve(node, message.message);
     return [];

@@ -26,8 +26,8 @@ export function stepMember(state: Member, input: NodeInput, now: InstantMs): Mem
     case 'known-answer':
       return onKnownAnswer(state, input.ask);
     case 'known-answer-done': {
-      const { id, digest } = input;
-      return [state, [{ type: 'send', message: { type: 'known-answer', id, digest } }]];
+      const { id, answer } = input;
+      return [state, [{ type: 'send', message: { type: 'known-answer', id, answer } }]];
     }
     case 'trusted':
       if (!sameRange(input.range, state.assignment?.range ?? null)) return [state, []];

@@ -1,5 +1,6 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { NewsMessage } from '#lib/shard/mesh/types.ts';
 import type { Assignment, ServerMessage } from '#lib/shard/wire/node-messages.ts';
@@ -78,7 +79,7 @@ export type NodeInput =
   | { readonly type: 'goodbye'; readonly fault: FaultWire }
   | { readonly type: 'assign'; readonly assignment: Assignment | null }
   | { readonly type: 'known-answer'; readonly ask: KnownAnswerAsk }
-  | { readonly type: 'known-answer-done'; readonly id: number; readonly digest: string }
+  | { readonly type: 'known-answer-done'; readonly id: number; readonly answer: KnownAnswer }
   | { readonly type: 'trusted'; readonly range: LayerRange }
   | { readonly type: 'fetched'; readonly task: number }
   | {

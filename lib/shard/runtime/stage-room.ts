@@ -152,8 +152,8 @@ export class StageRoom {
         return null;
       case 'known-answer': {
         const { id, range, seed, rows } = order.ask;
-        const digest = await worker.job('known-answer', { hash, range, seed, rows });
-        return { type: 'known-answer-done', id, digest };
+        const answer = await worker.job('known-answer', { hash, range, seed, rows });
+        return { type: 'known-answer-done', id, answer };
       }
     }
   }

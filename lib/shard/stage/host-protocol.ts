@@ -1,5 +1,6 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { LinkPath, LinkPort } from '#lib/shard/mesh/types.ts';
 import type { ObtainedChunk } from '#lib/shard/package/fetch-chunks.ts';
@@ -130,10 +131,10 @@ export interface HostJobs {
     readonly args: { readonly keep: readonly ShardRef[] };
     readonly result: null;
   };
-  /** The digest of a seeded input on a loaded range (M7). */
+  /** The answer to a seeded input on a loaded range (M7). */
   readonly 'known-answer': {
     readonly args: ShardRef & { readonly seed: number; readonly rows: number };
-    readonly result: string;
+    readonly result: KnownAnswer;
   };
 }
 

@@ -1,7 +1,8 @@
 import * as z from 'zod/mini';
 import { HEX_64, MODEL_ID } from '#lib/kernel/ids.ts';
 import { FAULT_CODES } from '#lib/kernel/errors.ts';
-import { NUMERICS } from '#lib/webgpu/model.ts';
+import { KNOWN_SAMPLE_VALUES } from '#lib/webgpu/answers-agree.ts';
+import { ENGINES, NUMERICS } from '#lib/webgpu/model.ts';
 import { WIRE } from './limits.ts';
 import {
   nodeIdSchema,
@@ -45,7 +46,7 @@ export const profileSchema = z.strictObject({
   kind: z.enum(['tab', 'node']),
   /** For people: `Chromium 156 · 8 cores`. */
   device: shortText,
-  engine: z.enum(['cpu-wasm']),
+  engine: z.enum(ENGINES),
   threads: z.number().check(z.int(), z.gte(1), z.lte(256)),
   /** Milliseconds a layer of the measured shape at 1, 8 and 64 rows, alone on the machine. */
   layerMs: z.tuple([ms, ms, ms]),
@@ -68,6 +69,15 @@ const assignmentSchema = z.strictObject({
   numerics: z.enum(NUMERICS),
 });
 export type Assignment = z.infer<typeof assignmentSchema>;
+
+/** Of one row of a range: bits for CPU stages, values for GPU stages (M7). */
+const knownAnswer = z.strictObject({
+  digest: hex(64),
+  largest: z.number(),
+  sample: z.readonly(
+    z.array(z.number()).check(z.minLength(KNOWN_SAMPLE_VALUES), z.maxLength(KNOWN_SAMPLE_VALUES)),
+  ),
+});
 
 /** Server → node. */
 export const serverMessageSchema = z.discriminatedUnion('type', [
@@ -94,7 +104,7 @@ export const serverMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ping'), at: echoedInstant }),
   /** Null: nothing to hold just now (a spare without a shard). */
   z.strictObject({ type: z.literal('assign'), assignment: z.nullable(assignmentSchema) }),
-  /** Recompute this seeded input on the loaded range and answer its digest (M7). */
+  /** Compute this seeded input on the loaded range and answer (M7). */
   z.strictObject({
     type: z.literal('known-answer'),
     id: whole(2 ** 32),
@@ -171,7 +181,7 @@ export const nodeMessageSchema = z.discriminatedUnion('type', [
   }),
   /** Chunks of the take-over range are in the cache. */
   z.strictObject({ type: z.literal('cached'), range: rangeSchema }),
-  z.strictObject({ type: z.literal('known-answer'), id: whole(2 ** 32), digest: hex(64) }),
+  z.strictObject({ type: z.literal('known-answer'), id: whole(2 ** 32), answer: knownAnswer }),
   z.strictObject({
     type: z.literal('signal'),
     to: nodeIdSchema,

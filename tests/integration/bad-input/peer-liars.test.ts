@@ -6,6 +6,7 @@ import { ask } from '#tests/support/answer.ts';
 import { BadNode, filled, type Lies } from '#tests/support/bad-peer/bad-node.ts';
 import { ChildServer } from '#tests/support/child-server.ts';
 import { goldenRow } from '#tests/support/golden.ts';
+import { wrongAnswer } from '#tests/support/orchestrator-driver.ts';
 
 /** Liars at a real server, whose built-in volunteer is honest. */
 const SHORT = goldenRow('one');
@@ -119,7 +120,7 @@ describe('a node that lies', () => {
   }, 20_000);
 
   it('[M7] gives a wrong known answer: gets no work', async () => {
-    const node = new BadNode(server.url, { checker, digest: 'f'.repeat(64) });
+    const node = new BadNode(server.url, { checker, answer: wrongAnswer });
     liars.push(node);
     expect(await node.hears('goodbye')).toMatchObject({ code: 'engine/wrong-answer' });
     const seen = await golden();

@@ -1,3 +1,4 @@
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import { makeHello } from '#lib/shard/mesh/hello.ts';
 import type { Challenge } from '#lib/shard/mesh/types.ts';
 import type { NodeMessage, ServerMessage } from '#lib/shard/wire/node-messages.ts';
@@ -13,7 +14,7 @@ export interface Lies {
   /** Who knows the right known answer. */
   readonly checker: AnswerChecker;
   /** Where it is not right. */
-  readonly digest?: string;
+  readonly answer?: KnownAnswer;
   /** What it does with an order of a session; `say` is a word of its own. */
   readonly onSession?: (
     message: Extract<ServerMessage, { type: 'session' }>['message'],
@@ -88,8 +89,8 @@ export class BadNode {
 
   async #answer({ id, range, seed, rows }: Extract<ServerMessage, { type: 'known-answer' }>) {
     const question = { range, numerics: 'int16', seed, rows } as const;
-    const digest = this.#lies.digest ?? (await this.#lies.checker.expect(question));
-    this.#say({ type: 'known-answer', id, digest });
+    const answer = this.#lies.answer ?? (await this.#lies.checker.expect(question));
+    this.#say({ type: 'known-answer', id, answer });
   }
 }
 

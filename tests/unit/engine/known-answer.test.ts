@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { measureSpeed } from '#lib/webgpu/capability/measure.ts';
+import { KNOWN_SAMPLE_VALUES, answersAgree } from '#lib/webgpu/answers-agree.ts';
 import { knownAnswer, selfCheck } from '#lib/webgpu/known-answer.ts';
 import { SHAPE_KINDS, TENSOR_TYPES, type ModelShape } from '#lib/webgpu/model.ts';
 import { SELF_CHECK_MODELS } from '#lib/webgpu/self-check-models.ts';
@@ -60,6 +61,25 @@ describe('known answers', () => {
     expect(new Set(digests.map(({ digest }) => digest)).size).toBe(digests.length);
     const again = await knownAnswer(await load(1, 1, 'Q4_1'), 5, 20);
     expect(again).toEqual(digests[0]);
+  });
+
+  it('[M7] agree by bits on processors, by values on GPUs', async () => {
+    const stage = await load(0, 2, 'Q4_1');
+    const answer = await knownAnswer(stage, 5, 20);
+    expect(answer.sample).toHaveLength(KNOWN_SAMPLE_VALUES);
+    expect(answersAgree('bits', { ...answer, largest: 0, sample: [] }, answer)).toBe(true);
+    expect(answersAgree('bits', { ...answer, digest: 'another' }, answer)).toBe(false);
+    const moved = (by: number) => {
+      const sample = answer.sample.map((value, i) =>
+        i === 40 ? value + by * answer.largest : value,
+      );
+      return answersAgree('tolerance', { ...answer, digest: 'another', sample }, answer);
+    };
+    expect([moved(9e-4), moved(1.1e-3), moved(NaN)]).toEqual([true, false, false]);
+    const short = { ...answer, sample: answer.sample.slice(1) };
+    expect(answersAgree('tolerance', short, answer)).toBe(false);
+    const huge = { ...answer, largest: 2 * answer.largest };
+    expect(answersAgree('tolerance', huge, answer)).toBe(false);
   });
 
   it('[M7] leaves no KV behind', async () => {

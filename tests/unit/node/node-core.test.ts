@@ -88,8 +88,9 @@ describe('a node on its way in', () => {
     expect(node.feed({ type: 'fetched', task: id }).word()).toBe('warming');
     node.feed({ type: 'loaded', task: id, networkBytes: 7, cacheBytes: 0 });
     expect([node.word(), node.reason()]).toEqual(['warming', 'idle.audit']);
+    const answer = { digest: 'd', largest: 1, sample: [] };
     const ask = { type: 'known-answer', id: 4, range, seed: 1, rows: 8 } as const;
-    node.feed({ type: 'known-answer', ask }, { type: 'known-answer-done', id: 4, digest: 'd' });
+    node.feed({ type: 'known-answer', ask }, { type: 'known-answer-done', id: 4, answer });
     node.feed({ type: 'trusted', range: takeOver });
     expect(node.word()).toBe('warming');
     node.feed({ type: 'trusted', range });
@@ -99,7 +100,7 @@ describe('a node on its way in', () => {
         type: 'send',
         message: { type: 'loaded', model, range, networkBytes: 7, cacheBytes: 0 },
       },
-      { type: 'send', message: { type: 'known-answer', id: 4, digest: 'd' } },
+      { type: 'send', message: { type: 'known-answer', id: 4, answer } },
     ]);
   });
 

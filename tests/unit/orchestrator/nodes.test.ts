@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { MIB } from '#lib/kernel/units.ts';
-import { OrchestratorDriver, HASH, MODEL, digestOf } from '#tests/support/orchestrator-driver.ts';
+import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
+import {
+  OrchestratorDriver,
+  HASH,
+  MODEL,
+  answerOf,
+  wrongAnswer,
+} from '#tests/support/orchestrator-driver.ts';
 import { nodeId, speedOf } from '#tests/support/placement.ts';
 
 const stateOf = (driver: OrchestratorDriver, n: number) =>
@@ -49,6 +56,27 @@ describe('known answers before work', () => {
     expect([0, 1, 2].map((n) => stateOf(driver, n))).toEqual(['ready', 'ready', 'ready']);
   });
 
+  it('[M7] a GPU is judged by its values, against fp32 activations', () => {
+    const near = ({ sample, largest }: KnownAnswer): KnownAnswer => {
+      return { digest: 'e'.repeat(64), largest, sample: sample.map((value) => value + 5e-4) };
+    };
+    const answers = { sound: near, 'as wrong as a broken shader': () => wrongAnswer };
+    const states = Object.values(answers).map((answer) => {
+      const driver = new OrchestratorDriver();
+      driver.join(0, { loads: false }, { engine: 'gpu-webgpu' });
+      const range = { first: 0, last: 29 };
+      const model = { id: MODEL, hash: HASH };
+      driver.say(0, { type: 'loaded', model, range, networkBytes: 0, cacheBytes: 1 });
+      const check = driver.sent(0).findLast((m) => m.type === 'known-answer');
+      const id = check?.type === 'known-answer' ? check.id : 0;
+      driver.say(0, { type: 'known-answer', id, answer: answer(answerOf(range, 7)) });
+      const asked = driver.outputs.filter((output) => output.type === 'expect');
+      expect(asked).toEqual([{ type: 'expect', question: { range, seed: 7, numerics: 'exact' } }]);
+      return stateOf(driver, 0);
+    });
+    expect(states).toEqual(['ready', 'lost']);
+  });
+
   it('[M7] a node that claims to be loaded and never answers is fenced', () => {
     const driver = new OrchestratorDriver();
     driver.join(0, { loads: false });
@@ -95,7 +123,7 @@ describe('known answers before work', () => {
     const range = { first: 0, last: 29 };
     expect(check).toMatchObject({ range });
     const id = check?.type === 'known-answer' ? check.id : 0;
-    driver.say(0, { type: 'known-answer', id, digest: digestOf(range, 7) });
+    driver.say(0, { type: 'known-answer', id, answer: answerOf(range, 7) });
     expect(stateOf(driver, 0)).toBe('ready');
   });
 });

@@ -6,7 +6,7 @@ import type { ServerMessage } from '#lib/shard/wire/node-messages.ts';
 import type { AnswerEvent } from '#server/orchestrator/answers.ts';
 import { createOrchestrator, type Orchestrator } from '#server/orchestrator/orchestrator.ts';
 import type { HubEvent, NodeHub } from '#server/signaling/hub.ts';
-import { digestOf, profileOf } from '#tests/support/orchestrator-driver.ts';
+import { answerOf, profileOf, wrongAnswer } from '#tests/support/orchestrator-driver.ts';
 import { modelOf, nodeId, shapeOf } from '#tests/support/placement.ts';
 
 const part = (key: string, bytes: number) => ({ key, bytes, tensors: [], chunks: [] });
@@ -62,8 +62,8 @@ class FakeHub implements NodeHub {
     say({ type: 'loaded', model, range, networkBytes: 0, cacheBytes: 0 });
     const ask = this.sent.findLast((message) => message.type === 'known-answer');
     if (ask?.type !== 'known-answer') throw new Error('the node was not asked');
-    const digest = answer === 'ready' ? digestOf(ask.range, ask.seed) : '0'.repeat(64);
-    say({ type: 'known-answer', id: ask.id, digest });
+    const given = answer === 'ready' ? answerOf(ask.range, ask.seed) : wrongAnswer;
+    say({ type: 'known-answer', id: ask.id, answer: given });
     await settled();
   }
 }
@@ -90,7 +90,7 @@ describe('the orchestrator behind the gateway’s door', () => {
       hub,
       manifest,
       checker: {
-        expect: ({ range, seed }) => Promise.resolve(digestOf(range, seed)),
+        expect: ({ range, seed }) => Promise.resolve(answerOf(range, seed)),
         close: () => undefined,
       },
       log: { write: (entry) => log.push(entry.event) },
