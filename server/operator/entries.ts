@@ -33,6 +33,7 @@ export const LEVEL_OF: Readonly<Record<OperatorEntry['event'], Exclude<LogLevel,
   plan: 'info',
   failover: 'info',
   'load-failed': 'warn',
+  'node-slow': 'warn',
   'known-answer-failed': 'warn',
   'recompute-failed': 'warn',
 };

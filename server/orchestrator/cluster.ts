@@ -36,7 +36,7 @@ export function sessionsOn(state: OrchestratorState, node: NodeId): number {
  * Nodes of one machine measure themselves while the others work, too (P1): alike devices at one
  * address are as fast as the fastest measurement among them.
  */
-export function speedOf(state: OrchestratorState, node: NodeRecord): NodeSpeed {
+export function measuredSpeedOf(state: OrchestratorState, node: NodeRecord): NodeSpeed {
   const alike = workingNodes(state).filter(
     (other) =>
       other.address === node.address &&
@@ -54,6 +54,12 @@ export function speedOf(state: OrchestratorState, node: NodeRecord): NodeSpeed {
     headMs: [head1, head8, head64],
     slowdown: node.slowdown >= ORCHESTRATOR.slowdownMin ? node.slowdown : 1,
   };
+}
+
+/** The same, and no faster than the answers that ran over it (P3). */
+export function speedOf(state: OrchestratorState, node: NodeRecord): NodeSpeed {
+  const measured = measuredSpeedOf(state, node);
+  return { ...measured, slowdown: Math.max(measured.slowdown, node.pace.factor) };
 }
 
 /** Reached through the server only: it has links, none of them direct (M6). */

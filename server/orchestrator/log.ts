@@ -7,6 +7,8 @@ export type LogEntry =
   | { readonly event: 'node-joined'; readonly node: NodeId; readonly device: string }
   | { readonly event: 'node-lost'; readonly node: NodeId; readonly cause: LossCause }
   | { readonly event: 'load-failed'; readonly node: NodeId; readonly code: FaultCode }
+  /** Answers over the node take so many times what it measured itself (P3). */
+  | { readonly event: 'node-slow'; readonly node: NodeId; readonly timesPredicted: number }
   | { readonly event: 'known-answer-failed'; readonly node: NodeId; readonly layers: string }
   | { readonly event: 'recompute-failed'; readonly layers: string; readonly code: FaultCode }
   | {

@@ -1,9 +1,9 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import { later } from '#lib/kernel/units.ts';
-import { layerCount, sameRange, stepMs } from '#lib/shard/placement/core.ts';
+import { layerCount, sameRange, stepMs, UNSEEN } from '#lib/shard/placement/core.ts';
 import type { NodeMessage } from '#lib/shard/wire/node-messages.ts';
 import type { HubEvent } from '#server/signaling/hub.ts';
-import { memoryBelow, sessionsOn, speedOf } from './cluster.ts';
+import { measuredSpeedOf, memoryBelow, sessionsOn } from './cluster.ts';
 import { changeNode, logEntry, setNode, type Turn } from './events.ts';
 import { assignAgain } from './assign.ts';
 import { ORCHESTRATOR } from './limits.ts';
@@ -63,6 +63,7 @@ function onJoined(turn: Turn, event: Extract<HubEvent, { type: 'joined' }>): voi
     check: null,
     auditAt: later(turn.now, ORCHESTRATOR.auditEveryMs),
     slowdown: 1,
+    pace: UNSEEN,
     served: { tokens: 0, steps: 0 },
   });
   logEntry(turn, { event: 'node-joined', node, device: profile.device });
@@ -181,7 +182,7 @@ function onLoad(
   const range = node.range;
   let { slowdown } = node;
   if (range && stepRows > 0 && stepMsP50 > 0 && steps > node.served.steps) {
-    const speed = { ...speedOf(turn.state, node), slowdown: 1 };
+    const speed = { ...measuredSpeedOf(turn.state, node), slowdown: 1 };
     const predicted = stepMs(turn.state.config.model.shape, speed, { range, rows: stepRows });
     slowdown += (Math.max(1, stepMsP50 / predicted) - slowdown) / 10;
   }

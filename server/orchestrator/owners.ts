@@ -10,6 +10,7 @@ import { sendNode, setSession, update, type Loss, type Turn } from './events.ts'
 import { failoverLoaded, failoverLost, failoverRouted, failoverTold } from './failover.ts';
 import { relayPairs } from './links.ts';
 import { loseNode } from './loss.ts';
+import { NO_ROUNDS, roundTold } from './pace.ts';
 import { routeView } from './route-view.ts';
 import { nodeKey, type NodeRecord, type SessionRecord } from './state.ts';
 
@@ -42,6 +43,7 @@ function perform(turn: Turn, id: SessionId, output: OwnerOutput): void {
       const { index, id: token, finish, logprobs } = output;
       const told = { index, id: token, finish, ...(logprobs && { logprobs }) };
       failoverTold(turn, session);
+      roundTold(turn, id);
       turn.out.push({ type: 'event', session: id, event: { type: 'token', ...told } });
       return;
     }
@@ -50,7 +52,11 @@ function perform(turn: Turn, id: SessionId, output: OwnerOutput): void {
     case 'declare':
       return declare(turn, session, output);
     case 'route-changed': {
-      const routed = failoverRouted(turn, { ...session, plan: output.plan }, output.epoch);
+      const routed = failoverRouted(
+        turn,
+        { ...session, plan: output.plan, rounds: NO_ROUNDS },
+        output.epoch,
+      );
       setSession(turn, routed);
       const route = routeView(turn.state, routed, output);
       turn.out.push({ type: 'event', session: id, event: { type: 'route', route } });

@@ -4,6 +4,7 @@ import { applyPlan } from './assign.ts';
 import { planNodes, routeCluster } from './cluster.ts';
 import { update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
+import { tickPace } from './pace.ts';
 import type { OrchestratorState } from './state.ts';
 
 /** When the cluster is planned anew (P3). */
@@ -36,6 +37,7 @@ function isPatient({ state, now }: Turn, nodes: number): boolean {
 export function tickPlanning(turn: Turn): void {
   if (turn.now < turn.state.speedCheckAt) return;
   update(turn, { speedCheckAt: later(turn.now, ORCHESTRATOR.speedCheckMs) });
+  tickPace(turn);
   replan(turn);
   considerSpeed(turn);
 }

@@ -10,6 +10,7 @@ import { isOpen, routeCluster, workingNodes } from './cluster.ts';
 import { setSession, update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
 import { performAll, stepSession } from './owners.ts';
+import { NO_ROUNDS } from './pace.ts';
 import type { OrchestratorState, Waiting } from './state.ts';
 
 /** Requests before they run: refused, waiting in order, or begun. */
@@ -130,6 +131,7 @@ function begin(turn: Turn, { session, request }: Waiting, plan: RoutePlan): void
     startedAt: turn.now,
     acceptedAt: turn.now,
     failover: null,
+    rounds: NO_ROUNDS,
     lost: [],
   });
   performAll(turn, session, outputs);

@@ -3,7 +3,7 @@ import type { IdentityId, ManifestHash, ModelId, NodeId, SessionId } from '#lib/
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
-import type { PlacementModel, ReplanState } from '#lib/shard/placement/core.ts';
+import type { Pace, PlacementModel, ReplanState } from '#lib/shard/placement/core.ts';
 import type { OwnerState } from '#lib/shard/session/owner.ts';
 import type { RoutePlan } from '#lib/shard/session/types.ts';
 import type { NodeProfile, NodeState } from '#lib/shard/wire/node-messages.ts';
@@ -86,7 +86,10 @@ export interface NodeRecord {
   readonly proven: boolean;
   readonly check: Check | null;
   readonly auditAt: InstantMs;
+  /** Its live steps over predicted ones, by its own word. */
   readonly slowdown: number;
+  /** How answers over it went (P3). */
+  readonly pace: Pace;
   readonly served: { readonly tokens: number; readonly steps: number };
 }
 
@@ -124,6 +127,8 @@ export interface SessionRecord {
   readonly startedAt: InstantMs;
   readonly acceptedAt: InstantMs;
   readonly failover: Failover | null;
+  /** Milliseconds from token to token on the present route; `since` is the last token's instant. */
+  readonly rounds: { readonly since: InstantMs | null; readonly ms: readonly number[] };
   /** `node@incarnation` that were lost to this session. */
   readonly lost: readonly string[];
 }

@@ -41,6 +41,10 @@ export interface NodeScript {
   readonly links: boolean;
   /** Takes sessions: answers `prepare`, reports, and (last place) samples a token a tick. */
   readonly serves: boolean;
+  /** Computes a prompt as soon as it is told to. */
+  readonly fills: boolean;
+  /** What its step takes: the ring's next token waits for the slowest holder. */
+  readonly tokenMs: number;
 }
 
 interface ScriptedNode extends NodeScript {
@@ -50,6 +54,8 @@ interface ScriptedNode extends NodeScript {
   prepared: Map<SessionId, Prepare>;
   /** Index of the next token, of sessions in which this node is the last place and goes on. */
   sampling: Map<SessionId, number>;
+  /** When it sampled last. */
+  sampledAt: Map<SessionId, number>;
 }
 
 export const profileOf = (change: Partial<NodeProfile> = {}): NodeProfile => ({
@@ -113,11 +119,14 @@ export class OrchestratorDriver {
       alive: true,
       prepared: new Map(),
       sampling: new Map(),
+      sampledAt: new Map(),
       loads: true,
       pongs: true,
       answersRightly: true,
       links: true,
       serves: true,
+      fills: true,
+      tokenMs: 0,
       ...script,
     });
     this.feed({
@@ -284,6 +293,7 @@ export class OrchestratorDriver {
     const prepare = node.prepared.get(session);
     if (!prepare) return [];
     if (message.type === 'fill') {
+      if (!node.fills) return [];
       return this.#placesOf(node, prepare).map((place) =>
         this.#report(node, prepare, { place, kvLength: prepare.resumeAt }),
       );
@@ -314,6 +324,9 @@ export class OrchestratorDriver {
       const prepare = node.prepared.get(session);
       const ring = prepare?.route.map((place) => this.nodes.get(place.node)) ?? [];
       if (!prepare || !ring.every((holder) => holder?.alive && holder.serves)) continue;
+      const tokenMs = Math.max(...ring.map((holder) => holder?.tokenMs ?? 0));
+      if (this.now - (node.sampledAt.get(session) ?? -Infinity) < tokenMs) continue;
+      node.sampledAt.set(session, this.now);
       node.sampling.set(session, index + 1);
       const { epoch, maxTokens } = prepare;
       const place = prepare.route.length - 1;

@@ -18,5 +18,12 @@ export {
   type PlanRequest,
 } from './plan.ts';
 export { gainOf, noReplan, stepReplan, type ReplanState } from './replan.ts';
+export { forgetPace, learnPaces, middleOf, UNSEEN, type Pace } from './pace.ts';
 export { planRoute, replaceRoute, type NodePair } from './route.ts';
-export { pairKey, type LinkFact, type RouteCluster, type RouteNode } from './route-cluster.ts';
+export {
+  linkMs,
+  pairKey,
+  type LinkFact,
+  type RouteCluster,
+  type RouteNode,
+} from './route-cluster.ts';

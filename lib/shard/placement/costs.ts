@@ -13,7 +13,7 @@ export interface NodeSpeed {
   /** Milliseconds a layer of the model's shape at 1, 8 and 64 rows. */
   readonly layerMs: Samples;
   readonly headMs: Samples;
-  /** Live steps over predicted ones, ≥ 1: the machine does other things, too (P3). */
+  /** Live times over predicted ones, ≥ 1: the machine does other things, too (P3). */
   readonly slowdown: number;
 }
 

@@ -33,7 +33,20 @@ export const PLACEMENT = {
   networkBytesPerMs: 4_000,
   /** Faster than any device: a profile of zeros must not divide by zero. */
   layerMsMin: 1e-4,
-  slowdownMax: 16,
+} as const;
+
+/** When a route's rounds show that its nodes are slower than they measured themselves (P3). */
+export const PACE = {
+  /** Rounds of one answer and route that are looked at together. */
+  roundsMin: 8,
+  /** This many times the predicted round: less is noise, or work beside it. */
+  slowMin: 3,
+  /** Below this a reader notices nothing, and timers alone may be late by it. */
+  excessMsMin: 20,
+  /** So long a route that went well speaks for its nodes against others that went badly. */
+  recentMs: 10_000,
+  /** Then a slow node is tried again: an answer in five minutes is a fair price to find out. */
+  forgetMs: 300_000,
 } as const;
 
 /** A re-plan for speed (P3): this much better, for this long, this seldom. */

@@ -77,6 +77,12 @@ function loadTime(model: PlacementModel, node: RouteNode, range: LayerRange): nu
   return loadMs(model, range, missing * storedBytes(model, range));
 }
 
+/** Milliseconds of one hop over the link: half a round trip. */
+export function linkMs({ path, rttMs }: LinkFact): number {
+  const half = rttMs === null ? PLACEMENT.hopMsDefault : rttMs / 2;
+  return path === 'relay' ? half + PLACEMENT.relayHopMs : half;
+}
+
 /** The open link of two nodes, if there is one. */
 export const linkOf = ({ links }: RouteCluster, a: NodeId, b: NodeId): LinkFact | null =>
   links.get(pairKey(a, b)) ?? null;

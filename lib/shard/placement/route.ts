@@ -8,6 +8,7 @@ import { PLACEMENT } from './limits.ts';
 import { gapsOf } from './ranges.ts';
 import {
   forcedOffers,
+  linkMs,
   linkOf,
   offersOf,
   type Offer,
@@ -96,13 +97,11 @@ function keptOffer(cluster: RouteCluster, place: PlannedPlace): Offer | null {
   return node ? { node, range: place.range, loadMs: 0 } : null;
 }
 
-/** Half a round trip; null where the two have no link. */
+/** Null where the two have no link. */
 function hopMs(cluster: RouteCluster, from: RouteNode, to: RouteNode): number | null {
   if (from.id === to.id) return 0;
   const link = linkOf(cluster, from.id, to.id);
-  if (!link) return null;
-  const half = link.rttMs === null ? PLACEMENT.hopMsDefault : link.rttMs / 2;
-  return link.path === 'relay' ? half + PLACEMENT.relayHopMs : half;
+  return link && linkMs(link);
 }
 
 function toPlan(
