@@ -271,7 +271,7 @@ export class SimNode {
         return;
       }
       for (const segment of output.segments) world.monitor.onSegment(this, engine, segment);
-      this.feed({ type: 'run-done', run: output.run, results: engine.run(output.segments) });
+      this.feed({ type: 'run-done', run: output.run, ms, results: engine.run(output.segments) });
     });
   }
 

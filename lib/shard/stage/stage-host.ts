@@ -249,8 +249,9 @@ export class StageHost {
     try {
       const results = await this.engines.run(order);
       const now = this.#doors.now();
-      this.#metrics.record(order, now - startedAt, now);
-      this.feed({ type: 'run-done', run: order.run, results });
+      const ms = now - startedAt;
+      this.#metrics.record(order, ms, now);
+      this.feed({ type: 'run-done', run: order.run, ms, results });
     } catch (error) {
       const noRoom = isFault(error, 'engine/no-pages');
       this.feed({ type: 'run-failed', run: order.run, why: noRoom ? 'no-room' : 'engine' });

@@ -57,7 +57,13 @@ export type StageInput =
   | { readonly type: 'shard-failed'; readonly shard: string }
   /** The shard was unloaded or its engine lost: its KV is gone. */
   | { readonly type: 'shard-gone'; readonly shard: string }
-  | { readonly type: 'run-done'; readonly run: number; readonly results: readonly RunResult[] }
+  /** `ms`: how long the engine took. */
+  | {
+      readonly type: 'run-done';
+      readonly run: number;
+      readonly ms: number;
+      readonly results: readonly RunResult[];
+    }
   | { readonly type: 'run-failed'; readonly run: number; readonly why: 'no-room' | 'engine' }
   /** The owner's socket is back: name sessions and epochs (S4). */
   | { readonly type: 'socket-back' }

@@ -146,7 +146,7 @@ export class FuzzRing {
         this.#queue.push(() => {
           if (node.engine !== engine) return;
           const results = engine.run(output.segments);
-          this.#step(node, { type: 'run-done', run: output.run, results });
+          this.#step(node, { type: 'run-done', run: output.run, ms: 1, results });
         });
         return;
       }

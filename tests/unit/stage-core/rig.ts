@@ -99,8 +99,8 @@ export class StageRig {
     return found;
   }
 
-  /** Finishes the run in flight: hidden rows hold their position; samples are 100 + index. */
-  finish(): StageOutput[] {
+  /** Ends the run in flight after `ms`: hidden rows hold their position; samples are 100 + index. */
+  finish(ms = 1): StageOutput[] {
     const { running } = this.core;
     if (!running) throw new Error('nothing runs');
     const results = running.segments.map((segment): RunResult => {
@@ -112,7 +112,7 @@ export class StageRig {
       });
       return { hidden, sampledId: null };
     });
-    return this.step({ type: 'run-done', run: running.run, results });
+    return this.step({ type: 'run-done', run: running.run, ms, results });
   }
 
   /** Runs until nothing is left to run. */

@@ -86,7 +86,7 @@ function takeInput(turn: Turn, input: StageInput): void {
       return;
     }
     case 'run-done': {
-      onRunDone(turn, input.run, input.results);
+      onRunDone(turn, input);
       return;
     }
     case 'run-failed': {

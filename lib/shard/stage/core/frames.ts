@@ -5,7 +5,7 @@ import { allFinite } from '#lib/shard/wire/frame-codec.ts';
 import { holdFrame } from './held.ts';
 import { cutKv } from './kv.ts';
 import { pump } from './send.ts';
-import { allSeats, emptyFlow, fault, type Seat, type Turn } from './state.ts';
+import { allSeats, emptyFlow, fault, prefillAhead, type Seat, type Turn } from './state.ts';
 
 /**
  * Takes a frame only if the session is open, the epoch current, the link's peer the sender's place
@@ -91,6 +91,7 @@ function takeRows(turn: Turn, seat: Seat, frame: RowsFrame): void {
   flow.inbox.push(frame);
   flow.inSeq += 1;
   flow.takenTo = end;
+  if (!isFill) flow.prefillMs = prefillAhead(turn);
   seat.session.heardAt = turn.now;
 }
 
@@ -105,6 +106,7 @@ function takeToken(turn: Turn, seat: Seat, frame: TokenFrame): void {
   seat.flow.nextId = { position, id };
   seat.flow.inSeq += 1;
   seat.flow.takenTo = position + 1;
+  seat.flow.prefillMs = prefillAhead(turn);
   seat.session.heardAt = turn.now;
 }
 

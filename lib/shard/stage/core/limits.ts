@@ -6,6 +6,13 @@ export const STAGE = {
   keptBytesMax: 256 * MIB,
   /** Rows kept are given back in blocks: one prefill chunk of the default size each. */
   keptBlockRows: 64,
+  /** A run that keeps nobody's token waiting is no longer than this (V1, H3). */
+  chunkMsMax: 250,
+  /** What prefill may add to a decode step: this share of it, or this many milliseconds (S12). */
+  prefillStepShare: 0.5,
+  prefillMsMin: 40,
+  /** Chunks are cut to this share of that: measured steps of one kind differ by a fifth. */
+  prefillAim: 0.75,
   /** Frames of sessions not open yet, of all peers together: what strangers can make us hold. */
   heldFramesMax: 64,
   /** Of one peer: sixteen sessions that begin at once would send it as many first chunks. */

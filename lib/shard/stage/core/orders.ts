@@ -4,7 +4,7 @@ import { fenceOff } from './ending.ts';
 import { cutKv } from './kv.ts';
 import { onPrepare } from './prepare.ts';
 import { pump } from './send.ts';
-import { fault, type Seat, type Session, type Turn } from './state.ts';
+import { fault, prefillAhead, type Seat, type Session, type Turn } from './state.ts';
 
 type Fill = Extract<OwnerMessage, { type: 'fill' }>;
 type Handover = Extract<OwnerMessage, { type: 'handover' }>;
@@ -98,6 +98,7 @@ function onHandover(turn: Turn, session: Session, message: Handover): void {
   seat.flow.handedOver = true;
   seat.flow.nextId = { position, id };
   seat.flow.takenTo = position + 1;
+  seat.flow.prefillMs = prefillAhead(turn);
 }
 
 /** The owner's cumulative count: what it has, the last place need not keep (S7). */

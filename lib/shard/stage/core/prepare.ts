@@ -7,7 +7,7 @@ import { takeHeld } from './held.ts';
 import { emptyRows } from './kept-rows.ts';
 import { closeKv, cutKv } from './kv.ts';
 import { seatReady } from './shards.ts';
-import { emptyFlow, type Seat, type Session, type Turn } from './state.ts';
+import { emptyFlow, newShard, type Seat, type Session, type Turn } from './state.ts';
 
 /**
  * A new epoch (S5): state of another `since` is dropped, KV and kept rows are cut to L, queues,
@@ -102,7 +102,7 @@ function ensureShard(turn: Turn, seat: Seat): void {
     return;
   }
   if (shard) return;
-  core.shards.set(seat.shard, { limits: null, lastRun: 0 });
+  core.shards.set(seat.shard, newShard(null, 0));
   const { manifest, numerics } = seat.session.prepare;
   turn.out.push({
     type: 'load',

@@ -6,6 +6,7 @@ import { appendRows } from './kept-rows.ts';
 import { voidKv } from './kv.ts';
 import { giveBack, trimKept } from './room.ts';
 import { pump, sendChunkAck } from './send.ts';
+import { addLoads, learnStep, loadOf } from './step-times.ts';
 import {
   emptyFlow,
   fault,
@@ -34,14 +35,22 @@ function seatOf(turn: Turn, running: Running, at: number): Seat | null {
   return seat && seat.flow === running.flows[at] ? seat : null;
 }
 
-export function onRunDone(turn: Turn, run: number, results: readonly RunResult[]): void {
-  const running = closeRun(turn, run);
+export function onRunDone(turn: Turn, done: Extract<StageInput, { type: 'run-done' }>): void {
+  const { results } = done;
+  const running = closeRun(turn, done.run);
   if (!running) return;
+  learn(turn, running, done.ms);
   for (const [at, segment] of running.segments.entries()) {
     const seat = seatOf(turn, running, at);
     if (seat) onRows(turn, seat, { segment, result: must(results[at], 'a result a segment') });
   }
   trimKept(turn);
+}
+
+function learn(turn: Turn, { shard, segments }: Running, ms: number): void {
+  const times = turn.core.shards.get(shard)?.times;
+  const loads = segments.map(({ firstPosition, rows }) => loadOf(firstPosition, rows));
+  if (times) learnStep(times, loads.reduce(addLoads), ms);
 }
 
 function onRows(turn: Turn, seat: Seat, done: { segment: RunSegment; result: RunResult }): void {
@@ -53,6 +62,7 @@ function onRows(turn: Turn, seat: Seat, done: { segment: RunSegment; result: Run
     appendRows(seat.kept, must(result.hidden, 'rows were wanted'), segment.rows);
   }
   if (flow.nextId && flow.nextId.position < seat.kvLength) flow.nextId = null;
+  flow.prefillMs = 0;
   const isFill = segment.firstPosition < resumeAt;
   const frame = flow.inbox[0];
   if (frame && frame.firstPosition + frame.rows <= seat.kvLength) {

@@ -1,17 +1,13 @@
 import { must } from '#lib/kernel/assert.ts';
+import { later } from '#lib/kernel/units.ts';
 import { RING } from '#lib/shard/wire/limits.ts';
 import { NO_HISTORY, looksAtAnswer, type TokenHistory } from '#lib/webgpu/sampling/params.ts';
 import type { Want } from '#lib/webgpu/stage.ts';
 import type { RunSegment } from '../types.ts';
 import { refuseUnfit } from './frames.ts';
+import { planRun, type Plan, type Work } from './plan-run.ts';
 import { makeRoom } from './room.ts';
-import { allSeats, isLast, type Seat, type Turn } from './state.ts';
-
-/** Rows a seat could compute now; below L they are prefill. */
-interface Work {
-  readonly seat: Seat;
-  readonly rows: number;
-}
+import { allSeats, isDecoding, isLast, type Seat, type Turn } from './state.ts';
 
 /**
  * Starts the next run where none is in flight: of the shard that waited longest, decode rows of all
@@ -24,11 +20,11 @@ export function schedule(turn: Turn): void {
   for (;;) {
     const shard = longestWaiting(turn);
     if (shard === null) return;
-    const planned = planRows(turn, shard);
-    makeRoom(turn, shard, planned);
+    const plan = planRun(turn, shard, workOfShard(turn, shard));
+    makeRoom(turn, shard, plan.rows);
     // Else everyone planned gave way: another shard may have work.
-    if (planned.size > 0) {
-      startRun(turn, shard, planned);
+    if (plan.rows.size > 0) {
+      startRun(turn, shard, plan);
       return;
     }
   }
@@ -46,44 +42,13 @@ function longestWaiting(turn: Turn): string | null {
   return found;
 }
 
-function planRows(turn: Turn, shard: string): Map<Seat, number> {
-  const limits = must(turn.core.shards.get(shard)?.limits, 'a shard with work is loaded');
+function workOfShard(turn: Turn, shard: string): Work[] {
   const work: Work[] = [];
   for (const seat of allSeats(turn.core)) {
     const rows = seat.shard === shard ? workOf(turn, seat) : 0;
     if (rows > 0) work.push({ seat, rows });
   }
-  work.sort((a, b) => a.seat.flow.lastRun - b.seat.flow.lastRun);
-  const isFill = ({ seat }: Work): boolean => seat.kvLength < seat.session.prepare.resumeAt;
-  const planned = new Map<Seat, number>();
-  let left = limits.rowsMax;
-  const decodeMax = Math.min(left, decodeShare(turn, shard));
-  for (const { seat } of work.filter((each) => !isFill(each)).slice(0, decodeMax)) {
-    planned.set(seat, 1);
-    left -= 1;
-  }
-  const fills = work.filter(isFill);
-  left = Math.min(left, fills[0]?.seat.session.prepare.chunkRows ?? 0);
-  for (const { seat, rows } of fills) {
-    if (left <= 0) break;
-    planned.set(seat, Math.min(rows, left));
-    left -= Math.min(rows, left);
-  }
-  return planned;
-}
-
-/**
- * Decode rows of one run at most: as many as fall to each place when all sessions are spread over
- * the ring. More at once would leave the other places without work while this one computes: groups
- * of sessions that met would never part again.
- */
-function decodeShare(turn: Turn, shard: string): number {
-  let rounds = 0;
-  for (const seat of allSeats(turn.core)) {
-    const { resumeAt, route } = seat.session.prepare;
-    if (seat.shard === shard && seat.kvLength >= resumeAt) rounds += 1 / route.length;
-  }
-  return Math.ceil(rounds);
+  return work;
 }
 
 /** How many rows the seat has ready and may compute (S7, S12). */
@@ -109,15 +74,21 @@ function isAhead(seat: Seat): boolean {
   return unsent >= RING.unackedChunksMax * seat.session.prepare.chunkRows;
 }
 
-function startRun(turn: Turn, shard: string, planned: ReadonlyMap<Seat, number>): void {
+function startRun(turn: Turn, shard: string, plan: Plan): void {
   const { core } = turn;
+  const planned = plan.rows;
   core.runs += 1;
   must(core.shards.get(shard), 'a shard that runs is loaded').lastRun = core.runs;
   const seats = [...planned.keys()];
   for (const seat of seats) seat.flow.lastRun = core.runs;
   const segments = [...planned].map(([seat, rows]) => segmentOf(seat, rows));
   const flows = seats.map((seat) => seat.flow);
-  core.running = { run: core.runs, shard, segments, flows, after: [] };
+  const prefill = { ms: plan.prefillMs, until: later(turn.now, plan.ms) };
+  core.running = { run: core.runs, shard, segments, flows, after: [], prefill };
+  for (const seat of allSeats(core)) {
+    const waits = isDecoding(seat) && !planned.has(seat) && workOf(turn, seat) > 0;
+    if (waits) seat.flow.prefillMs += plan.prefillMs;
+  }
   turn.out.push({ type: 'run', run: core.runs, shard, segments });
 }
 

@@ -1,7 +1,7 @@
 import type { StageInput } from '../types.ts';
 import { emptyRows } from './kept-rows.ts';
 import { openKv } from './kv.ts';
-import { allSeats, emptyFlow, fault, report, type Seat, type Turn } from './state.ts';
+import { allSeats, emptyFlow, fault, newShard, report, type Seat, type Turn } from './state.ts';
 
 type Ready = Extract<StageInput, { type: 'shard-ready' }>;
 
@@ -12,7 +12,7 @@ function* seatsOf(turn: Turn, shard: string): Generator<Seat> {
 export function onShardReady(turn: Turn, ready: Ready): void {
   const { pagePositions, pagesMax, rowsMax, rowWidth, vocab } = ready;
   const limits = { pagePositions, pagesMax, rowsMax, rowWidth, vocab };
-  turn.core.shards.set(ready.shard, { limits, lastRun: turn.core.runs });
+  turn.core.shards.set(ready.shard, newShard(limits, turn.core.runs));
   for (const seat of seatsOf(turn, ready.shard)) if (!seat.kvOpen) seatReady(turn, seat);
 }
 

@@ -5,6 +5,7 @@ import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
 import type { FaultWhy, Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { RunSegment, StageOutput } from '../types.ts';
 import type { KeptRows } from './kept-rows.ts';
+import { emptyStepTimes, type StepTimes } from './step-times.ts';
 
 /**
  * A node's side of the ring. `stepStage` takes the state over and changes it in place: kept rows
@@ -63,6 +64,10 @@ export interface Shard {
   } | null;
   /** Number of its latest run: the shard that waited longest runs next. */
   lastRun: number;
+  /** What its runs have taken so far: prefill is cut by it (S12). */
+  readonly times: StepTimes;
+  /** Prefill had work in the latest run and got no row. */
+  prefillWaits: boolean;
 }
 
 /** The one engine run in flight, and the KV orders that must wait for its end. */
@@ -73,6 +78,8 @@ export interface Running {
   /** The flow each segment was taken from: where its seat has another by now, it is void (S5). */
   readonly flows: readonly Flow[];
   readonly after: Extract<StageOutput, { type: 'kv' }>[];
+  /** As predicted: milliseconds that its prefill adds, and when the run ends. */
+  readonly prefill: { readonly ms: number; readonly until: InstantMs };
 }
 
 export interface Session {
@@ -134,6 +141,8 @@ export interface Flow {
   sampledIds: number[];
   /** Number of its latest run: who waited longest is served first. */
   lastRun: number;
+  /** For how many milliseconds prefill in other runs has kept the row that waits (S12). */
+  prefillMs: number;
   /** One fault an epoch is enough. */
   faulted: boolean;
 }
@@ -164,10 +173,29 @@ export const emptyFlow = (resumeAt: number): Flow => ({
   sampledTo: resumeAt,
   sampledIds: [],
   lastRun: 0,
+  prefillMs: 0,
   faulted: false,
 });
 
+export const newShard = (limits: Shard['limits'], lastRun: number): Shard => ({
+  limits,
+  lastRun,
+  times: emptyStepTimes(),
+  prefillWaits: false,
+});
+
 export const isLast = (seat: Seat): boolean => seat.place === seat.session.prepare.route.length - 1;
+
+/** Its rows are one token each from here on: the KV has reached L. */
+export const isDecoding = (seat: Seat): boolean =>
+  seat.kvLength >= seat.session.prepare.resumeAt && seat.session.room === 'kept';
+
+/** A row or id to decode has come: for so long the prefill of the run in flight keeps it (S12). */
+export function prefillAhead({ core, now }: Turn): number {
+  if (!core.running) return 0;
+  const { ms, until } = core.running.prefill;
+  return Math.max(0, Math.min(ms, until - now));
+}
 
 export function* allSeats(core: StageCore): Generator<Seat> {
   for (const session of core.sessions.values()) yield* session.seats;

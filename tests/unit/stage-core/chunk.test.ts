@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest';
+import {
+  emptyStepTimes,
+  learnStep,
+  loadOf,
+  predictMs,
+  type StepTimes,
+} from '#lib/shard/stage/core/step-times.ts';
+import { node, prepare, rows, session, shardAt, StageRig } from './rig.ts';
+import { longestMs, SoloWorld } from './solo-world.ts';
+
+/** About what SmolLM2-135M takes on one thread. */
+const PROCESSOR: StepTimes = { base: 2, perRow: 3.6, perAttended: 0.0015 };
+/** A step is mostly its start: many rows cost little more than one. */
+const GPU: StepTimes = { base: 12, perRow: 0.12, perAttended: 0.00002 };
+
+function worldOf(cost: StepTimes): SoloWorld {
+  const world = new SoloWorld(cost);
+  Object.assign(world.shard.times, cost);
+  return world;
+}
+
+describe('chunk', () => {
+  test('[S12] a chunk beside decode rows keeps no token for longer than the rule', () => {
+    for (const cost of [PROCESSOR, GPU]) {
+      const world = worldOf(cost);
+      world.open(1, 40, 39);
+      world.open(2, 3000);
+      for (let i = 0; i < 40; i += 1) world.run();
+      const beside = world.seen.filter((run) => run.decodeRows > 0 && run.prefillRows > 0);
+      expect(beside.length).toBeGreaterThan(10);
+      for (const run of beside) expect(run.ms).toBeLessThanOrEqual(longestMs(run.pureMs));
+      // And most of what it may take is taken, or the whole chunk.
+      const used = beside.slice(0, 5).map(({ ms, pureMs }) => (ms - pureMs) / 40);
+      const largest = Math.max(...beside.map(({ prefillRows }) => prefillRows));
+      expect(largest === 128 || Math.max(...used) > 0.6).toBe(true);
+    }
+  });
+
+  test('[S12] where nobody decodes, a chunk fills 250 ms, or what its session has agreed', () => {
+    const slow = worldOf({ base: 0, perRow: 10, perAttended: 0 });
+    slow.open(1, 3000);
+    slow.run();
+    slow.run();
+    expect(slow.seen.at(-1)?.prefillRows).toBe(25);
+    const fast = worldOf(GPU);
+    fast.open(1, 3000);
+    fast.run();
+    fast.run();
+    expect(fast.seen.at(-1)?.prefillRows).toBe(128);
+  });
+
+  test('[S12] a chunk is short also while the row of an answer is elsewhere in the ring', () => {
+    const rig = new StageRig(1);
+    const long = { resumeAt: 7, promptLength: 8, ids: Array.from({ length: 8 }, () => 1) };
+    rig.order(prepare([1, 2], { resumeAt: 1, promptLength: 2, ids: [1, 2] }));
+    rig.fill(0, 1);
+    rig.settle();
+    rig.order({ type: 'handover', session: session(1), epoch: 1, position: 1, id: 2 });
+    rig.finish(10);
+    Object.assign(rig.core.shards.get(shardAt(0))!.times, { base: 0, perRow: 10, perAttended: 0 });
+    rig.order(prepare([1, 2], { ...long, session: session(2), chunkRows: 7 }));
+    rig.order({ type: 'fill', session: session(2), epoch: 1, starts: [0, 7] });
+    expect(rig.core.running?.segments.map((segment) => segment.rows)).toEqual([3]);
+  });
+
+  test('[S12] what prefill kept a row waiting before its run is taken off the chunk beside it', () => {
+    const rowsBeside = (arrivesAfterMs: number): number[] => {
+      const rig = new StageRig(2);
+      const price = { base: 0, perRow: 10, perAttended: 0 };
+      Object.assign(rig.core.shards.get(shardAt(1))!.times, price);
+      rig.order(prepare([1, 2, 3], { resumeAt: 0, promptLength: 1 }));
+      const long = { session: session(2), resumeAt: 16, promptLength: 17, chunkRows: 8 };
+      rig.order(prepare([1, 2, 3], long));
+      rig.frame(1, rows(1, { session: session(2), rows: 8 }));
+      // Nobody waits: three rows, 30 ms. Then a row to decode comes.
+      expect(rig.core.running?.segments.map((segment) => segment.rows)).toEqual([3]);
+      rig.now += arrivesAfterMs;
+      rig.frame(1, rows(1, { rows: 1 }));
+      rig.now += 30 - arrivesAfterMs;
+      rig.finish(30);
+      return rig.core.running?.segments.map((segment) => segment.rows) ?? [];
+    };
+    expect(rowsBeside(30)).toEqual([1, 3]);
+    expect(rowsBeside(20)).toEqual([1, 2]);
+    expect(rowsBeside(0)).toEqual([1]);
+  });
+
+  test('[S12] a row that is left for the next run has waited for the prefill of this one', () => {
+    const rig = new StageRig(2);
+    const price = { base: 0, perRow: 10, perAttended: 0 };
+    Object.assign(rig.core.shards.get(shardAt(1))!.times, price);
+    for (const i of [1, 2]) {
+      rig.order(prepare([1, 2, 3], { session: session(i), resumeAt: 0, promptLength: 1 }));
+    }
+    const long = { session: session(3), resumeAt: 16, promptLength: 17, chunkRows: 8 };
+    rig.order(prepare([1, 2, 3], long));
+    rig.frame(1, rows(1, { session: session(3), rows: 8 }));
+    const both = [1, 2].map((i) => rows(1, { session: session(i), rows: 1 }));
+    rig.now = 30;
+    rig.step({ type: 'frames', from: node(1), frames: both });
+    rig.finish(30);
+    expect(rig.core.running?.segments.map((segment) => segment.rows)).toEqual([1, 3]);
+    rig.finish(40);
+    expect(rig.core.running?.segments.map((segment) => segment.rows)).toEqual([1]);
+  });
+
+  test('[S12] a row that fits beside no step goes with every second one', () => {
+    const world = worldOf({ base: 0, perRow: 100, perAttended: 0 });
+    world.open(1, 40, 39);
+    world.open(2, 100);
+    for (let i = 0; i < 20; i += 1) world.run();
+    const shares = world.seen.slice(-8).map(({ prefillRows }) => prefillRows);
+    expect(shares.toSorted()).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
+  });
+
+  test('[S12] prices are learned from runs as they come, and a slow moment does not stay', () => {
+    const times = emptyStepTimes();
+    const loads = [loadOf(0, 64), loadOf(64, 1), loadOf(64, 9), loadOf(300, 1), loadOf(300, 7)];
+    for (let i = 0; i < 100; i += 1) {
+      const load = loads[i % loads.length]!;
+      learnStep(times, load, predictMs(PROCESSOR, load));
+    }
+    for (const load of loads) {
+      const ratio = predictMs(times, load) / predictMs(PROCESSOR, load);
+      expect(Math.abs(ratio - 1)).toBeLessThan(0.05);
+    }
+    const decode = loadOf(300, 1);
+    learnStep(times, decode, 2000);
+    expect(predictMs(times, decode)).toBeLessThan(2.1 * predictMs(PROCESSOR, decode));
+    for (let i = 0; i < 6; i += 1) learnStep(times, decode, predictMs(PROCESSOR, decode));
+    expect(predictMs(times, decode)).toBeLessThan(1.1 * predictMs(PROCESSOR, decode));
+  });
+});
