@@ -50,6 +50,17 @@ export interface SegmentResult {
 }
 
 /**
+ * Whole KV pages that outlive their session, found by keys that name all that they depend on: an
+ * equal key promises equal bits. What nobody uses gives way as soon as pages run short.
+ */
+export interface PrefixCache {
+  /** An empty KV begins with the pages of `keys`, in order, as far as they are here. @returns its length. */
+  share(kv: KvId, keys: readonly string[]): number;
+  /** From now on the KV's whole pages from `firstPage` on are found by `keys`. */
+  keep(kv: KvId, firstPage: number, keys: readonly string[]): void;
+}
+
+/**
  * One node's share of a model at work: the only door to an engine. A row's bits never depend on
  * its batch, its chunk or (CPU) the machine. One `step` at a time: callers wait for the promise.
  */
@@ -70,6 +81,8 @@ export interface Stage {
   /** Forgets positions ≥ `length`; gives whole pages back. */
   truncateKv(kv: KvId, length: number): void;
   closeKv(kv: KvId): void;
+  /** Where the engine has one. */
+  readonly prefixCache?: PrefixCache;
   /**
    * Appends the rows of each segment to its KV and computes what is wanted.
    * @throws FaultError `engine/no-pages` before anything changed, when pages run short;

@@ -19,15 +19,14 @@ interface Context {
 export function checkStep(context: Context, segments: readonly Segment[]): void {
   const seen = new Set<number>();
   let rows = 0;
-  let pages = 0;
   for (const segment of segments) {
     invariant(!seen.has(segment.kv), 'a session has one segment a step');
     seen.add(segment.kv);
     checkSegment(context, segment);
     rows += segment.rows;
-    pages += context.kv.pagesMissing(segment.kv, segment.rows);
   }
   invariant(rows <= CPU_LIMITS.stepRowsMax, `a step has at most ${CPU_LIMITS.stepRowsMax} rows`);
+  const pages = context.kv.pagesMissing(segments);
   if (pages <= context.kv.pagesFree()) return;
   throw new FaultError('engine/no-pages', 'the KV pages of this node are taken', {
     details: { needed: pages, free: context.kv.pagesFree() },

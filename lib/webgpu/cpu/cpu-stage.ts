@@ -1,6 +1,15 @@
+import { must } from '#lib/kernel/assert.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { LayerRange, ModelShape, Numerics } from '../model.ts';
-import type { KvId, Segment, SegmentResult, Stage, StageFactory, StageOptions } from '../stage.ts';
+import type {
+  KvId,
+  PrefixCache,
+  Segment,
+  SegmentResult,
+  Stage,
+  StageFactory,
+  StageOptions,
+} from '../stage.ts';
 import { Arena } from './arena.ts';
 import { checkShape } from './check-shape.ts';
 import { checkStep } from './check-step.ts';
@@ -56,6 +65,10 @@ class CpuStage implements Stage {
   readonly rowsMax = CPU_LIMITS.stepRowsMax;
   readonly pagePositions = CPU_LIMITS.pagePositions;
   readonly pagesMax: number;
+  readonly prefixCache: PrefixCache = {
+    share: (kv, keys) => this.#kv.share(kv, keys),
+    keep: (kv, firstPage, keys) => this.#kv.keep(kv, firstPage, keys),
+  };
   readonly #arena: Arena;
   readonly #kv: PagedKv;
   readonly #runner: PassRunner;
@@ -116,7 +129,7 @@ class CpuStage implements Stage {
     if (this.#lost) throw new FaultError('engine/lost', 'this stage is gone');
     checkStep({ shape: this.shape, range: this.range, kv: this.#kv }, segments);
     this.#makePages(segments);
-    for (const { kv, rows } of segments) this.#kv.append(kv, rows);
+    for (const { kv, rows } of segments) this.#append(kv, rows);
     const placed = segments.map((segment) => ({
       segment,
       pages: this.#kv.pages(segment.kv).map((page) => this.#pageAddresses[page] ?? 0),
@@ -135,11 +148,19 @@ class CpuStage implements Stage {
     return results;
   }
 
+  /** A shared page is never written (S3): its content goes to a page of the session's own first. */
+  #append(kv: KvId, rows: number): void {
+    const copy = this.#kv.append(kv, rows);
+    if (!copy) return;
+    const bytes = kvPageBytes(this.shape, this.range);
+    const at = (page: number): Uint8Array =>
+      this.#arena.bytesAt(must(this.#pageAddresses[page], 'a page has memory'), bytes);
+    at(copy.to).set(at(copy.from));
+  }
+
   /** Memory for all pages that the step takes, before anything changes. */
   #makePages(segments: readonly Segment[]): void {
-    let missing = 0;
-    for (const { kv, rows } of segments) missing += this.#kv.pagesMissing(kv, rows);
-    const made = this.#kv.pagesMadeAfter(missing);
+    const made = this.#kv.pagesMadeAfter(this.#kv.pagesMissing(segments));
     const bytes = kvPageBytes(this.shape, this.range);
     while (this.#pageAddresses.length < made) this.#pageAddresses.push(this.#arena.allocate(bytes));
   }

@@ -160,6 +160,89 @@ function memoryContract(
     expect(stage.pagesFree()).toBe(2);
   });
 
+  it('[W8] sessions that share pages get what each gets alone, also when they part', async () => {
+    const stage = await loadStage(factory(), MODEL, { numerics });
+    const cache = stage.prefixCache;
+    if (!cache) return;
+    const page = stage.pagePositions;
+    const keys = ['one', 'two', 'three'];
+    const begin = (): number => {
+      const kv = stage.openKv();
+      cache.share(kv, keys);
+      return kv;
+    };
+    const alone = async (ids: Int32Array) => {
+      const probe = await loadStage(factory(), MODEL, { numerics });
+      return runRing([probe], [probe.openKv()], ids);
+    };
+    const tail = (logits: Float32Array, from: number) => logits.subarray(from * SHAPE.vocab);
+    const prompt = idsOf(3 * page);
+    const first = begin();
+    expect(stage.kvLength(first)).toBe(0);
+    await runRing([stage], [first], prompt);
+    cache.keep(first, 0, keys);
+    // In a batch, both go on with what the first one computed.
+    const second = begin();
+    expect(stage.kvLength(second)).toBe(3 * page);
+    const free = stage.pagesFree();
+    const inputs = [idsOf(9, 2), idsOf(5, 3)];
+    const results = await stage.step(
+      [first, second].map((kv, i) =>
+        segmentFor(stage, kv, { input: must(inputs[i], 'ids'), want: everyRow(stage) }),
+      ),
+    );
+    expect(free - stage.pagesFree()).toBe(2);
+    for (const [i, input] of inputs.entries()) {
+      const expected = await alone(Int32Array.of(...prompt, ...input));
+      expectEqual(implementation, must(results[i]?.logits, 'logits'), tail(expected, 3 * page));
+    }
+    // One goes back into a shared page and on from there with other ids: the other is as it was.
+    stage.truncateKv(second, page + 7);
+    const other = idsOf(page, 8);
+    const parted = await alone(Int32Array.of(...prompt.subarray(0, page + 7), ...other));
+    expectEqual(implementation, await runRing([stage], [second], other), tail(parted, page + 7));
+    const more = idsOf(3, 6);
+    const undisturbed = await alone(Int32Array.of(...prompt, ...idsOf(9, 2), ...more));
+    expectEqual(
+      implementation,
+      await runRing([stage], [first], more),
+      tail(undisturbed, 3 * page + 9),
+    );
+    stage.closeKv(first);
+    stage.closeKv(second);
+    expect(stage.pagesFree()).toBe(stage.pagesMax);
+    // They outlive their sessions, and give way to who needs room.
+    const third = begin();
+    expect(stage.kvLength(third)).toBe(3 * page);
+    expectEqual(
+      implementation,
+      await runRing([stage], [third], inputs[0] ?? prompt),
+      must(results[0]?.logits, 'logits'),
+    );
+  });
+
+  it('[W3] [W8] kept pages that nobody uses are free', async () => {
+    const stage = await loadStage(factory(), MODEL, { numerics, kvBytesMax: 2 ** 17 });
+    const cache = stage.prefixCache;
+    if (!cache) return;
+    const positions = stage.pagesMax * stage.pagePositions;
+    const keys = Array.from({ length: stage.pagesMax }, (_, i) => `page ${i}`);
+    const fill = async (): Promise<number> => {
+      const kv = stage.openKv();
+      await runRing([stage], [kv], idsOf(positions));
+      return kv;
+    };
+    const first = await fill();
+    cache.keep(first, 0, keys);
+    const bytes = stage.memoryBytes();
+    stage.closeKv(first);
+    expect(stage.pagesFree()).toBe(stage.pagesMax);
+    const second = await fill();
+    expect([stage.pagesFree(), stage.memoryBytes()]).toEqual([0, bytes]);
+    stage.closeKv(second);
+    expect(cache.share(stage.openKv(), keys)).toBe(0);
+  });
+
   it('[W4] refuses ids outside the vocabulary and positions past the context, unchanged', async () => {
     const stage = await loadStage(factory(), MODEL, { numerics });
     const kv = stage.openKv();
