@@ -1,10 +1,10 @@
 import { sha256HexFast } from '#lib/kernel/digest.ts';
 import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
 import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
-import type { PartKey } from '#lib/webgpu/model.ts';
+import type { LayerRange, PartKey } from '#lib/webgpu/model.ts';
 import type { ChunkBuffers } from './chunk-buffers.ts';
 import { FETCH } from './limits.ts';
-import { chunkRefs, partOf, type ChunkRef, type Manifest } from './manifest.ts';
+import { chunkRefs, partOf, rangeRefs, type ChunkRef, type Manifest } from './manifest.ts';
 import { attemptChunk, type ChunkFetcher, type RetryPolicy } from './retry.ts';
 import type { ChunkStore } from './store/chunk-store.ts';
 
@@ -47,9 +47,10 @@ export const fetchParts = (
     options,
   );
 
-/** As {@link fetchParts}, of the tokenizer. */
-export const fetchTokenizer = (options: FetchOptions): Promise<FetchProgress> =>
-  fetchChunks(chunkRefs(options.manifest.tokenizer), options);
+/** As {@link fetchParts}, of what a range needs: the last one writes, and needs the tokenizer. */
+export const fetchRange = (
+  options: FetchOptions & { readonly range: LayerRange },
+): Promise<FetchProgress> => fetchChunks(rangeRefs(options.manifest, options.range), options);
 
 async function fetchChunks(
   refs: readonly ChunkRef[],

@@ -8,7 +8,15 @@ import {
 } from '#lib/kernel/ids.ts';
 import { digestJson } from '#lib/kernel/digest.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
-import { SHAPE_KINDS, TENSOR_TYPES, type ModelShape, type PartKey } from '#lib/webgpu/model.ts';
+import {
+  hasHead,
+  partsOfRange,
+  SHAPE_KINDS,
+  TENSOR_TYPES,
+  type LayerRange,
+  type ModelShape,
+  type PartKey,
+} from '#lib/webgpu/model.ts';
 import { PACKAGE } from './limits.ts';
 
 const count = (max: number) => z.number().check(z.int(), z.gte(1), z.lte(max));
@@ -106,6 +114,13 @@ export function partOf(manifest: Manifest, key: PartKey): ManifestPart {
   const part = manifest.parts.find((candidate) => candidate.key === key);
   if (!part) throw new FaultError('package/malformed', `the manifest has no part ${key}`);
   return part;
+}
+
+/** Chunks of all that a node needs for a range; the tokenizer's where it has the head. */
+export function rangeRefs(manifest: Manifest, range: LayerRange): ChunkRef[] {
+  const { shape, tokenizer } = manifest;
+  const parts = partsOfRange(shape, range).map((key) => partOf(manifest, key));
+  return [...parts, ...(hasHead(shape, range) ? [tokenizer] : [])].flatMap(chunkRefs);
 }
 
 /** Chunks of a part or of the tokenizer; the schema proved that the names are hashes. */

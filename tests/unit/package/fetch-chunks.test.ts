@@ -7,7 +7,7 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import type { ChunkHash, ModelId } from '#lib/kernel/ids.ts';
 import type { StoredTensor } from '#lib/webgpu/model.ts';
 import { importModel } from '#lib/shard/package/import/importer.ts';
-import { fetchParts, fetchTokenizer, type FetchProgress } from '#lib/shard/package/fetch-chunks.ts';
+import { fetchParts, fetchRange, type FetchProgress } from '#lib/shard/package/fetch-chunks.ts';
 import { chunkRefs, partOf, type Manifest } from '#lib/shard/package/manifest.ts';
 import type { ChunkFetcher } from '#lib/shard/package/retry.ts';
 import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
@@ -210,12 +210,16 @@ describe('stored weights', () => {
     expect(new Set(tensors.map(({ bytes }) => bytes.buffer)).size).toBe(1);
   });
 
-  it('[K6] fetch the tokenizer the same way', async () => {
+  it('[K6] the tokenizer comes with the last range alone, and is read the same way', async () => {
     const store = memoryChunkStore();
     const reader = { store, fetchChunk: fromOrigin, retry: FAST };
-    const { networkBytes } = await fetchTokenizer({ manifest, ...reader });
-    expect(networkBytes).toBe(manifest.tokenizer.bytes);
-    expect(await storedTokenizerBytes(manifest, reader)).toHaveLength(networkBytes);
-    expect(asked).toHaveLength(1);
+    const { layers } = manifest.shape;
+    await fetchRange({ manifest, range: { first: 0, last: layers - 2 }, ...reader });
+    const [tokenizer] = chunkRefs(manifest.tokenizer);
+    expect(await store.has(tokenizer!.sha256)).toBe(false);
+    await fetchRange({ manifest, range: { first: layers - 1, last: layers - 1 }, ...reader });
+    asked = [];
+    const bytes = await storedTokenizerBytes(manifest, reader);
+    expect([bytes.length, asked]).toEqual([manifest.tokenizer.bytes, []]);
   });
 });
