@@ -23,6 +23,8 @@ export type Want =
       readonly params: SamplingParams;
       readonly index: number;
       readonly history: TokenHistory;
+      /** The ids that a grammar lets come, one bit each (`SamplePoint`); left out: all. */
+      readonly allowed?: Uint32Array;
     }
   /** Logits of every row, fp32 (stages with the head; tests and audits). */
   | { readonly kind: 'logits' };

@@ -13,6 +13,8 @@ export interface AnswerRequest {
   readonly acceptedIds: readonly number[];
   readonly maxTokens: number;
   readonly sampling: SamplingParams;
+  /** A schema as JSON that the answer has to fit; null: any text. */
+  readonly grammar: string | null;
   readonly eosIds: readonly number[];
 }
 

@@ -116,10 +116,10 @@ function isSettling(state: OrchestratorState): boolean {
 }
 
 function begin(turn: Turn, { session, request }: Waiting, plan: RoutePlan): void {
-  const { promptIds, acceptedIds, maxTokens, sampling, eosIds } = request;
+  const { promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds } = request;
   const { manifest } = turn.state.config;
   const [owner, outputs] = createOwner(
-    { session, manifest, promptIds, acceptedIds, maxTokens, sampling, eosIds },
+    { session, manifest, promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds },
     plan,
     turn.now,
   );

@@ -12,6 +12,9 @@ export function describe(input: StageInput): string {
     case 'link-open':
     case 'link-closed':
       return `${input.type} n${parseInt(input.peer.slice(-4), 16)}`;
+    case 'grammar-ready':
+    case 'grammar-failed':
+      return `${input.type} s${parseInt(input.session, 16)}`;
     case 'run-done':
     case 'run-failed':
       return `${input.type} ${input.run}`;
@@ -42,6 +45,8 @@ export function markOf(input: StageInput): number {
     case 'shard-ready':
     case 'shard-failed':
     case 'shard-gone':
+    case 'grammar-ready':
+    case 'grammar-failed':
     case 'socket-back':
     case 'pause':
     case 'resume':

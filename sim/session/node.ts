@@ -223,6 +223,8 @@ export class SimNode {
       }
       case 'kv':
         return this.engines.get(output.shard)?.order(output);
+      case 'grammar':
+        throw new SimFailure('contract', 'no session of the campaign has a grammar');
       case 'reject-peer':
         if (world.nodes.get(output.peer)?.poisons) return;
         throw new SimFailure('contract', `honest ${short(output.peer)} rejected: ${output.why}`);

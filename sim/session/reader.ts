@@ -60,6 +60,7 @@ export class Reader {
       acceptedIds: [...this.ids],
       maxTokens,
       sampling,
+      grammar: null,
       eosIds,
     };
   }

@@ -1,5 +1,7 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { ManifestHash, ModelId } from '#lib/kernel/ids.ts';
+import { parseGrammar } from '#lib/webgpu/grammar/grammar.ts';
+import { createTokenTable } from '#lib/webgpu/grammar/tokens.ts';
 import type { ModelDirectory, ModelText, ServedModel } from '#server/gateway/models/directory.ts';
 
 /** A model whose tokens are bytes: every character beyond ASCII crosses token borders. */
@@ -16,6 +18,14 @@ export const BYTE_MODEL: ServedModel = {
 };
 
 export const bytesOf = (text: string): number[] => [...new TextEncoder().encode(text)];
+
+const byteOf = (id: number): Uint8Array => (id < 256 ? Uint8Array.of(id) : new Uint8Array(0));
+const tokens = createTokenTable({
+  vocab: BYTE_MODEL.vocab,
+  eosIds: new Set(BYTE_MODEL.eosIds),
+  specialIds: new Set(),
+  bytesOf: byteOf,
+});
 
 const byteText: ModelText = {
   read(prompt) {
@@ -35,7 +45,8 @@ const byteText: ModelText = {
       flush: () => decoder.decode(),
     };
   },
-  bytesOf: (id) => (id < 256 ? Uint8Array.of(id) : new Uint8Array(0)),
+  bytesOf: byteOf,
+  grammar: (schema) => parseGrammar(schema, tokens),
 };
 
 export const byteModels: ModelDirectory = {

@@ -191,6 +191,7 @@ export class OrchestratorDriver {
       acceptedIds: [],
       maxTokens: 16,
       sampling: GREEDY,
+      grammar: null,
       eosIds: [],
       ...change,
     };

@@ -21,6 +21,8 @@ export interface SessionRequest {
   readonly acceptedIds: readonly number[];
   readonly maxTokens: number;
   readonly sampling: SamplingParams;
+  /** A schema as JSON that the answer has to fit; null: any text. */
+  readonly grammar: string | null;
   /** Empty with `ignore_eos`. */
   readonly eosIds: readonly number[];
 }

@@ -76,7 +76,11 @@ export class Engines {
       ...pickSegment(segment),
     }));
     const results = await this.exclusive(() => engine.stage.step(segments));
-    return results.map(({ hidden, sampledId }) => ({ hidden, sampledId }));
+    return results.map(({ hidden, sampledId, logprobs }) => ({
+      hidden,
+      sampledId,
+      ...(logprobs && { logprobs }),
+    }));
   }
 
   /** One engine call at a time in a worker: overlapping ones hang or crash WebGPU sessions. */

@@ -15,6 +15,8 @@ export const STAGE_HOST = {
   warmUpSeed: 1,
   /** Step times kept for the median. */
   stepSamplesMax: 64,
+  /** Grammars kept of a model, for as many schemas in use at once: 1 MB each, 11 MB at worst. */
+  grammarsMax: 24,
   /** A session of a few thousand positions always finds pages, however little is lent. */
   kvBytesMin: 64 * MIB,
   /** A WASM memory ends at 4 GiB; weights and scratch need their share. */

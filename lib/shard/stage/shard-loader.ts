@@ -1,19 +1,21 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { ChunkHash, ManifestHash } from '#lib/kernel/ids.ts';
-import { partsOfRange, type LayerRange, type PartKey } from '#lib/webgpu/model.ts';
+import type { TokenSource } from '#lib/webgpu/grammar/tokens.ts';
+import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { knownAnswer } from '#lib/webgpu/known-answer.ts';
 import { ChunkBuffers } from '#lib/shard/package/chunk-buffers.ts';
 import {
-  fetchParts,
+  fetchRange,
   type FetchProgress,
   type ObtainedChunk,
 } from '#lib/shard/package/fetch-chunks.ts';
-import { chunkRefs, manifestHash, partOf, type Manifest } from '#lib/shard/package/manifest.ts';
+import { chunkRefs, manifestHash, rangeRefs, type Manifest } from '#lib/shard/package/manifest.ts';
 import type { ChunkFetcher } from '#lib/shard/package/retry.ts';
 import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
 import { forgettingStore } from '#lib/shard/package/store/forgetting-store.ts';
-import { storedWeights } from '#lib/shard/package/stored-weights.ts';
+import { storedTokenizerBytes, storedWeights } from '#lib/shard/package/stored-weights.ts';
+import { parseTokenizer, tokenPieces } from '#lib/shard/package/token-pieces.ts';
 import type { FetchedBytes, FetchPurpose, ShardProgress, ShardRef } from './host-protocol.ts';
 import { STAGE_HOST } from './limits.ts';
 import { storedBytes } from './stored-bytes.ts';
@@ -48,7 +50,8 @@ export class ShardLoader {
   addModel(manifest: Manifest): ManifestHash {
     const hash = manifestHash(manifest);
     this.#models.set(hash, manifest);
-    for (const { sha256 } of manifest.parts.flatMap(chunkRefs)) this.#held.add(sha256);
+    const owners = [manifest.tokenizer, ...manifest.parts];
+    for (const { sha256 } of owners.flatMap(chunkRefs)) this.#held.add(sha256);
     return hash;
   }
 
@@ -63,11 +66,10 @@ export class ShardLoader {
     const manifest = this.model(hash);
     const store = await this.#openStore();
     const held = new Set((await store.list()).map((chunk) => chunk.sha256));
-    const has = (key: PartKey): boolean =>
-      chunkRefs(partOf(manifest, key)).every((chunk) => held.has(chunk.sha256));
     const ranges: LayerRange[] = [];
     for (let layer = 0; layer < manifest.shape.layers; layer += 1) {
-      if (!partsOfRange(manifest.shape, { first: layer, last: layer }).every(has)) continue;
+      const refs = rangeRefs(manifest, { first: layer, last: layer });
+      if (!refs.every((chunk) => held.has(chunk.sha256))) continue;
       const open = ranges.at(-1);
       if (open?.last === layer - 1) ranges[ranges.length - 1] = { ...open, last: layer };
       else ranges.push({ first: layer, last: layer });
@@ -80,10 +82,7 @@ export class ShardLoader {
     const manifest = this.model(hash);
     const store = await this.#openStore();
     const here = new Set((await store.list()).map((chunk) => chunk.sha256));
-    const refs = partsOfRange(manifest.shape, range).flatMap((key) =>
-      chunkRefs(partOf(manifest, key)),
-    );
-    const missing = refs.filter(({ sha256 }) => !here.has(sha256));
+    const missing = rangeRefs(manifest, range).filter(({ sha256 }) => !here.has(sha256));
     return store.hasRoom(missing.reduce((sum, ref) => sum + ref.bytes, 0));
   }
 
@@ -104,9 +103,9 @@ export class ShardLoader {
         cacheBytes: progress.cachedBytes,
         chunk,
       });
-    const fetching = fetchParts({
+    const fetching = fetchRange({
       manifest,
-      parts: partsOfRange(manifest.shape, range),
+      range,
       store: await this.#openStore(),
       fetchChunk: this.#doors.fetchChunk,
       buffers: this.#buffers,
@@ -154,6 +153,18 @@ export class ShardLoader {
     buffers.forget();
     await warmUp(stage);
     return stage;
+  }
+
+  /**
+   * The vocabulary, for who holds the head: it came with the last range, so that a session which
+   * needs it does not wait for the network. @throws FaultError `package/…`.
+   */
+  async loadTokens(hash: ManifestHash): Promise<TokenSource> {
+    const manifest = this.model(hash);
+    const { fetchChunk } = this.#doors;
+    const store = await this.#openStore();
+    const bytes = await storedTokenizerBytes(manifest, { store, fetchChunk });
+    return tokenPieces(manifest, parseTokenizer(bytes));
   }
 
   /** One around each store: those who find no room take turns. */

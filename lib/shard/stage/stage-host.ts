@@ -1,12 +1,14 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import { isFault, toFault } from '#lib/kernel/errors.ts';
-import type { NodeId } from '#lib/kernel/ids.ts';
+import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
+import type { TokenSource } from '#lib/webgpu/grammar/tokens.ts';
 import type { Stage } from '#lib/webgpu/stage.ts';
 import type { LinkPort } from '#lib/shard/mesh/types.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import { createStageCore, stepStage, viewStage } from './core/core.ts';
 import { Engines } from './engines.ts';
+import { Grammars } from './grammars.ts';
 import type { FetchPurpose, HostCommand, HostReport, HostSnapshot } from './host-protocol.ts';
 import { STAGE_HOST } from './limits.ts';
 import { StageMetrics } from './metrics.ts';
@@ -15,6 +17,7 @@ import type { StageInput, StageOutput } from './types.ts';
 import { createTurnYielder } from './yield-turn.ts';
 
 export type LoadOrder = Extract<StageOutput, { type: 'load' }>;
+type GrammarOrder = Extract<StageOutput, { type: 'grammar' }>;
 type RunOrder = Extract<StageOutput, { type: 'run' }>;
 
 /** The outside of the host: what differs between a tab, a process and a test. */
@@ -24,6 +27,8 @@ export interface StageHostDoors {
   readonly report: (report: HostReport) => void;
   /** A checked and warmed engine of the range. @throws FaultError `package/…` or `engine/…`. */
   readonly loadShard: (order: LoadOrder) => Promise<Stage>;
+  /** A model's vocabulary, for grammars. @throws FaultError `package/…`. */
+  readonly loadTokens: (manifest: ManifestHash) => Promise<TokenSource>;
   readonly openLink: (port: LinkPort) => FrameLink;
   readonly abortFetch: (purpose: FetchPurpose) => void;
 }
@@ -39,6 +44,7 @@ export class StageHost {
   readonly #metrics = new StageMetrics();
   readonly #yielder = createTurnYielder();
   readonly #links: PeerLinks;
+  readonly #grammars: Grammars;
   readonly #loading = new Map<string, Promise<Stage>>();
   readonly #inbox: StageInput[] = [];
   #core;
@@ -52,6 +58,7 @@ export class StageHost {
   constructor(doors: StageHostDoors) {
     this.#doors = doors;
     this.#core = createStageCore(doors.self);
+    this.#grammars = new Grammars(doors.loadTokens);
     this.#links = new PeerLinks({
       frames: (from, frames) => this.feed({ type: 'frames', from, frames }),
       open: (peer, path) => this.feed({ type: 'link-open', peer, path }),
@@ -182,6 +189,8 @@ export class StageHost {
         return;
       case 'load':
         return void this.#load(output);
+      case 'grammar':
+        return void this.#makeGrammar(output);
       case 'run': {
         this.#begin(output);
         return;
@@ -233,6 +242,16 @@ export class StageHost {
     }
   }
 
+  async #makeGrammar({ session, grammar }: GrammarOrder): Promise<void> {
+    try {
+      await this.#grammars.make(grammar);
+      this.feed({ type: 'grammar-ready', session });
+    } catch {
+      // The server read the schema before it sent it: what fails is this node's way to the vocabulary.
+      this.feed({ type: 'grammar-failed', session });
+    }
+  }
+
   #tellReady(shard: string, { pagePositions, pagesMax, rowsMax, shape }: Stage): void {
     const takes = { rowWidth: shape.hidden, vocab: shape.vocab };
     this.feed({ type: 'shard-ready', shard, pagePositions, pagesMax, rowsMax, ...takes });
@@ -247,7 +266,8 @@ export class StageHost {
     this.#mayRun = false;
     const startedAt = this.#doors.now();
     try {
-      const results = await this.engines.run(order);
+      const segments = order.segments.map((segment) => this.#grammars.masked(segment));
+      const results = await this.engines.run({ ...order, segments });
       const now = this.#doors.now();
       const ms = now - startedAt;
       this.#metrics.record(order, ms, now);

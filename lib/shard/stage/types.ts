@@ -27,6 +27,14 @@ export interface RunSegment {
   readonly ids: Int32Array | null;
   readonly hidden: Float32Array | null;
   readonly want: Want;
+  /** What the sampled id has to fit: the shell gives `want` its mask. Null: nothing. */
+  readonly grammar: GrammarRef | null;
+}
+
+/** A grammar is of a schema, as JSON, and of a model's vocabulary. */
+export interface GrammarRef {
+  readonly manifest: ManifestHash;
+  readonly schema: string;
 }
 
 export interface RunResult {
@@ -55,6 +63,9 @@ export type StageInput =
       readonly vocab: number;
     }
   | { readonly type: 'shard-failed'; readonly shard: string }
+  /** Answers to `grammar`. */
+  | { readonly type: 'grammar-ready'; readonly session: SessionId }
+  | { readonly type: 'grammar-failed'; readonly session: SessionId }
   /** The shard was unloaded or its engine lost: its KV is gone. */
   | { readonly type: 'shard-gone'; readonly shard: string }
   /** `ms`: how long the engine took. */
@@ -82,6 +93,8 @@ export type StageOutput =
       readonly range: LayerRange;
       readonly numerics: 'exact' | 'int16';
     }
+  /** Make this grammar, and the vocabulary where it is not here: asked once until it fails. */
+  | { readonly type: 'grammar'; readonly session: SessionId; readonly grammar: GrammarRef }
   /**
    * One engine run at a time a node; ragged: decode rows of all sessions first, then prefill up to
    * the budget. The shell answers `run-done` or `run-failed`.

@@ -42,6 +42,7 @@ export function runStageWorker(start: WorkerStart, platform: WorkerPlatform): vo
     now: () => systemClock.now(),
     report,
     loadShard: (order) => loader.load(order),
+    loadTokens: (hash) => loader.loadTokens(hash),
     openLink: openLinkPort,
     abortFetch: (purpose) => loader.abortFetch(purpose),
   });

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { HEX_32, HEX_64, type NodeId, type SessionId } from '#lib/kernel/ids.ts';
+import { GRAMMAR } from '#lib/webgpu/grammar/limits.ts';
 import { NUMERICS } from '#lib/webgpu/model.ts';
 import { SAMPLING } from '#lib/webgpu/sampling/limits.ts';
 import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
@@ -79,10 +80,12 @@ const prepareSchema = z.strictObject({
   /** Prompt and accepted ids of positions 0 … L; empty for nodes that do not hold place 0. */
   ids: z.array(tokenId).check(z.maxLength(WIRE.promptIdsMax)),
   /**
-   * For the last place, where the sampling looks at it, else empty: the prompt's distinct ids and the
-   * accepted ones. Other places learn no ids.
+   * For the last place, where penalties or a grammar look at it, else empty: the prompt's distinct
+   * ids and the accepted ones. Other places learn no ids.
    */
   history: historySchema,
+  /** For the last place, where the answer has to fit one: a schema as JSON. Null for the others. */
+  grammar: z.nullable(z.string().check(z.minLength(1), z.maxLength(GRAMMAR.schemaCharsMax))),
   manifest: z.string().check(z.regex(HEX_64)),
   numerics: z.enum(NUMERICS),
   wireDtype: z.enum(WIRE_DTYPES),

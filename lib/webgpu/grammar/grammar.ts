@@ -2,7 +2,7 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import { Automaton, DEAD, type Language } from './automaton.ts';
 import { heightsOf } from './heights.ts';
 import { GRAMMAR, type GrammarLimits } from './limits.ts';
-import { unsupported } from './refuse.ts';
+import { invalid, unsupported } from './refuse.ts';
 import { readSchema } from './schema.ts';
 import type { TokenTable } from './tokens.ts';
 
@@ -119,6 +119,20 @@ export function compileGrammar(
   return new Grammar({ nodes, root, heights, limits }, tokens);
 }
 
+/**
+ * As {@link compileGrammar}, of a schema written as JSON, the way it travels.
+ * @throws FaultError as that does; `request/invalid` for what is no JSON.
+ */
+export function parseGrammar(text: string, tokens: TokenTable): Grammar {
+  let schema: unknown;
+  try {
+    schema = JSON.parse(text);
+  } catch {
+    throw invalid('#', 'no JSON');
+  }
+  return compileGrammar(schema, tokens);
+}
+
 /** Where one answer stands: a pure function of the grammar and the ids said so far. */
 export class GrammarState {
   readonly #grammar: Grammar;
@@ -135,10 +149,7 @@ export class GrammarState {
     this.#grammar = grammar;
     this.#state = grammar.start;
     this.#epoch = grammar.epoch;
-    for (const id of answerIds) {
-      if (this.accept(id)) continue;
-      throw new FaultError('wire/malformed', 'the answer so far does not fit its grammar');
-    }
+    for (const id of answerIds) this.follow(id);
   }
 
   /** Whether the answer is whole as it is. */
@@ -169,6 +180,12 @@ export class GrammarState {
     this.#ids.push(id);
     this.#state = next;
     return true;
+  }
+
+  /** Goes on by an id that was said. @throws FaultError `wire/malformed` where it may not come. */
+  follow(id: number): void {
+    if (this.accept(id)) return;
+    throw new FaultError('wire/malformed', 'the answer so far does not fit its grammar');
   }
 
   /** The state's number as the grammar counts now. */

@@ -1,5 +1,9 @@
+import { KIB } from '#lib/kernel/units.ts';
+
 /** Bounds of grammars: what a schema may cost before, and an answer while, it is written. */
 export const GRAMMAR = {
+  /** UTF-16 units of a schema as JSON: what a session's nodes may be sent. */
+  schemaCharsMax: 256 * KIB,
   /** Schemas inside a schema; OpenAI's bound of properties. */
   nodesMax: 5000,
   /** Schemas inside each other as written; a walk of ours recurses this deep. */

@@ -37,11 +37,12 @@ export interface TokenTable {
 const TOKEN_BYTES_MAX = 254;
 
 /**
- * @throws FaultError `package/unsupported` for a vocabulary that cannot spell every text: it needs a
- * token for each printable ASCII byte and each byte that goes on with a character.
+ * @throws FaultError `package/unsupported` for a vocabulary that cannot end, or cannot spell every
+ * text: it needs a token for each printable ASCII byte and each byte that goes on with a character.
  */
 export function createTokenTable(source: TokenSource): TokenTable {
   const { vocab, specialIds, eosIds } = source;
+  if (eosIds.size === 0) throw new FaultError('package/unsupported', 'the vocabulary has no end');
   const isText = (id: number): boolean => {
     const { length } = source.bytesOf(id);
     return length > 0 && length <= TOKEN_BYTES_MAX && !specialIds.has(id) && !eosIds.has(id);

@@ -35,7 +35,14 @@ export interface Penalties {
   readonly bias: readonly (readonly [id: number, bias: number])[];
 }
 
-/** What penalties look at. */
+/** All that decides how the ids of a session are chosen. */
+export interface Choosing {
+  readonly sampling: SamplingParams;
+  /** A schema as JSON (`../grammar`) that the answer has to fit; null: any text. */
+  readonly grammar: string | null;
+}
+
+/** What penalties and grammars look at. */
 export interface TokenHistory {
   /** Distinct ids of the prompt, in any order; empty where `repetition` is 1. */
   readonly promptIds: readonly number[];
@@ -46,18 +53,19 @@ export interface TokenHistory {
 export const NO_HISTORY: TokenHistory = { promptIds: [], answerIds: [] };
 
 /** Whether who samples must know the answer so far. */
-export const looksAtAnswer = ({ penalties }: SamplingParams): boolean =>
-  penalties !== null &&
-  (penalties.repetition !== 1 || penalties.presence !== 0 || penalties.frequency !== 0);
+export const looksAtAnswer = ({ sampling: { penalties }, grammar }: Choosing): boolean =>
+  grammar !== null ||
+  (penalties !== null &&
+    (penalties.repetition !== 1 || penalties.presence !== 0 || penalties.frequency !== 0));
 
-/** As much of prompt and answer as these parameters look at. */
+/** As much of prompt and answer as these look at. */
 export const historyFor = (
-  params: SamplingParams,
+  choosing: Choosing,
   promptIds: readonly number[],
   answerIds: readonly number[],
 ): TokenHistory => ({
-  promptIds: (params.penalties?.repetition ?? 1) === 1 ? [] : [...new Set(promptIds)],
-  answerIds: looksAtAnswer(params) ? [...answerIds] : [],
+  promptIds: (choosing.sampling.penalties?.repetition ?? 1) === 1 ? [] : [...new Set(promptIds)],
+  answerIds: looksAtAnswer(choosing) ? [...answerIds] : [],
 });
 
 export const GREEDY: SamplingParams = {

@@ -21,6 +21,8 @@ export interface Completion {
   /** `max_tokens`, under whichever name the door knows it. */
   readonly maxTokens: number | null;
   readonly promptIds: readonly number[];
+  /** A schema as JSON that the answer has to fit; null: any text. */
+  readonly grammar: string | null;
   /** How many likely ids are told with each token; null: not even its log probability. */
   readonly logprobs: number | null;
 }
@@ -66,6 +68,7 @@ export function serveCompletion(
     facts,
     text: completion.text,
     sampling,
+    grammar: completion.grammar,
     stops: stopsOf(body),
     ignoreEos: body.ignore_eos === true,
     maxTokens: completion.maxTokens,

@@ -14,6 +14,7 @@ export interface AnswerPlan {
   readonly facts: AnswerFacts;
   readonly text: ModelText;
   readonly sampling: SamplingParams;
+  readonly grammar: string | null;
   readonly stops: readonly string[];
   readonly ignoreEos: boolean;
   /** Most tokens of the answer, those in `acceptedIds` included; `null`: what the context leaves. */
@@ -46,6 +47,7 @@ export function startAnswer(parts: GatewayParts, plan: AnswerPlan): void {
     acceptedIds,
     maxTokens,
     sampling: plan.sampling,
+    grammar: plan.grammar,
     eosIds,
   };
   const tokens = facts.promptIds.length + maxTokens;

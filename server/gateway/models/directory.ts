@@ -1,4 +1,5 @@
 import type { ManifestHash, ModelId } from '#lib/kernel/ids.ts';
+import type { Grammar } from '#lib/webgpu/grammar/grammar.ts';
 import type { TokenStream } from '#lib/shard/package/tokenizer.ts';
 
 /** A model as the doors see it; `directoryOf` makes it from the registry. */
@@ -33,6 +34,11 @@ export interface ModelText {
   stream(): TokenStream;
   /** A token's own bytes; none for an id without a token. */
   bytesOf(id: number): Uint8Array;
+  /**
+   * The grammar of a schema written as JSON, at once.
+   * @throws FaultError `request/…` naming `response_format`.
+   */
+  grammar(schema: string): Grammar;
 }
 
 export interface ModelDirectory {

@@ -1,6 +1,10 @@
 import { must } from '#lib/kernel/assert.ts';
+import { isFault } from '#lib/kernel/errors.ts';
 import type { ManifestHash } from '#lib/kernel/ids.ts';
+import { parseGrammar } from '#lib/webgpu/grammar/grammar.ts';
+import { createTokenTable, type TokenSource, type TokenTable } from '#lib/webgpu/grammar/tokens.ts';
 import type { ModelRegistry, RegisteredModel } from '#server/models/registry.ts';
+import { badParam } from '../errors.ts';
 import type { ModelDirectory, ModelText, ServedModel } from './directory.ts';
 import { PromptClient } from './prompt-client.ts';
 
@@ -47,8 +51,28 @@ function load(registry: ModelRegistry, { id }: ServedModel): Loaded {
     read: (prompt: Parameters<ModelText['read']>[0]) => prompts.read(prompt),
     stream: () => tokenizer.stream({ skipSpecial: true }),
     bytesOf: (id: number) => tokenizer.bytesOf(id),
+    grammar: grammarReader(tokenizer),
   }));
   return { text, prompts };
+}
+
+/** The vocabulary is read before a request asks (50 ms), so that refusals come at once. */
+function grammarReader(tokenizer: TokenSource): ModelText['grammar'] {
+  const table = tableOf(tokenizer);
+  return (schema) => {
+    if (table) return parseGrammar(schema, table);
+    const message = 'The vocabulary of this model cannot spell every JSON text.';
+    throw badParam('response_format', message, 'request/unsupported');
+  };
+}
+
+function tableOf(tokenizer: TokenSource): TokenTable | null {
+  try {
+    return createTokenTable(tokenizer);
+  } catch (error) {
+    if (isFault(error, 'package/unsupported')) return null;
+    throw error;
+  }
 }
 
 const servedModel = ({ manifest, hash }: RegisteredModel): ServedModel => ({

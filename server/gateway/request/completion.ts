@@ -3,6 +3,7 @@ import { SAMPLING } from '#lib/webgpu/sampling/limits.ts';
 import type { Penalties, SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { PACKAGE } from '#lib/shard/package/limits.ts';
 import { GATEWAY } from '../limits.ts';
+import { responseFormat } from './response-format.ts';
 
 /** What both completion doors take. Null means "not given", as clients write it. */
 
@@ -88,6 +89,7 @@ export const completionFields = {
       },
     ),
   ),
+  response_format: z.nullish(responseFormat),
   stream: z.nullish(z.boolean()),
   stream_options: z.nullish(z.object({ include_usage: z.nullish(z.boolean()) })),
   ignore_eos: z.nullish(z.boolean()),

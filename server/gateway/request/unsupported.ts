@@ -18,17 +18,12 @@ const emptyObject: NoOp = (value) =>
   !Array.isArray(value) &&
   Object.keys(value).length === 0;
 const never: NoOp = () => false;
-const typeIs =
-  (name: string): NoOp =>
-  (value) =>
-    typeof value === 'object' && value !== null && 'type' in value && value.type === name;
 const textOnly: NoOp = (value) =>
   Array.isArray(value) && value.every((modality) => modality === 'text');
 
 /** Both doors: OpenAI's, then vLLM's. */
 const COMMON: Readonly<Record<string, NoOp>> = {
   n: only(1),
-  response_format: typeIs('text'),
   best_of: only(1),
   length_penalty: only(1),
   min_tokens: only(0),

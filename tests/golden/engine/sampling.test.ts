@@ -114,7 +114,7 @@ async function answersOf(
   for (let index = 0; index < count; index += 1) {
     const points = open.map(({ row, ids }): SamplePoint => ({
       index,
-      history: historyFor(row.params, sampledPrompt(), ids),
+      history: historyFor({ sampling: row.params, grammar: null }, sampledPrompt(), ids),
     }));
     const results = await stage.step(
       open.map(({ row, kv, ids }, i) => {

@@ -85,6 +85,19 @@ test('[4.8.9] penalties and logit_bias are taken within their bounds, else a 400
   }
 });
 
+test('[4.8.9] response_format is taken with and without a schema', async () => {
+  await using server = await answering();
+  const schema = { type: 'object', properties: { a: { type: 'null' } }, required: ['a'] };
+  const asked = [
+    [{ type: 'json_object' }, '"json"'],
+    [{ type: 'json_schema', json_schema: { name: 'x', strict: true, schema } }, schema],
+  ] as const;
+  for (const [response_format, grammar] of asked) {
+    const request = await taken(server, { response_format });
+    expect(request.grammar).toBe(typeof grammar === 'string' ? grammar : JSON.stringify(grammar));
+  }
+});
+
 test('[4.8.9] stop is a string or up to four', async () => {
   await using server = await answering();
   for (const stop of ['b', ['b'], ['x', 'y', 'z', 'b']]) {
@@ -119,7 +132,7 @@ test('[4.8.9] what is not there and would change the answer is a 400 that names 
   await using server = await answering();
   const something = {
     n: [2, 0, '1'],
-    response_format: [{ type: 'json_object' }, { type: 'json_schema', json_schema: {} }, 'text'],
+    response_format: [{ type: 'grammar' }],
     tools: [[{ type: 'function', function: { name: 'f' } }], {}],
     tool_choice: ['required', { type: 'function', function: { name: 'f' } }],
   };

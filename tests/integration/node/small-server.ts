@@ -141,7 +141,7 @@ export class SmallServer {
       this.orchestrator.start(
         {
           ...{ model: this.manifest.id, promptIds, acceptedIds: [], maxTokens },
-          ...{ sampling: GREEDY, eosIds: this.manifest.tokenizer.eosIds },
+          ...{ sampling: GREEDY, grammar: null, eosIds: this.manifest.tokenizer.eosIds },
         },
         (event) => {
           if (event.type === 'token') {

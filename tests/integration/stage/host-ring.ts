@@ -1,11 +1,13 @@
+import { must } from '#lib/kernel/assert.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import type { ManifestHash, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
+import type { TokenSource } from '#lib/webgpu/grammar/tokens.ts';
 import type { Stage } from '#lib/webgpu/stage.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
 import { createOwner, stepOwner, type OwnerState } from '#lib/shard/session/owner.ts';
-import type { OwnerInput, OwnerStep, RoutePlan } from '#lib/shard/session/types.ts';
+import type { OwnerInput, OwnerStep, RoutePlan, SessionRequest } from '#lib/shard/session/types.ts';
 import type { OwnerMessage } from '#lib/shard/wire/session-messages.ts';
 import type { HostReport, HostSnapshot } from '#lib/shard/stage/host-protocol.ts';
 import { StageHost, type LoadOrder } from '#lib/shard/stage/stage-host.ts';
@@ -18,6 +20,8 @@ export interface RingOptions {
   readonly ranges: readonly LayerRange[];
   readonly numerics: Numerics;
   readonly load: (order: LoadOrder) => Promise<Stage>;
+  /** Of answers that have to fit a grammar. */
+  readonly tokens?: TokenSource;
 }
 
 export interface RingNode {
@@ -70,10 +74,11 @@ export class HostRing {
     };
   }
 
-  /** Ids of one greedy answer; `onToken` may break things. */
+  /** Ids of one answer, greedy unless asked otherwise; `onToken` may break things. */
   answer(request: {
     promptIds: readonly number[];
     maxTokens: number;
+    choosing?: Partial<Pick<SessionRequest, 'sampling' | 'grammar' | 'eosIds'>>;
     onToken?: (count: number, feed: (input: OwnerInput) => void) => void;
     reroute?: () => RoutePlan | null;
   }): Promise<number[]> {
@@ -106,6 +111,7 @@ export class HostRing {
           {
             ...{ session, manifest: this.#options.hash, acceptedIds: [], sampling: GREEDY },
             ...{ promptIds: request.promptIds, maxTokens: request.maxTokens, eosIds: [] },
+            ...{ grammar: null, ...request.choosing },
           },
           this.plan(),
           now(),
@@ -156,6 +162,7 @@ export class HostRing {
         },
         loadShard: this.#options.load,
         openLink: openLinkPort,
+        loadTokens: () => Promise.resolve(must(this.#options.tokens, 'a vocabulary')),
         abortFetch: () => undefined,
       }),
     };

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import type { StageFactory } from '#lib/webgpu/stage.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
@@ -28,7 +29,7 @@ afterEach(() => {
 function makeRing(ranges: readonly LayerRange[], spares = 0, numerics: Numerics = 'int16') {
   ring = new HostRing(
     {
-      ...{ hash: manifestHash(pack.manifest), ranges, numerics },
+      ...{ hash: manifestHash(pack.manifest), ranges, numerics, tokens: pack.tokenizer },
       load: (order) =>
         factory({
           ...{ shape: pack.manifest.shape, range: order.range, numerics: order.numerics },
@@ -64,5 +65,45 @@ describe('hosts in a ring', () => {
       host.unloadIdle(new Set());
       expect(host.engines.shards()).toEqual([]);
     }
+  });
+
+  it('[F3] an answer that has to fit a schema: the same ids through the loss of the last stage', async () => {
+    const made = makeRing(
+      [
+        { first: 0, last: 16 },
+        { first: 17, last: 29 },
+      ],
+      1,
+    );
+    const schema = {
+      type: 'object',
+      properties: { city: { type: 'string' }, people: { type: 'integer' } },
+      required: ['city', 'people'],
+      additionalProperties: false,
+    };
+    const choosing = {
+      sampling: { ...GREEDY, temperature: 1, seed: 5 },
+      grammar: JSON.stringify(schema),
+      eosIds: [...pack.tokenizer.eosIds],
+    };
+    const asked = { promptIds: row.promptIds, maxTokens: 60, choosing };
+    const undisturbed = await made.answer(asked);
+    let losses = 0;
+    const ids = await made.answer({
+      ...asked,
+      onToken: (count, feed) => {
+        if (count !== 6) return;
+        losses += 1;
+        feed({ type: 'node-lost', node: made.nodes[1]!.id, incarnation: 1 });
+      },
+      reroute: () => made.plan([0, 2]),
+    });
+    expect([losses, ids]).toEqual([1, undisturbed]);
+    const text = pack.tokenizer.decode(ids, { skipSpecial: true });
+    const value = JSON.parse(text) as Record<string, unknown>;
+    expect(Object.entries(value).map(([name, member]) => [name, typeof member])).toEqual([
+      ['city', 'string'],
+      ['people', 'number'],
+    ]);
   });
 });

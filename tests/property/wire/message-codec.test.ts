@@ -1,3 +1,4 @@
+import { GRAMMAR } from '#lib/webgpu/grammar/limits.ts';
 import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -69,7 +70,7 @@ describe('message codec', () => {
     }
   });
 
-  it('a prepare of the longest prompt fits', () => {
+  it('a prepare of the longest prompt and the largest schema fits, no larger one', () => {
     const ids = Array.from({ length: WIRE.promptIdsMax }, () => 1_048_576);
     const message: ServerMessage = {
       type: 'session',
@@ -90,6 +91,7 @@ describe('message codec', () => {
         ],
         ids,
         history: NO_HISTORY,
+        grammar: 'x'.repeat(GRAMMAR.schemaCharsMax),
         manifest: 'b'.repeat(64),
         numerics: 'int16',
         wireDtype: 'f32',
@@ -100,5 +102,7 @@ describe('message codec', () => {
       },
     };
     expect(decodeServerMessage(encodeMessage(message)).ok).toBe(true);
+    const larger = encodeMessage(message).replace('"grammar":"', '"grammar":"x');
+    expect(decodeServerMessage(larger).ok).toBe(false);
   });
 });

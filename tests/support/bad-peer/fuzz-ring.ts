@@ -74,7 +74,8 @@ export class FuzzRing {
       owner = next;
       perform(outputs);
     };
-    const request = { session, manifest: MANIFEST, acceptedIds: [], sampling: GREEDY, eosIds: [] };
+    const choosing = { sampling: GREEDY, grammar: null, eosIds: [] };
+    const request = { session, manifest: MANIFEST, acceptedIds: [], ...choosing };
     const [state, outputs] = createOwner(
       { ...request, promptIds, maxTokens },
       this.#plan(),
@@ -159,6 +160,8 @@ export class FuzzRing {
         return;
       case 'load':
         throw new Error('every shard is loaded');
+      case 'grammar':
+        throw new Error('no answer has to fit a grammar');
     }
   }
 

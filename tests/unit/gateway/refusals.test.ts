@@ -20,7 +20,7 @@ test('[G14] a parameter that would change the answer is refused by name, its no-
   server.answers.onStart = (session) => session.end();
   const cases: [string, unknown, unknown][] = [
     ['n', 2, 1],
-    ['response_format', { type: 'json_object' }, { type: 'text' }],
+    ['response_format', { type: 'grammar' }, { type: 'text' }],
     ['tools', [{ type: 'function' }], []],
     ['tool_choice', 'required', 'none'],
     ['functions', [{}], []],

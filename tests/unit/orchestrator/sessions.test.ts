@@ -21,6 +21,7 @@ const request = {
   acceptedIds: [] as number[],
   maxTokens: 8,
   sampling: GREEDY,
+  grammar: null,
   eosIds: [0],
 };
 

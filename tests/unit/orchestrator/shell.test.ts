@@ -76,6 +76,7 @@ const request = {
   acceptedIds: [],
   maxTokens: 4,
   sampling: GREEDY,
+  grammar: null,
   eosIds: [],
 };
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { GREEDY, type Penalties } from '#lib/webgpu/sampling/params.ts';
+import type { OwnerOutput } from '#lib/shard/session/types.ts';
 import { planFill } from '#lib/shard/session/fill.ts';
 import { node, only, OwnerRig, place, plan, PLAN, request, sent, SESSION } from './rig.ts';
 
@@ -29,6 +30,24 @@ describe('epochs', () => {
     expect(learnt({ bias: [[5, 1]] })).toEqual([nothing, nothing, nothing]);
     expect(learnt({ frequency: 1 })).toEqual([nothing, nothing, { ...all, promptIds: [] }]);
     expect(learnt({ repetition: 2 })).toEqual([nothing, nothing, all]);
+  });
+
+  test('[S8] only the last place learns what the answer has to fit, with all that was said', () => {
+    const grammar = '{"type":"null"}';
+    const rig = new OwnerRig({ request: request({ acceptedIds: [7], grammar }) });
+    const told = (out: readonly OwnerOutput[]): unknown[] =>
+      [1, 2, 3].map((n) => {
+        const [message] = sent(out, 'prepare', n);
+        return [message?.grammar, message?.history.answerIds];
+      });
+    expect(told(rig.out)).toEqual([
+      [null, []],
+      [null, []],
+      [grammar, [7]],
+    ]);
+    rig.reachDecoding();
+    rig.token(1, 8);
+    expect(told(rig.fault(2, 'seq-gap'))[2]).toEqual([grammar, [7, 8]]);
   });
 
   test('[S2] one prepare a node, also where it holds two places', () => {

@@ -21,6 +21,7 @@ export const request = (change: Partial<SessionRequest> = {}): SessionRequest =>
   acceptedIds: [],
   maxTokens: 8,
   sampling: { ...GREEDY, seed: 1 },
+  grammar: null,
   eosIds: [2],
   ...change,
 });

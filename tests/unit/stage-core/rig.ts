@@ -37,6 +37,7 @@ export function prepare(holders: readonly number[], change: Partial<Prepare> = {
     })),
     ids: [11, 12, 13, 14, 15],
     history: NO_HISTORY,
+    grammar: null,
     manifest: MANIFEST,
     numerics: 'exact',
     wireDtype: 'f32',

@@ -2,6 +2,8 @@ import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import { instantMs } from '#lib/kernel/units.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
+import type { TokenSource } from '#lib/webgpu/grammar/tokens.ts';
 import type { Segment, Stage } from '#lib/webgpu/stage.ts';
 import type { HostReport } from '#lib/shard/stage/host-protocol.ts';
 import { StageHost, type LoadOrder } from '#lib/shard/stage/stage-host.ts';
@@ -15,7 +17,10 @@ export const SESSION = 'b'.repeat(32) as SessionId;
 export const ALONE = { first: 0, last: 1 };
 
 /** An engine that samples a constant; `onStep` sees each step, may wait, and may throw. */
-export function scriptedStage(onStep: (segments: readonly Segment[]) => Promise<void>): Stage {
+export function scriptedStage(
+  onStep: (segments: readonly Segment[]) => Promise<void>,
+  logprobs?: TokenLogprobs,
+): Stage {
   const lengths = new Map<number, number>();
   return {
     shape: {} as Stage['shape'],
@@ -38,7 +43,8 @@ export function scriptedStage(onStep: (segments: readonly Segment[]) => Promise<
       await onStep(segments);
       return segments.map(({ kv, rows, want }) => {
         lengths.set(kv, (lengths.get(kv) ?? 0) + rows);
-        return { hidden: null, logits: null, sampledId: want.kind === 'sample' ? 7 : null };
+        if (want.kind !== 'sample') return { hidden: null, logits: null, sampledId: null };
+        return { hidden: null, logits: null, sampledId: 7, ...(logprobs && { logprobs }) };
       });
     },
     dispose: () => lengths.clear(),
@@ -48,6 +54,8 @@ export function scriptedStage(onStep: (segments: readonly Segment[]) => Promise<
 export function makeHost(doors: {
   readonly load?: (order: LoadOrder) => Promise<Stage>;
   readonly onStep?: (segments: readonly Segment[]) => Promise<void>;
+  readonly logprobs?: TokenLogprobs;
+  readonly loadTokens?: () => Promise<TokenSource>;
   readonly openLink?: () => FrameLink;
 }) {
   const reports: HostReport[] = [];
@@ -60,7 +68,7 @@ export function makeHost(doors: {
       loads.push(order);
       return (
         doors.load?.(order) ??
-        Promise.resolve(scriptedStage(doors.onStep ?? (() => Promise.resolve())))
+        Promise.resolve(scriptedStage(doors.onStep ?? (() => Promise.resolve()), doors.logprobs))
       );
     },
     openLink:
@@ -68,6 +76,7 @@ export function makeHost(doors: {
       (() => {
         throw new FaultError('mesh/closed', 'this host has no links');
       }),
+    loadTokens: doors.loadTokens ?? (() => Promise.reject(new Error('no vocabulary'))),
     abortFetch: () => undefined,
   });
   const say = (message: OwnerMessage): void => host.command({ type: 'message', message });
@@ -85,6 +94,7 @@ export const prepare = (change: Partial<Prepare> = {}): Prepare => ({
   route: [{ node: SELF, incarnation: 1, range: ALONE, since: 1, path: 'direct' }],
   ids: [1, 2, 3, 4],
   history: NO_HISTORY,
+  grammar: null,
   manifest: HASH,
   numerics: 'int16',
   wireDtype: 'f32',

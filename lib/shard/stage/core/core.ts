@@ -5,6 +5,7 @@ import { TIMES } from '#lib/shard/wire/limits.ts';
 import type { StageInput, StageOutput, StageView } from '../types.ts';
 import { expireFences, expireSessions } from './ending.ts';
 import { onFrame } from './frames.ts';
+import { onGrammarFailed, onGrammarReady } from './grammars.ts';
 import { expireHeld } from './held.ts';
 import { STAGE } from './limits.ts';
 import { onOwnerMessage } from './orders.ts';
@@ -83,6 +84,14 @@ function takeInput(turn: Turn, input: StageInput): void {
     }
     case 'shard-gone': {
       onShardGone(turn, input.shard);
+      return;
+    }
+    case 'grammar-ready': {
+      onGrammarReady(turn, input.session);
+      return;
+    }
+    case 'grammar-failed': {
+      onGrammarFailed(turn, input.session);
       return;
     }
     case 'run-done': {

@@ -3,6 +3,7 @@ import type { Prepare } from '#lib/shard/wire/session-messages.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { shardKey } from '../types.ts';
 import { endSession } from './ending.ts';
+import { wantGrammar } from './grammars.ts';
 import { takeHeld } from './held.ts';
 import { emptyRows } from './kept-rows.ts';
 import { closeKv, cutKv } from './kv.ts';
@@ -27,6 +28,7 @@ export function onPrepare(turn: Turn, prepare: Prepare): void {
     return;
   }
   for (const seat of session.seats) ensureShard(turn, seat);
+  wantGrammar(turn, session);
   takeHeld(turn, session);
 }
 
@@ -40,6 +42,7 @@ function openSession(turn: Turn, prepare: Prepare): Session {
     heardAt: now,
     seats: [],
     room: 'kept',
+    grammar: 'none',
   };
   core.sessions.set(prepare.session, session);
   return session;

@@ -82,7 +82,7 @@ function onSampled(
   { id, logprobs }: { readonly id: number; readonly logprobs?: TokenLogprobs },
 ): void {
   const { flow, session } = seat;
-  const { promptLength, resumeAt, sampling, eosIds, maxTokens, epoch } = session.prepare;
+  const { promptLength, resumeAt, eosIds, maxTokens, epoch } = session.prepare;
   const position = seat.kvLength;
   const index = position - promptLength;
   const last = eosIds.includes(id) || index + 1 >= maxTokens;
@@ -101,7 +101,7 @@ function onSampled(
   flow.unacked.push(token);
   flow.sampledTo = position + 1;
   // By position: rows that a peer sends again are sampled again (S3).
-  if (looksAtAnswer(sampling)) flow.sampledIds[position - resumeAt - 1] = id;
+  if (looksAtAnswer(session.prepare)) flow.sampledIds[position - resumeAt - 1] = id;
   tellOwner(turn, token);
   if (!last) flow.tokenOut = { position, id };
 }

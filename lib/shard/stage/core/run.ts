@@ -5,6 +5,7 @@ import { NO_HISTORY, looksAtAnswer, type TokenHistory } from '#lib/webgpu/sampli
 import type { Want } from '#lib/webgpu/stage.ts';
 import type { RunSegment } from '../types.ts';
 import { refuseUnfit } from './frames.ts';
+import { grammarOf, lacksGrammar } from './grammars.ts';
 import { planRun, type Plan, type Work } from './plan-run.ts';
 import { makeRoom } from './room.ts';
 import { allSeats, isDecoding, isLast, type Seat, type Turn } from './state.ts';
@@ -57,8 +58,7 @@ function workOf(turn: Turn, seat: Seat): number {
   if (!turn.core.shards.get(seat.shard)?.limits || session.room !== 'kept') return 0;
   const { resumeAt, chunkRows } = session.prepare;
   if (kvLength < resumeAt && isAhead(seat)) return 0;
-  if (isLast(seat) && kvLength >= resumeAt && flow.unacked.length >= RING.unackedTokensMax)
-    return 0;
+  if (isLast(seat) && kvLength >= resumeAt && !maySample(seat)) return 0;
   if (seat.place > 0) {
     const frame = flow.inbox[0];
     return frame ? frame.firstPosition + frame.rows - kvLength : 0;
@@ -66,6 +66,10 @@ function workOf(turn: Turn, seat: Seat): number {
   if (kvLength < resumeAt) return flow.filled ? Math.min(chunkRows, resumeAt - kvLength) : 0;
   return flow.nextId?.position === kvLength ? 1 : 0;
 }
+
+/** The reader keeps up (S7), and what its answer has to fit is there (S8). */
+const maySample = ({ flow, session }: Seat): boolean =>
+  flow.unacked.length < RING.unackedTokensMax && !lacksGrammar(session);
 
 /** Two chunks computed and not yet sent: the next place, or the way to it, is slower (S12). */
 function isAhead(seat: Seat): boolean {
@@ -95,6 +99,7 @@ function startRun(turn: Turn, shard: string, plan: Plan): void {
 function segmentOf(seat: Seat, rows: number): RunSegment {
   const { session, slot, kvLength } = seat;
   const input = seat.place === 0 ? idsOf(seat, rows) : rowsOf(seat, rows);
+  const want = wantOf(seat);
   return {
     session: session.id,
     place: slot,
@@ -102,7 +107,8 @@ function segmentOf(seat: Seat, rows: number): RunSegment {
     firstPosition: kvLength,
     rows,
     ...input,
-    want: wantOf(seat),
+    want,
+    grammar: want.kind === 'sample' ? grammarOf(session) : null,
   };
 }
 
@@ -132,8 +138,8 @@ function wantOf(seat: Seat): Want {
 }
 
 function historyOf({ session, flow, kvLength }: Seat): TokenHistory {
-  const { history, sampling, resumeAt } = session.prepare;
-  if (!looksAtAnswer(sampling)) return NO_HISTORY;
+  const { history, resumeAt } = session.prepare;
+  if (!looksAtAnswer(session.prepare)) return NO_HISTORY;
   const sampled = flow.sampledIds.slice(0, kvLength - resumeAt);
   return { ...history, answerIds: [...history.answerIds, ...sampled] };
 }

@@ -92,6 +92,8 @@ export interface Session {
   seats: Seat[];
   /** Its pages were given back: it takes no frames, and `room` is told once (S11). */
   room: 'kept' | 'wanted' | 'told';
+  /** Of what its answer has to fit; `none` until this node is the last place (S8). */
+  grammar: 'none' | 'wanted' | 'ready';
 }
 
 /** A place of a session's route that this node holds. */
@@ -137,7 +139,7 @@ export interface Flow {
   tokenOut: { readonly position: number; readonly id: number } | null;
   /** One past the position of the last token sampled: what the last place has sent (V1). */
   sampledTo: number;
-  /** Last place: sampled in this epoch, from position L + 1 on, where penalties look at them. */
+  /** Last place: sampled in this epoch, from position L + 1 on, where the next choice looks at them. */
   sampledIds: number[];
   /** Number of its latest run: who waited longest is served first. */
   lastRun: number;
