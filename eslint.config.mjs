@@ -18,7 +18,12 @@ const IMPURE_PROPERTIES = [
 ].map(([object, property, cure]) => ({ object, property, message: `Cores are pure: ${cure}.` }));
 
 /** Pure cores (house-style 1): no I/O, no clock, no randomness, no async. */
-const CORES = ['lib/shard/session/**', 'lib/shard/stage/core/**', 'lib/shard/placement/**'];
+const CORES = [
+  'lib/shard/session/**',
+  'lib/shard/stage/core/**',
+  'lib/shard/placement/**',
+  'lib/ledger/account/**',
+];
 
 export default tseslint.config(
   {

@@ -22,7 +22,9 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
   ],
   ['lib/shard/package/', ['lib/kernel/', 'lib/webgpu/']],
   ['lib/shard/', ['lib/kernel/', 'lib/webgpu/', 'lib/shard/']],
-  ['lib/ledger/', ['lib/kernel/']],
+  ['lib/ledger/crypto/', ['lib/kernel/']],
+  ['lib/ledger/account/', ['lib/kernel/', 'lib/ledger/crypto/']],
+  ['lib/ledger/', ['lib/kernel/', 'lib/ledger/']],
   ['server/', ['lib/', 'server/']],
   ['components/', ['lib/', 'components/']],
   ['app/', ['lib/', 'components/', 'app/']],
@@ -31,7 +33,12 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
 ];
 
 /** Pure cores: they run in the simulator, in a tab and in the gateway to the last line. */
-const CORES = ['lib/shard/session/', 'lib/shard/stage/core/', 'lib/shard/placement/'];
+const CORES = [
+  'lib/shard/session/',
+  'lib/shard/stage/core/',
+  'lib/shard/placement/',
+  'lib/ledger/account/',
+];
 
 const files = sourceFiles();
 

@@ -38,7 +38,8 @@ test('every module folder has a README', () => {
       const parts = path.split('/');
       if (parts[0] === 'server' && parts.length > 2) return [`server/${parts[1] ?? ''}`];
       if (parts[0] !== 'lib') return [];
-      return [parts[1] === 'shard' ? parts.slice(0, 3).join('/') : parts.slice(0, 2).join('/')];
+      const nested = parts[1] === 'shard' || parts[1] === 'ledger';
+      return [parts.slice(0, nested ? 3 : 2).join('/')];
     }),
   );
   expect([...modules].filter((module) => !have.has(module))).toEqual([]);
