@@ -59,41 +59,41 @@ export interface Growth {
   readonly handlesPeak: number;
 }
 
+/** Handles of a process while only those that stay are here, garbage collected. */
+export interface Rest {
+  readonly before: number;
+  readonly after: number;
+}
+
 /**
- * The least of each window is compared: what is held is there in every sample, what waits for
- * collection, a prompt or a shard that comes and goes is missing in some. Null where a window has
- * no sample.
+ * Of memory the least of each window is compared: what is held is there in every sample, what waits
+ * for collection, a prompt or a shard that comes and goes is missing in some. Handles, a link's
+ * dozen among them, are compared at rest. Null where a window has no sample.
  */
-export function growthOf(samples: readonly Sample[], windows: Windows): Growth | null {
+export function growthOf(samples: readonly Sample[], windows: Windows, rest: Rest): Growth | null {
   const { settledMs, lengthMs, endMs } = windows;
   const within = (fromMs: number, toMs: number): Sample[] =>
     samples.filter(({ atMs }) => atMs >= fromMs && atMs < toMs);
   const before = within(settledMs, settledMs + lengthMs);
   const after = within(endMs - lengthMs, Infinity);
   const later = within(settledMs, Infinity);
-  const least = (of: readonly Sample[], value: (sample: Sample) => number): number =>
-    of.reduce((min, sample) => Math.min(min, value(sample)), Infinity);
-  const floors = [before, after].map((of) =>
-    least(
-      of.filter(({ floor }) => floor),
-      ({ bytes }) => bytes,
-    ),
+  const [beforeBytes = Infinity, afterBytes = Infinity] = [before, after].map((of) =>
+    Math.min(...of.filter(({ floor }) => floor).map(({ bytes }) => bytes)),
   );
-  const [beforeBytes = Infinity, afterBytes = Infinity] = floors;
   if (beforeBytes === Infinity || afterBytes === Infinity) return null;
   return {
     beforeBytes,
     afterBytes,
     share: afterBytes / beforeBytes - 1,
     peakBytes: Math.max(...later.map(({ bytes }) => bytes)),
-    handlesBefore: least(before, ({ handles }) => handles),
-    handlesAfter: least(after, ({ handles }) => handles),
+    handlesBefore: rest.before,
+    handlesAfter: rest.after,
     handlesPeak: Math.max(...later.map(({ handles }) => handles)),
   };
 }
 
 const GROWTH_SHARE_MAX = 0.1;
-/** A leak of one handle a visit is a hundred by the end; sockets of the moment are fewer than this. */
+/** A leak of one handle a visit is a hundred by the end; what is opened once, at need, is less than this. */
 const HANDLES_GROWN_MAX = 8;
 
 /** What of a process misses a bar, in words. */

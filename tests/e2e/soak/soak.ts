@@ -19,6 +19,8 @@ import { Visitors } from './visitors.ts';
 const [RESIDENTS, VISITORS] = [2, 2];
 const READERS = 4;
 const TURN_MS = 10_000;
+/** How long links that closed may take to be gone. */
+const [REST_MS, REST_COLLECTIONS] = [4_000, 3];
 /** A collection of all garbage takes less. */
 const COLLECT_MS = 500;
 
@@ -46,9 +48,6 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
       residents.push(tab);
       await tab.contribute();
     }
-    await visitors.arrive(VISITORS);
-    const nodes = RESIDENTS + VISITORS + 1;
-    await server.until('all nodes serve', (status) => serving(status).length === nodes, 120_000);
     return await soakCluster({ ...options, server, visitors, residents, random });
   } finally {
     await visitors.end();
@@ -66,8 +65,12 @@ interface Cluster extends SoakOptions {
 
 async function soakCluster(cluster: Cluster): Promise<SoakResult> {
   const { minutes, server, visitors, random, say } = cluster;
+  await nodesServe(server, RESIDENTS + 1);
   const windows = windowsOf(minutes);
   const watched = await watchedOf(cluster);
+  const before = await handlesAtRest(watched);
+  await visitors.arrive(VISITORS);
+  await nodesServe(server, RESIDENTS + VISITORS + 1);
   const series = new Map(watched.map(({ name }) => [name, [] as Sample[]]));
   const tally = newTally();
   const stop = new AbortController();
@@ -87,10 +90,26 @@ async function soakCluster(cluster: Cluster): Promise<SoakResult> {
   }
   stop.abort();
   await Promise.all(reading);
-  const processes = watched.map(({ name, judged }) => ({
-    ...{ name, judged, growth: growthOf(series.get(name) ?? [], windows) },
-  }));
+  await visitors.leave();
+  await nodesServe(server, RESIDENTS + 1);
+  const after = await handlesAtRest(watched);
+  const processes = watched.map(({ name, judged }, i) => {
+    const rest = { before: before[i] ?? 0, after: after[i] ?? 0 };
+    return { name, judged, growth: growthOf(series.get(name) ?? [], windows, rest) };
+  });
   return { minutes, tally, visits: visitors.counts, processes };
+}
+
+const nodesServe = (server: TestServer, count: number): Promise<unknown> =>
+  server.until(`${count} nodes serve`, (status) => serving(status).length === count, 120_000);
+
+/** Links that closed give their handles back within seconds, some only at the next collection. */
+async function handlesAtRest(watched: readonly Watched[]): Promise<number[]> {
+  for (let i = 0; i < REST_COLLECTIONS; i += 1) {
+    await sleep(REST_MS);
+    await collectGarbage(watched);
+  }
+  return watched.map(({ pid }) => (isAlive(pid) ? readProcess(pid).handles : Infinity));
 }
 
 async function watchedOf({ server, residents }: Cluster): Promise<Watched[]> {

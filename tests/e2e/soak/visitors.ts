@@ -47,6 +47,11 @@ export class Visitors {
     this.counts[way] += 1;
   }
 
+  /** All of them, for good. */
+  async leave(): Promise<void> {
+    for (const { tab, isHere } of this.#visitors) if (isHere) await tab.close();
+  }
+
   async end(): Promise<void> {
     await Promise.all(this.#visitors.map(({ tab }) => tab.end()));
   }

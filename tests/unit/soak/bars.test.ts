@@ -5,6 +5,7 @@ import { missedBars, reportOf } from '#tests/e2e/soak/report.ts';
 
 const MIB = 2 ** 20;
 const windows = windowsOf(30);
+const rest = { before: 20, after: 28 };
 
 /** A sample every 10 s of a process that holds so much; collected where the soak collects. */
 function life(of: (minute: number) => Partial<Sample>): Sample[] {
@@ -25,7 +26,7 @@ describe('the bars of a soak', () => {
       bytes: (minute < 5 ? 50 : 100 + 80 * (minute % 2)) * MIB,
       handles: 20 + Math.round(minute % 3),
     }));
-    const growth = growthOf(samples, windows);
+    const growth = growthOf(samples, windows, rest);
     expect(growth?.share).toBeCloseTo(0, 1);
     expect(growth?.peakBytes).toBeGreaterThan(170 * MIB);
     expect(missedBy(growth)).toEqual([]);
@@ -33,24 +34,27 @@ describe('the bars of a soak', () => {
 
   it('find a leak of half a MiB a minute under garbage', () => {
     const leak = life((minute) => ({ bytes: (100 + minute / 2 + 40 * (minute % 2)) * MIB }));
-    expect(missedBy(growthOf(leak, windows))).toEqual([
+    expect(missedBy(growthOf(leak, windows, rest))).toEqual([
       expect.stringMatching(/^grew by 1\d\.\d %/),
     ]);
   });
 
   it('find a handle that stays open after each visit', () => {
-    const leak = life((minute) => ({ bytes: MIB, handles: 20 + Math.floor(minute) }));
-    expect(missedBy(growthOf(leak, windows))).toEqual(['22 handles more']);
+    const flat = life(() => ({ bytes: MIB }));
+    const leak = { before: 20, after: 29 };
+    expect(missedBy(growthOf(flat, windows, leak))).toEqual(['9 handles more']);
+    const gone = { before: 20, after: Infinity };
+    expect(missedBy(growthOf(flat, windows, gone))).toEqual(['Infinity handles more']);
   });
 
   it('read only what was collected of a process that can be told to', () => {
     const samples = life((minute) => ({ bytes: MIB, floor: minute < 20 }));
-    expect(growthOf(samples, windows)).toBe(null);
+    expect(growthOf(samples, windows, rest)).toBe(null);
   });
 
   it('miss a process that was not there to the end', () => {
     const gone = life(() => ({ bytes: MIB })).filter(({ atMs }) => atMs < 1_500_000);
-    expect(missedBy(growthOf(gone, windows))).toEqual(['was not there to the end']);
+    expect(missedBy(growthOf(gone, windows, rest))).toEqual(['was not there to the end']);
   });
 
   it('allow one coded error in a hundred answers, and no wrong one', () => {
@@ -69,6 +73,7 @@ describe('the bars of a soak', () => {
     const growth = growthOf(
       life((minute) => ({ bytes: minute * MIB })),
       windows,
+      rest,
     );
     const visits = { joined: 1, close: 1, stop: 0, kill: 0 };
     const tally = { ...newTally(), answers: 100 };
