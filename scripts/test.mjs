@@ -74,8 +74,13 @@ try {
   await ensureKernels();
   await ensurePages();
   const chromium = await ensureChromium();
-  const layers = process.argv.includes('--full') ? [...LAYERS, ...FULL] : LAYERS;
-  const env = { CHROMIUM: chromium, NEXT_TELEMETRY_DISABLED: '1' };
+  const isFull = process.argv.includes('--full');
+  const layers = isFull ? [...LAYERS, ...FULL] : LAYERS;
+  const env = {
+    CHROMIUM: chromium,
+    NEXT_TELEMETRY_DISABLED: '1',
+    ...(isFull ? { LEDGER_TRANSACTIONS: '100000' } : {}),
+  };
   for (const [name, ...lanes] of layers) {
     say(`\n— ${name} (${seconds()})`);
     // To the end of both: a lane that was left behind would go on after the verdict.

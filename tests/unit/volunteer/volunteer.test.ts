@@ -50,7 +50,7 @@ describe('a state for people', () => {
       );
     }
     // What a node never meets, and what is no more than a connection that did not hold.
-    expect(general.filter((code) => !/^(session|request|wire|kernel|server)\//.test(code))).toEqual(
+    expect(general.filter((code) => !/^(session|request|wire|kernel|server|ledger)\//.test(code))).toEqual(
       ['package/exists', 'engine/no-pages', 'mesh/closed', 'mesh/no-path'],
     );
   });

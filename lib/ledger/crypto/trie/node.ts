@@ -75,10 +75,13 @@ export function innerNodeHash(present: number, hashes: Uint8Array, sha256: Sha25
   bytes[0] = INNER;
   let slot = 0;
   for (let nibble = 0; nibble < WIDTH; nibble += 1) {
-    if ((present & (1 << nibble)) === 0) continue;
-    const hash = hashes.subarray(slot * HASH_BYTES, (slot + 1) * HASH_BYTES);
-    bytes.set(hash, 1 + nibble * HASH_BYTES);
-    slot += 1;
+    const first = nibble;
+    while (nibble < WIDTH && (present & (1 << nibble)) !== 0) nibble += 1;
+    const run = nibble - first;
+    if (run === 0) continue;
+    const hash = hashes.subarray(slot * HASH_BYTES, (slot + run) * HASH_BYTES);
+    bytes.set(hash, 1 + first * HASH_BYTES);
+    slot += run;
   }
   return sha256(bytes);
 }

@@ -67,16 +67,45 @@ class Updating {
   }
 
   #inner(old: TrieInner, changes: readonly TrieChange[], depth: number): Hashed | null {
-    const children: (Hashed | null)[] = [];
+    const touched: (Hashed | null | undefined)[] = [];
     let at = 0;
     for (let nibble = 0; nibble < WIDTH; nibble += 1) {
       let end = at;
       while (end < changes.length && nibbleAt(keyAt(changes, end), depth) === nibble) end += 1;
-      const child = childOf(old, nibble);
-      children.push(end === at ? child : this.node(child, changes.slice(at, end), depth + 1));
+      if (end === at) continue;
+      touched[nibble] = this.node(childOf(old, nibble), changes.slice(at, end), depth + 1);
       at = end;
     }
-    return this.#joined(children);
+    return this.#replaced(old, touched);
+  }
+
+  /**
+   * The node with some places changed (undefined: as it was). Mostly the same places stay taken, and
+   * then the rest is copied whole.
+   */
+  #replaced(old: TrieInner, touched: readonly (Hashed | null | undefined)[]): Hashed | null {
+    const isTaken = (nibble: number) => (old.present & (1 << nibble)) !== 0;
+    const sameTaken = touched.every(
+      (child, nibble) => child === undefined || (child !== null) === isTaken(nibble),
+    );
+    if (!sameTaken || old.children.length === 1) {
+      return this.#joined(
+        Array.from({ length: WIDTH }, (_, nibble) => {
+          const child = touched[nibble];
+          return child === undefined ? childOf(old, nibble) : child;
+        }),
+      );
+    }
+    const children = [...old.children];
+    const hashes = Uint8Array.from(old.hashes);
+    touched.forEach((child, nibble) => {
+      if (!child) return;
+      const slot = slotOf(old.present, nibble);
+      children[slot] = child.node;
+      hashes.set(child.hash, slot * HASH_BYTES);
+    });
+    const hash = innerNodeHash(old.present, hashes, this.#sha256);
+    return { node: { present: old.present, children, hashes }, hash };
   }
 
   /** What stays of a leaf and of the changes in its place, by ascending key. */

@@ -1,0 +1,98 @@
+import { must } from '#lib/kernel/assert.ts';
+import { toHex } from '#lib/kernel/bytes.ts';
+import { isFault } from '#lib/kernel/errors.ts';
+import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
+import { EMPTY_TRIE, type Trie } from '#lib/ledger/crypto/trie/node.ts';
+import { trieEntries, trieGet } from '#lib/ledger/crypto/trie/read.ts';
+import { trieProve } from '#lib/ledger/crypto/trie/proof.ts';
+import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
+import { NO_INDEXES, reindexed, type Indexes } from './indexes.ts';
+import {
+  idOf,
+  readRecord,
+  recordKey,
+  type AnyRecord,
+  type Kind,
+  type Records,
+} from './records/kinds.ts';
+
+/** The whole ledger at one sequence. Never changed: an older one is a snapshot. */
+export interface LedgerState {
+  readonly trie: Trie;
+  /** Made from the trie's records. */
+  readonly indexes: Indexes;
+}
+
+/** The record under (kind, id), or null. */
+export function recordOf<K extends Kind>(
+  state: LedgerState,
+  [kind, id]: readonly [K, Uint8Array],
+  sha256: Sha256,
+): Records[K] | null {
+  const value = trieGet(state.trie, recordKey(kind, id, sha256));
+  return value === null ? null : (ownRecord(value).record as Records[K]);
+}
+
+const NOTHING = new Uint8Array(0);
+
+export const totalsOf = (state: LedgerState, sha256: Sha256): Records['totals'] =>
+  must(recordOf(state, ['totals', NOTHING], sha256), 'a ledger has totals');
+
+export const constitutionOf = (state: LedgerState, sha256: Sha256): Records['constitution'] =>
+  must(recordOf(state, ['constitution', NOTHING], sha256), 'a ledger has a constitution');
+
+/** A record that our own code wrote, or that a certified root vouches for. */
+export function ownRecord(value: Uint8Array): AnyRecord {
+  const read = readRecord(value);
+  if (isFault(read)) throw read;
+  return read;
+}
+
+/** What shows a record, or that there is none, to who knows the state root. */
+export interface RecordProof {
+  /** `readRecord` reads it; null: there is no such record. */
+  readonly value: Uint8Array | null;
+  /** For `verifyTrieProof`. */
+  readonly proof: Uint8Array;
+}
+
+export function prove(
+  state: LedgerState,
+  [kind, id]: readonly [Kind, Uint8Array],
+  sha256: Sha256,
+): RecordProof {
+  const key = recordKey(kind, id, sha256);
+  return { value: trieGet(state.trie, key), proof: trieProve(state.trie, key, sha256) };
+}
+
+/** All of a state, in parts for a store or a peer: each record's value, by ascending key. */
+export function* snapshot(state: LedgerState): Generator<Uint8Array, undefined> {
+  for (const { value } of trieEntries(state.trie)) yield value;
+}
+
+/**
+ * The state of a snapshot under `rootHash`, or null where the parts are not exactly that state. Takes
+ * anything; never throws.
+ */
+export function restore(
+  values: Iterable<Uint8Array>,
+  rootHash: Uint8Array,
+  sha256: Sha256,
+): LedgerState | null {
+  const changes = new Map<string, { key: Uint8Array; value: Uint8Array }>();
+  let indexes = NO_INDEXES;
+  for (const value of values) {
+    const read = readRecord(value);
+    if (isFault(read)) return null;
+    const key = keyOfRecord(read, sha256);
+    const name = toHex(key);
+    if (changes.has(name)) return null;
+    changes.set(name, { key, value });
+    indexes = reindexed(indexes, key, { before: null, now: read });
+  }
+  const trie = trieUpdate(EMPTY_TRIE, [...changes.values()], sha256);
+  return bytesEqual(trie.rootHash, rootHash) ? { trie, indexes } : null;
+}
+
+const keyOfRecord = ({ kind, record }: AnyRecord, sha256: Sha256): Uint8Array =>
+  recordKey(kind, idOf(kind, record as never), sha256);

@@ -1,0 +1,38 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { toHex } from '#lib/kernel/bytes.ts';
+import { seededRandom } from '#lib/kernel/random.ts';
+import {
+  entriesFrom,
+  withEntry,
+  withoutEntry,
+  type ByteSet,
+} from '#lib/ledger/account/byte-set.ts';
+
+test('[A13] an index is a sorted list, from any point on, whatever its past', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0 }), (seed) => {
+      const random = seededRandom(seed);
+      const draw = () => Uint8Array.from({ length: 5 }, () => random.below(random.pick([2, 256])));
+      const model = new Map<string, Uint8Array>();
+      let set: ByteSet = null;
+      for (let i = 0; i < 60; i += 1) {
+        const known = [...model.values()];
+        const entry = known.length > 0 && random.chance(0.4) ? random.pick(known) : draw();
+        if (random.chance(0.4)) {
+          set = withoutEntry(set, entry);
+          model.delete(toHex(entry));
+        } else {
+          set = withEntry(set, entry);
+          model.set(toHex(entry), entry);
+        }
+      }
+      const from = draw().subarray(0, random.below(6));
+      const sorted = [...model.keys()].sort().filter((hex) => hex >= toHex(from));
+      expect([...entriesFrom(set, from)].map(toHex)).toEqual(sorted);
+      const again = [...model.values()].reduce<ByteSet>(withEntry, null);
+      expect(again).toEqual(set);
+    }),
+    { numRuns: 200 },
+  );
+});
