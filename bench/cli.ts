@@ -7,6 +7,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchR
   decode: () => import('./decode.ts'),
   ring: () => import('./ring.ts'),
   load: () => import('./load.ts'),
+  'ledger-state': () => import('./ledger-state.ts'),
 };
 
 const HELP = `npm run bench -- NAME [--json]
@@ -15,6 +16,7 @@ const HELP = `npm run bench -- NAME [--json]
   decode   one tab alone against wllama in the same browser, one thread each
   ring     one tab against three tabs, one stream and eight, beside the RTT of the same channel
   load     click to ready, cold and from the cache, and what fills the time
+  ledger-state  the ledger's state machine a transaction, beside one verification
 
 Exit 1 when a bar is missed. --json prints one object on stdout.
 `;

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import { must } from '#lib/kernel/assert.ts';
+import { isFault } from '#lib/kernel/errors.ts';
+import { newAccount } from '#lib/ledger/account/accounts.ts';
+import { readTransaction, signTransaction } from '#lib/ledger/account/codec/transaction.ts';
+import { execute, type Block } from '#lib/ledger/account/execute.ts';
+import { recordKey, writeRecord } from '#lib/ledger/account/records/kinds.ts';
+import { totalsOf, type LedgerState } from '#lib/ledger/account/state.ts';
+import { portableVerify } from '#lib/ledger/crypto/ed25519/portable.ts';
+import type { Verify } from '#lib/ledger/crypto/ed25519/rule.ts';
+import { nodeSha256, nodeSigner, nodeVerifier, sodiumVerify } from '#lib/ledger/crypto/server.ts';
+import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
+import { bytes32, HOUR, START_MS, World } from '#tests/support/ledger/world.ts';
+import { atMost, machine, median, type BenchResult } from './result.ts';
+
+/** Transactions a block, as in the ledger's own goals. */
+const BATCH = 64;
+const BLOCKS = 200;
+/** Blocks at the end that count; those before warm the compiler up. */
+const COUNTED = 60;
+const EACH_MICRO = 1_000_000n;
+
+/** The state machine's cost a transaction beside one verification, which every transaction needs. */
+export function run(): Promise<BenchResult> {
+  const figures: Record<string, number> = {};
+  const perSecond = {
+    'node:crypto, keys kept': verifiesPerSecond(nodeVerifier(), 2_000),
+    'node:crypto, keys imported': verifiesPerSecond(nodeVerifier(0), 1_000),
+    'sodium-native': verifiesPerSecond(sodiumVerify(), 4_000),
+    tweetnacl: verifiesPerSecond(portableVerify, 40),
+  };
+  for (const [name, rate] of Object.entries(perSecond)) {
+    if (rate !== null) figures[`verifications/s, ${name}`] = Math.round(rate);
+  }
+  const bars = [1_000, 100_000].map((accounts) => {
+    const { blockMs, decodeMs } = blocksOver(accounts);
+    figures[`ms a block of ${BATCH} holds, ${accounts} accounts`] = round(blockMs);
+    figures[`ms to decode it, ${accounts} accounts`] = round(decodeMs);
+    const verifies = ((blockMs + decodeMs) / BATCH / 1_000) * must(perSecond[V], 'a rate');
+    return atMost(`decode and execute one hold, ${accounts} accounts`, verifies, {
+      max: 1,
+      unit: 'verifications by node:crypto',
+    });
+  });
+  return Promise.resolve({ name: 'ledger-state', machine: machine(), figures, bars });
+}
+
+const V = 'node:crypto, keys kept';
+const round = (value: number): number => Number(value.toPrecision(3));
+
+/** Median of five slices; the keys of 64 senders in turn. */
+function verifiesPerSecond(verify: Verify | null, count: number): number | null {
+  if (verify === null) return null;
+  const message = randomBytes(200);
+  const signed = Array.from({ length: 64 }, (_, i) => {
+    const signer = nodeSigner(bytes32(`bench ${i}`));
+    return { publicKey: signer.publicKey, signature: signer.sign(message) };
+  });
+  const slice = () => {
+    const startedAt = performance.now();
+    for (let i = 0; i < count; i += 1) {
+      const { publicKey, signature } = must(signed[i % signed.length], 'a signature');
+      if (!verify(publicKey, message, signature)) throw new Error('a valid signature was refused');
+    }
+    return (count * 1_000) / (performance.now() - startedAt);
+  };
+  slice();
+  return median(Array.from({ length: 5 }, slice));
+}
+
+interface Cost {
+  readonly blockMs: number;
+  readonly decodeMs: number;
+}
+
+function blocksOver(accounts: number): Cost {
+  const world = new World({ checkpointInterval: 1_000n, logWindow: 2_000n });
+  let state = withAccounts(world, accounts);
+  const times: number[] = [];
+  const decodes: number[] = [];
+  for (let sequence = 1; sequence <= BLOCKS; sequence += 1) {
+    const signed = holds(world, { accounts, sequence });
+    const startedAt = performance.now();
+    const transactions = signed.map((each) => {
+      const read = readTransaction(each, nodeSha256);
+      if (isFault(read)) throw read;
+      return read;
+    });
+    const decodedAt = performance.now();
+    const block: Block = { sequence: BigInt(sequence), timeMs: START_MS, transactions };
+    const execution = execute(state, block, nodeSha256);
+    times.push(performance.now() - decodedAt);
+    decodes.push(decodedAt - startedAt);
+    if (execution.results.some(({ code }) => code !== 'ok')) throw new Error('a hold was refused');
+    state = execution.state;
+  }
+  return { blockMs: median(times.slice(-COUNTED)), decodeMs: median(decodes.slice(-COUNTED)) };
+}
+
+const nameOf = (i: number): string => `account ${i}`;
+
+function withAccounts(world: World, count: number): LedgerState {
+  const { state } = world;
+  const totals = totalsOf(state, nodeSha256);
+  const sum = EACH_MICRO * BigInt(count);
+  const records = Array.from({ length: count }, (_, i) => {
+    const id = world.id(nameOf(i));
+    const account = { ...newAccount(world.key(nameOf(i)), id), earnedMicro: EACH_MICRO };
+    return {
+      key: recordKey('account', id, nodeSha256),
+      value: writeRecord('account', account),
+    };
+  });
+  const moved = {
+    ...totals,
+    treasuryMicro: totals.treasuryMicro - sum,
+    accountsMicro: sum,
+  };
+  const change = {
+    key: recordKey('totals', new Uint8Array(0), nodeSha256),
+    value: writeRecord('totals', moved),
+  };
+  return { ...state, trie: trieUpdate(state.trie, [...records, change], nodeSha256) };
+}
+
+/** Holds of accounts all over the trie. */
+function holds(world: World, of: { accounts: number; sequence: number }): Uint8Array[] {
+  return Array.from({ length: BATCH }, (_, i) => {
+    const name = nameOf((of.sequence * 65 + i * 997) % of.accounts);
+    const holdId = world.holdId(`bench ${of.sequence} ${i}`);
+    const { body } = world.hold(holdId, name, { expiresAtMs: START_MS + HOUR });
+    return signTransaction(
+      {
+        chain: world.chain,
+        nonce: BigInt(of.sequence * BATCH + i),
+        validUntilMs: START_MS + 60_000n,
+        body,
+      },
+      world.signer(name),
+    );
+  });
+}
