@@ -28,6 +28,12 @@ const headers = [
   { key: 'Referrer-Policy', value: 'same-origin' },
 ];
 
+/**
+ * ONNX Runtime with its WebAssembly outside of the bundle, from `/ort/<version>/`: what its exports
+ * give under the condition `onnxruntime-web-use-extern-wasm`, which Turbopack cannot be told.
+ */
+const ONNX_RUNTIME = './node_modules/onnxruntime-web/dist';
+
 /** @type {import('next').NextConfig} */
 const config = {
   reactStrictMode: true,
@@ -36,6 +42,12 @@ const config = {
   serverExternalPackages: ['@roamhq/wrtc', 'assemblyscript', 'socket.io'],
   // `npm run check` types the whole repository once; a start must not do it again.
   typescript: { ignoreBuildErrors: true },
+  turbopack: {
+    resolveAlias: {
+      'onnxruntime-web/jspi': `${ONNX_RUNTIME}/ort.jspi.min.mjs`,
+      'onnxruntime-web/webgpu': `${ONNX_RUNTIME}/ort.webgpu.min.mjs`,
+    },
+  },
   headers: async () => [{ source: '/:path*', headers }],
 };
 

@@ -1,3 +1,4 @@
+import { engineWish } from './engine-wish.ts';
 import { openPreferences } from './preferences.ts';
 import { createVolunteerClient, type TabMemory, type VolunteerClient } from './volunteer-client.ts';
 
@@ -7,6 +8,7 @@ export const createBrowserVolunteer = (): VolunteerClient =>
     preferences: openPreferences(),
     tab: tabMemory,
     serverUrl: () => location.origin,
+    engineWish: () => engineWish(location.search),
     loadRuntime: async () => (await import('#lib/shard/runtime/browser.ts')).createVolunteer,
   });
 

@@ -1,3 +1,4 @@
+import { reasonText } from '#lib/kernel/reasons.ts';
 import type { VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
 import { formatBytes, formatMs, formatRate, shortId } from '#components/ui/format.ts';
 
@@ -22,6 +23,7 @@ function factsOf(snapshot: VolunteerSnapshot): { name: string; value: string }[]
     { name: 'Tokens/s', value: formatRate(snapshot.tokensPerSecond) },
     { name: 'Answers now', value: String(snapshot.sessions) },
     { name: 'Device', value: device === '' ? '–' : device },
+    { name: 'Computes on', value: engineText(snapshot) },
     // Three figures: one token, eight answers at once, a chunk of a prompt.
     { name: 'Time a layer, 1 / 8 / 64 rows', value: measured ? layerTimes(measured.layerMs) : '–' },
     { name: 'Steps', value: stepText(snapshot) },
@@ -30,6 +32,10 @@ function factsOf(snapshot: VolunteerSnapshot): { name: string; value: string }[]
     { name: 'Name in the network', value: nodeId === null ? '–' : shortId(nodeId) },
   ];
 }
+
+/** The reason says which of the two it is. */
+const engineText = ({ engine }: VolunteerSnapshot): string =>
+  engine === null ? '–' : reasonText(engine.reason);
 
 const stepText = ({ steps, stepMsP50 }: VolunteerSnapshot): string =>
   steps === 0 ? '0' : `${String(steps)} of ${formatRate(stepMsP50)} ms`;

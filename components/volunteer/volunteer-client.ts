@@ -1,4 +1,5 @@
 import { toFault } from '#lib/kernel/errors.ts';
+import type { EngineWish } from '#lib/webgpu/capability/choose-engine.ts';
 import {
   VOLUNTEER_OFF,
   type CreateVolunteer,
@@ -16,6 +17,8 @@ export interface VolunteerWorld {
   /** Fetches the runtime's script. */
   loadRuntime(): Promise<CreateVolunteer>;
   serverUrl(): string;
+  /** What the page's address asks to compute with. */
+  engineWish(): EngineWish;
 }
 
 /** Whether this tab was contributing when it was reloaded. */
@@ -103,5 +106,6 @@ export function createVolunteerClient(world: VolunteerWorld): VolunteerClient {
 
 function optionsOf(world: VolunteerWorld): VolunteerOptions {
   const { memoryLentBytes, keepAwake, relayOnly } = world.preferences.getSnapshot();
-  return { serverUrl: world.serverUrl(), memoryLentBytes, keepAwake, relayOnly };
+  const engine = world.engineWish();
+  return { serverUrl: world.serverUrl(), engine, memoryLentBytes, keepAwake, relayOnly };
 }

@@ -14,6 +14,12 @@ export const REASONS = {
   'device.no_webgpu': 'Running on the processor (WASM SIMD).',
   'device.no_f16': 'Your GPU has no 16-bit arithmetic: twice the memory.',
   'device.wrong': 'Your device gives wrong results for this model, so it is not used.',
+  'device.gpu': 'Running on the GPU: measured, it is the faster one here.',
+  'device.gpu_wished': 'Running on the GPU, as this page was asked to.',
+  'device.cpu_wished': 'Running on the processor, as this page was asked to.',
+  'device.gpu_slow': 'Running on the processor: measured, it is faster than your GPU.',
+  'device.gpu_wrong': 'Running on the processor: your GPU gives wrong results for this model.',
+  'device.gpu_failed': 'Running on the processor: the GPU failed or was taken back repeatedly.',
   'device.lost': 'The browser took the GPU back; starting again smaller.',
   'device.memory': 'Not enough memory for one layer of this model.',
   'device.storage':

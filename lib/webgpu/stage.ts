@@ -72,6 +72,8 @@ export interface Stage {
   readonly numerics: Numerics;
   /** Most rows of one step, all segments together. */
   readonly rowsMax: number;
+  /** Runs of so many rows, each followed by one of one row, go through every kernel it has. */
+  readonly warmUpRows: readonly number[];
   /** Positions a KV page holds, and pages in all and free: admission counts with these. */
   readonly pagePositions: number;
   readonly pagesMax: number;

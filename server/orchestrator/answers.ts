@@ -1,6 +1,6 @@
 import type { FaultError } from '#lib/kernel/errors.ts';
 import type { ModelId, NodeId, SessionId } from '#lib/kernel/ids.ts';
-import type { LayerRange } from '#lib/webgpu/model.ts';
+import type { Engine, LayerRange } from '#lib/webgpu/model.ts';
 import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import type { NodeState } from '#lib/shard/wire/node-messages.ts';
@@ -61,6 +61,7 @@ export interface NodeView {
   readonly lastLayer: number | null;
   readonly takeOver: LayerRange | null;
   readonly device: string;
+  readonly engine: Engine;
   readonly rttMs: number | null;
   readonly sessions: number;
   readonly tokensServed: number;

@@ -42,6 +42,7 @@ function nodeView(state: OrchestratorState, node: NodeRecord): NodeView {
     lastLayer: range?.last ?? null,
     takeOver,
     device: node.profile.device,
+    engine: node.profile.engine,
     rttMs: node.rttMs,
     sessions: sessionsOn(state, node.id),
     tokensServed: node.served.tokens,

@@ -19,9 +19,19 @@ const ARGS = [
 ];
 
 export async function launchBrowser(extraArgs: readonly string[] = []): Promise<Browser> {
+  return launchWith([...ARGS, ...extraArgs]);
+}
+
+/** With the machine's own GPU, where it has one. */
+export async function launchBrowserOnGpu(): Promise<Browser> {
+  const gpu = ['--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-angle=vulkan'];
+  return launchWith([...ARGS.filter((arg) => arg !== '--disable-gpu'), ...gpu]);
+}
+
+function launchWith(args: string[]): Promise<Browser> {
   const executablePath = findChromium();
   if (!executablePath) throw new Error('no Chromium: see npm test');
-  return chromium.launch({ executablePath, headless: true, args: [...ARGS, ...extraArgs] });
+  return chromium.launch({ executablePath, headless: true, args });
 }
 
 /** A browser with a profile on disk: its caches survive a restart. */

@@ -1,5 +1,6 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import { GIB } from '#lib/kernel/units.ts';
+import { findGpu } from '#lib/webgpu/gpu/find-gpu.ts';
 import { dexieKeyStore } from '#lib/shard/mesh/browser.ts';
 import { loadIdentity, newNodeKeys } from '#lib/shard/mesh/identity.ts';
 import { deviceName } from './device-name.ts';
@@ -17,6 +18,7 @@ export const createVolunteer: CreateVolunteer = (options) =>
 const tabPlatform = (keepAwake: boolean): NodePlatform => ({
   kind: 'tab',
   device: deviceName(navigator.userAgent, navigator.hardwareConcurrency),
+  findGpu,
   memoryLentBytes: memoryLentBytes(),
   measurements: dexieMeasurements(),
   keys: tabKeys,

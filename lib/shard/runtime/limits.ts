@@ -23,6 +23,11 @@ export const NODE = {
   /** Deadlines of the worker's jobs: past them it is terminated and rebuilt (V1). */
   quickJobMs: 15_000,
   measureJobMs: 30_000,
+  /** Fetches ONNX Runtime (17 MB), compiles shaders, checks and measures. */
+  measureGpuJobMs: 120_000,
+  /** Live steps so far from the measured ones, for so much work: the next start measures again. */
+  driftMax: 0.3,
+  driftMs: 60_000,
   loadJobMs: 120_000,
   fetchJobMs: 86_400_000,
   /** A fetch may be long; without one byte for this long it is dead. */

@@ -1,7 +1,6 @@
 import { Dexie, type EntityTable } from 'dexie';
-import type { Measured } from '#lib/shard/stage/host-protocol.ts';
 import { readMeasured } from './measurements.ts';
-import type { MeasurementStore } from './platform.ts';
+import type { Measured, MeasurementStore } from './platform.ts';
 
 interface Row {
   readonly key: string;
@@ -22,6 +21,9 @@ export function dexieMeasurements(name = 'declai-node'): MeasurementStore {
     },
     async put(key, measured) {
       await database.measurements.put({ key, measured }).catch(() => undefined);
+    },
+    async forget(key) {
+      await database.measurements.delete(key).catch(() => undefined);
     },
   };
 }

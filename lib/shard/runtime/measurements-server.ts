@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '#lib/shard/package/store/fs-files.ts';
-import type { Measured } from '#lib/shard/stage/host-protocol.ts';
 import { readMeasured } from './measurements.ts';
 import type { MeasurementStore } from './platform.ts';
 
@@ -16,8 +15,12 @@ export function fileMeasurements(path: string): MeasurementStore {
   };
   return {
     get: async (key) => readMeasured((await read())[key]),
-    async put(key, measured: Measured) {
+    async put(key, measured) {
       await writeFileAtomic(path, JSON.stringify({ ...(await read()), [key]: measured }));
+    },
+    async forget(key) {
+      const others = Object.entries(await read()).filter(([other]) => other !== key);
+      await writeFileAtomic(path, JSON.stringify(Object.fromEntries(others)));
     },
   };
 }

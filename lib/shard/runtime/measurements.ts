@@ -1,9 +1,24 @@
 import * as z from 'zod/mini';
-import type { Measured } from '#lib/shard/stage/host-protocol.ts';
-import type { MeasurementStore } from './platform.ts';
+import { REASONS, type ReasonCode } from '#lib/kernel/reasons.ts';
+import type { Measured, MeasurementStore } from './platform.ts';
 
 const times = z.tuple([z.number(), z.number(), z.number()]);
-const measuredSchema = z.strictObject({ layerMs: times, headMs: times });
+const speed = z.strictObject({ layerMs: times, headMs: times });
+const measuredSchema = z.strictObject({
+  cpu: speed,
+  gpu: z.discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('sound'),
+      speed,
+      memoryBytes: z.number().check(z.gte(0)),
+      weightFactor: z.number().check(z.positive()),
+    }),
+    z.strictObject({
+      kind: z.literal('refused'),
+      reason: z.enum(Object.keys(REASONS) as [ReasonCode, ...ReasonCode[]]),
+    }),
+  ]),
+});
 
 /** What was stored, if it is still what this build stores. */
 export function readMeasured(value: unknown): Measured | null {
@@ -18,6 +33,10 @@ export function memoryMeasurements(): MeasurementStore {
     get: (key) => Promise.resolve(rows.get(key) ?? null),
     put(key, measured) {
       rows.set(key, measured);
+      return Promise.resolve();
+    },
+    forget(key) {
+      rows.delete(key);
       return Promise.resolve();
     },
   };

@@ -3,11 +3,14 @@ import { toFault } from '#lib/kernel/errors.ts';
 import type { ManifestHash } from '#lib/kernel/ids.ts';
 import { systemClock } from '#lib/kernel/ports.ts';
 import type { NodeKeys } from '#lib/shard/mesh/identity.ts';
+import type { EngineChoice } from '#lib/webgpu/capability/choose-engine.ts';
 import type { MeshEvent } from '#lib/shard/mesh/types.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
-import type { HostReport, Measured } from '#lib/shard/stage/host-protocol.ts';
+import type { HostReport } from '#lib/shard/stage/host-protocol.ts';
 import type { NodeProfile } from '#lib/shard/wire/node-messages.ts';
 import type { OwnerMessage } from '#lib/shard/wire/session-messages.ts';
+import { DeviceChoice } from './device-choice.ts';
+import { DriftWatch, type DriftFacts } from './drift.ts';
 import { NODE } from './limits.ts';
 import { fetchManifest } from './model-client.ts';
 import { NODE_OFF, stepNode } from './node-core.ts';
@@ -32,6 +35,8 @@ export class NodeRuntime implements Volunteer {
   readonly #news = new ServerNews((message) => this.#door?.send(message) ?? false);
   readonly #publisher = new Publisher(() => this.#makeSnapshot());
   readonly #roomWatch: RoomWatch;
+  readonly #choice: DeviceChoice;
+  readonly #drift = new DriftWatch();
   #state: NodeState = NODE_OFF;
   #keys: NodeKeys | null = null;
   #door: ServerDoor | null = null;
@@ -46,9 +51,16 @@ export class NodeRuntime implements Volunteer {
       serverUrl: options.serverUrl,
       memoryLentBytes: this.#memoryLentBytes(),
       startWorker: () => platform.startWorker(),
-      feed: (input) => this.#feed(input),
+      feed: (input) => this.#feed(this.#choice.hear(input)),
       onReport: (report) => this.#onReport(report),
       onChange: () => this.#publisher.changed(),
+    });
+    this.#choice = new DeviceChoice({
+      platform,
+      measurer: this.#room,
+      wish: options.engine,
+      memoryLentBytes: this.#memoryLentBytes(),
+      onBusy: () => this.#door?.hangUp(),
     });
     this.#roomWatch = new RoomWatch({
       hasRoom: (range) => this.#room.hasRoom(range),
@@ -168,36 +180,31 @@ export class NodeRuntime implements Volunteer {
     const manifest = await fetchManifest(this.#options.serverUrl, model);
     if (this.#state.phase !== 'joining' || !this.#keys) return;
     this.#manifest = manifest;
-    await this.#room.open(this.#keys.node.id, model.hash as ManifestHash, manifest);
+    const hash = model.hash as ManifestHash;
+    await this.#room.open({ self: this.#keys.node.id, hash, manifest });
     this.#feed({ type: 'contacted', model });
   }
 
   /** A result of an earlier visit spares the second that measuring takes. */
   async #measure(): Promise<void> {
     if (this.#state.phase !== 'measuring') return;
-    const { measurements, device, alone } = this.#platform;
-    const key = `${device} / ${this.#state.model.hash}`;
-    let measured = await measurements.get(key);
-    if (!measured) {
-      this.#door?.hangUp();
-      measured = await alone(() => this.#room.measure());
-      await measurements.put(key, measured);
-    }
+    const measured = await this.#choice.choose(this.#state.model.hash);
+    await this.#room.use(measured);
     this.#feed({ type: 'measured', measured });
   }
 
   /** The profile is made before the server is called: it waits for a hello, not for a worker. */
-  async #greet(measured: Measured): Promise<void> {
+  async #greet(measured: EngineChoice): Promise<void> {
     if (this.#state.phase !== 'greeting') return;
     const { model } = this.#state;
     const facts = {
       kind: this.#platform.kind,
       device: this.#platform.device,
-      engine: 'cpu-wasm',
+      engine: measured.engine,
       threads: 1,
       layerMs: [...measured.layerMs],
       headMs: [...measured.headMs],
-      memoryLentBytes: this.#memoryLentBytes(),
+      memoryLentBytes: measured.memoryBytes,
       storageBytes: await this.#platform.storageBytes(),
       measuredFor: model.hash,
     } satisfies Omit<NodeProfile, 'cachedRanges'>;
@@ -306,6 +313,7 @@ export class NodeRuntime implements Volunteer {
     void this.#roomWatch.tick(performance.now());
     this.#feed({ type: 'tick' });
     if (this.#room.view) this.#news.tellLoad(this.#room.view, performance.now());
+    if (this.#drift.tick(this.#driftFacts(), performance.now())) void this.#choice.forget();
   }
 
   /**
@@ -324,6 +332,13 @@ export class NodeRuntime implements Volunteer {
       door?.stop();
       this.#feed({ type: 'left' });
     }, NODE.flushMs);
+  }
+
+  #driftFacts(): DriftFacts | null {
+    const { view } = this.#room;
+    if (this.#state.phase !== 'member' || !view || !this.#manifest) return null;
+    const { assignment, measured } = this.#state;
+    return assignment && { view, shape: this.#manifest.shape, range: assignment.range, measured };
   }
 
   #rest(): void {

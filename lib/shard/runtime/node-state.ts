@@ -4,7 +4,8 @@ import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { NewsMessage } from '#lib/shard/mesh/types.ts';
 import type { Assignment, ServerMessage } from '#lib/shard/wire/node-messages.ts';
-import type { FetchPurpose, Measured } from '#lib/shard/stage/host-protocol.ts';
+import type { EngineChoice } from '#lib/webgpu/capability/choose-engine.ts';
+import type { FetchPurpose } from '#lib/shard/stage/host-protocol.ts';
 
 /** The life of a volunteer's node: its states, what it hears, and what it orders. */
 
@@ -30,7 +31,7 @@ export type TakeOverState =
 export interface Member {
   readonly phase: 'member';
   readonly model: ModelRef;
-  readonly measured: Measured;
+  readonly measured: EngineChoice;
   /** False between a broken socket and its resume: sessions go on over the links. */
   readonly connected: boolean;
   readonly use: 'lent' | 'paused' | 'finishing';
@@ -55,7 +56,7 @@ export type NodeState =
       readonly phase: 'greeting';
       readonly attempt: number;
       readonly model: ModelRef;
-      readonly measured: Measured;
+      readonly measured: EngineChoice;
     }
   | Member
   | { readonly phase: 'leaving'; readonly deadline: InstantMs }
@@ -70,7 +71,7 @@ export type NodeState =
 export type NodeInput =
   | { readonly type: 'start' | 'pause' | 'resume' | 'finish' | 'stop' }
   | { readonly type: 'contacted'; readonly model: ModelRef }
-  | { readonly type: 'measured'; readonly measured: Measured }
+  | { readonly type: 'measured'; readonly measured: EngineChoice }
   /** Contact, measuring or the handshake failed; or the device is wrong. */
   | { readonly type: 'join-failed'; readonly fault: FaultWire }
   /** `resumed`: the same incarnation again; else a new one, of which the server knows nothing. */
@@ -101,7 +102,7 @@ export type NodeOutput =
   | { readonly type: 'contact' }
   | { readonly type: 'measure' }
   /** Connect and sign the hello: `welcome`, `goodbye` or `join-failed`. */
-  | { readonly type: 'hello'; readonly measured: Measured }
+  | { readonly type: 'hello'; readonly measured: EngineChoice }
   | { readonly type: 'send'; readonly message: NewsMessage }
   | { readonly type: 'worker'; readonly command: 'pause' | 'resume' | 'socket-back' }
   | {

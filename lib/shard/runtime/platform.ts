@@ -1,7 +1,8 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { WebRtc } from '#lib/shard/mesh/types.ts';
 import type { NodeKeys } from '#lib/shard/mesh/identity.ts';
-import type { Measured } from '#lib/shard/stage/host-protocol.ts';
+import type { GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
+import type { Speed } from '#lib/webgpu/capability/measure.ts';
 
 /** A worker of the platform: a Web Worker or a worker thread, running `stage/worker-main`. */
 export interface WorkerHandle {
@@ -12,10 +13,17 @@ export interface WorkerHandle {
   terminate(): void;
 }
 
+/** What a device can do with one model. */
+export interface Measured {
+  readonly cpu: Speed;
+  readonly gpu: GpuFinding;
+}
+
 /** What was measured in this browser or on this machine, by model: a visit later it is still true. */
 export interface MeasurementStore {
   get(key: string): Promise<Measured | null>;
   put(key: string, measured: Measured): Promise<void>;
+  forget(key: string): Promise<void>;
 }
 
 /** All that differs between a tab and a Node process, as doors of the node runtime. */
@@ -23,6 +31,8 @@ export interface NodePlatform {
   readonly kind: 'tab' | 'node';
   /** For people: `Chromium 156 · 8 cores`. */
   readonly device: string;
+  /** Name of the GPU that could be used, null where there is none; measurements are kept by it. */
+  readonly findGpu: () => Promise<string | null>;
   /** Bytes lent where the person set nothing. */
   readonly memoryLentBytes: number;
   readonly measurements: MeasurementStore;

@@ -25,12 +25,13 @@ export interface NodeVolunteerOptions {
 
 /** The node of a process: the tab's runtime and worker, over files and `@roamhq/wrtc`. */
 export const createNodeVolunteer = (options: NodeVolunteerOptions): Volunteer =>
-  new NodeRuntime(processPlatform(options), { ...options, keepAwake: false });
+  new NodeRuntime(processPlatform(options), { ...options, keepAwake: false, engine: 'measured' });
 
 /** The doors of a process, apart from the runtime that goes through them. */
 export const processPlatform = ({ dataDir, insecure }: NodeVolunteerOptions): NodePlatform => ({
   kind: 'node',
   device: deviceName(),
+  findGpu: () => Promise.resolve(null),
   memoryLentBytes: Math.min(Math.max(totalmem() / 4, NODE.memoryLentMin), NODE.memoryLentMax),
   measurements: fileMeasurements(join(dataDir, 'measurements.json')),
   keys: async () => newNodeKeys(await loadIdentity(fileKeyStore(join(dataDir, 'identity.key')))),

@@ -22,7 +22,8 @@ export function makeSnapshot(state: NodeState, facts: SnapshotFacts): VolunteerS
   const { view, meter } = room;
   const { word, reason, fault } = viewNode(state);
   const assignment = state.phase === 'member' ? state.assignment : null;
-  const measured = 'measured' in state ? { layerMs: state.measured.layerMs } : null;
+  const choice = 'measured' in state ? state.measured : null;
+  const measured = choice && { layerMs: choice.layerMs };
   const model = 'model' in state ? state.model.id : null;
   const { bytesLoaded, bytesTotal } = shardBytes(state, manifest, meter);
   return {
@@ -31,6 +32,7 @@ export function makeSnapshot(state: NodeState, facts: SnapshotFacts): VolunteerS
     fault,
     rejoins: state.phase === 'lost' && state.retryAt !== null,
     device: facts.device,
+    engine: choice && { name: choice.engine, reason: choice.reason },
     measured,
     model,
     range: assignment?.range ?? null,

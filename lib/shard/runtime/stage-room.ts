@@ -1,6 +1,8 @@
 import { toFault, type FaultWire } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import { systemClock } from '#lib/kernel/ports.ts';
+import type { EngineChoice, EngineWish, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
+import type { Speed } from '#lib/webgpu/capability/measure.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
 import type {
@@ -8,7 +10,6 @@ import type {
   HostCommand,
   HostReport,
   HostSnapshot,
-  Measured,
 } from '#lib/shard/stage/host-protocol.ts';
 import { ByteMeter } from './byte-meter.ts';
 import type { NodeInput, NodeOutput } from './node-state.ts';
@@ -31,6 +32,13 @@ export interface StageRoomOptions {
   readonly onChange: () => void;
 }
 
+/** Whose worker it is, and of which model. */
+export interface OpenedFor {
+  readonly self: NodeId;
+  readonly hash: ManifestHash;
+  readonly manifest: Manifest;
+}
+
 interface Tenant {
   readonly worker: StageWorker;
   readonly hash: ManifestHash;
@@ -46,6 +54,7 @@ export class StageRoom {
   readonly meter = new ByteMeter();
   readonly #options: StageRoomOptions;
   #tenant: Tenant | null = null;
+  #opened: OpenedFor | null = null;
   #view: HostSnapshot | null = null;
   #stepsBefore = 0;
   #tokensBefore = 0;
@@ -69,8 +78,10 @@ export class StageRoom {
   }
 
   /** A worker that knows the manifest. @throws FaultError `engine/lost`. */
-  async open(self: NodeId, hash: ManifestHash, manifest: Manifest): Promise<void> {
+  async open(opened: OpenedFor): Promise<void> {
     this.drop();
+    this.#opened = opened;
+    const { self, hash, manifest } = opened;
     const { startWorker, serverUrl, memoryLentBytes } = this.#options;
     const worker: StageWorker = new StageWorker({
       ...{ self, serverUrl, memoryLentBytes },
@@ -82,8 +93,24 @@ export class StageRoom {
     await worker.job('model', { manifest });
   }
 
-  measure(): Promise<Measured> {
+  measure(): Promise<Speed> {
     return this.#use(({ worker, hash }) => worker.job('measure', { hash }));
+  }
+
+  /** @throws FaultError where the GPU could not be tried to the end. */
+  measureGpu(cpu: Speed, wish: EngineWish): Promise<GpuFinding> {
+    return this.#use(({ worker, hash }) => worker.job('measure-gpu', { hash, cpu, wish }));
+  }
+
+  /** Stages are made of that from now on. */
+  async use({ engine, memoryBytes }: EngineChoice): Promise<void> {
+    await this.#use(({ worker }) => worker.job('engine', { use: engine, memoryBytes }));
+  }
+
+  /** A new worker: what ONNX Runtime took of memory goes back in no other way (stack.md). */
+  async renew(): Promise<void> {
+    const opened = this.#opened;
+    if (opened) await this.open(opened);
   }
 
   /** Layers whose chunks were in the cache when it was last looked at. */

@@ -30,6 +30,8 @@ const DEADLINE_MS: Readonly<Record<HostJobName, number>> = {
   unload: NODE.quickJobMs,
   'known-answer': NODE.measureJobMs,
   measure: NODE.measureJobMs,
+  'measure-gpu': NODE.measureGpuJobMs,
+  engine: NODE.quickJobMs,
   load: NODE.loadJobMs,
   // May take as long as bytes come: `tick` watches for silence.
   fetch: NODE.fetchJobMs,

@@ -1,7 +1,8 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { ReasonCode } from '#lib/kernel/reasons.ts';
-import type { LayerRange } from '#lib/webgpu/model.ts';
+import type { EngineWish } from '#lib/webgpu/capability/choose-engine.ts';
+import type { Engine, LayerRange } from '#lib/webgpu/model.ts';
 
 /**
  * The one door between a volunteer's page (or a headless process) and the node runtime.
@@ -40,6 +41,8 @@ export interface VolunteerSnapshot {
   readonly rejoins: boolean;
   /** For people: `Chromium 156 · 8 cores`. Empty until found. */
   readonly device: string;
+  /** What computes here, and why; null until measured. */
+  readonly engine: { readonly name: Engine; readonly reason: ReasonCode } | null;
   /** Milliseconds a layer at 1, 8 and 64 rows. */
   readonly measured: { readonly layerMs: readonly [number, number, number] } | null;
   readonly model: string | null;
@@ -79,6 +82,8 @@ export interface VolunteerOptions {
   readonly serverUrl: string;
   /** Memory lent, bytes; null: what the device's memory suggests. */
   readonly memoryLentBytes: number | null;
+  /** What computes: what is measured to be faster, or what the person says. */
+  readonly engine: EngineWish;
   /** Hold a wake lock while the page is visible. */
   readonly keepAwake: boolean;
   /** Hide this machine's addresses from other nodes: every link goes through the server (M6). */
@@ -109,6 +114,7 @@ export const VOLUNTEER_OFF: VolunteerSnapshot = {
   fault: null,
   rejoins: false,
   device: '',
+  engine: null,
   measured: null,
   model: null,
   range: null,

@@ -1,7 +1,9 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
-import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
+import type { EngineWish, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
+import type { Speed } from '#lib/webgpu/capability/measure.ts';
+import type { Engine, LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { LinkPath, LinkPort } from '#lib/shard/mesh/types.ts';
 import type { ObtainedChunk } from '#lib/shard/package/fetch-chunks.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
@@ -93,11 +95,6 @@ export interface ShardRef {
   readonly range: LayerRange;
 }
 
-export interface Measured {
-  readonly layerMs: readonly [number, number, number];
-  readonly headMs: readonly [number, number, number];
-}
-
 export interface FetchedBytes {
   readonly networkBytes: number;
   readonly cacheBytes: number;
@@ -108,7 +105,21 @@ export interface HostJobs {
   /** Makes a manifest known by its hash; the other jobs and the ring name it so. */
   readonly model: { readonly args: { readonly manifest: Manifest }; readonly result: ManifestHash };
   /** Milliseconds of one real layer and of the head, before any download (P1). */
-  readonly measure: { readonly args: { readonly hash: ManifestHash }; readonly result: Measured };
+  readonly measure: { readonly args: { readonly hash: ManifestHash }; readonly result: Speed };
+  /** What the GPU is worth beside that; a fault where it could not be tried to the end. */
+  readonly 'measure-gpu': {
+    readonly args: {
+      readonly hash: ManifestHash;
+      readonly cpu: Speed;
+      readonly wish: EngineWish;
+    };
+    readonly result: GpuFinding;
+  };
+  /** What `load` and the ring's loads make stages of from now on; the processor before the first. */
+  readonly engine: {
+    readonly args: { readonly use: Engine; readonly memoryBytes: number };
+    readonly result: null;
+  };
   /** Layers whose chunks are all in the cache, as ranges. */
   readonly cached: {
     readonly args: { readonly hash: ManifestHash };

@@ -1,6 +1,6 @@
 import { FaultError } from '#lib/kernel/errors.ts';
-import { measureSpeed } from '#lib/webgpu/capability/measure.ts';
 import { knownAnswer } from '#lib/webgpu/known-answer.ts';
+import type { EngineSource } from './engine-source.ts';
 import type { HostJobName, HostJobs } from './host-protocol.ts';
 import type { ShardLoader } from './shard-loader.ts';
 import type { StageHost } from './stage-host.ts';
@@ -15,17 +15,24 @@ export type JobHandlers = {
 export interface JobDoors {
   readonly host: StageHost;
   readonly loader: ShardLoader;
-  readonly kernels: () => Promise<WebAssembly.Module>;
+  readonly engine: EngineSource;
 }
 
 /** What the worker does on request, one answer each. Long ones let the ring go on between steps. */
-export function jobHandlers({ host, loader, kernels }: JobDoors): JobHandlers {
+export function jobHandlers({ host, loader, engine }: JobDoors): JobHandlers {
   return {
     model: ({ manifest }) => Promise.resolve(loader.addModel(manifest)),
-    measure: async ({ hash }) => {
-      const module = await kernels();
-      const { shape } = loader.model(hash);
-      return host.engines.exclusive(() => measureSpeed(module, shape));
+    measure: ({ hash }) => {
+      const manifest = loader.model(hash);
+      return host.engines.exclusive(() => engine.measureCpu(manifest));
+    },
+    'measure-gpu': ({ hash, cpu, wish }) => {
+      const manifest = loader.model(hash);
+      return host.engines.exclusive(() => engine.measureGpu(manifest, cpu, wish));
+    },
+    engine: ({ use, memoryBytes }) => {
+      engine.use(use, memoryBytes);
+      return Promise.resolve(null);
     },
     cached: ({ hash }) => loader.cachedRanges(hash),
     'has-room': (shard) => loader.hasRoom(shard),

@@ -10,8 +10,8 @@ export const STAGE_HOST = {
   computingHoldMs: 400,
   /** Tokens/s is the mean over this many whole seconds. */
   rateWindowSeconds: 4,
-  /** Rows of the steps that warm an engine up: the shapes of prefill and of decode. */
-  warmUpRows: [8, 1],
+  /** A run that takes longer hangs: chunks are cut for 250 ms, a GPU that compiles takes seconds. */
+  runMsMax: 30_000,
   warmUpSeed: 1,
   /** Step times kept for the median. */
   stepSamplesMax: 64,

@@ -28,7 +28,8 @@ export interface ShardLoaderDoors {
   readonly factory: () => Promise<StageFactory>;
   /** Bytes that the engines loaded so far hold. */
   readonly memoryBytes: () => number;
-  readonly memoryLentBytes: number;
+  /** Bytes that this worker may hold in all. */
+  readonly memoryMaxBytes: () => number;
   readonly onProgress: (progress: ShardProgress) => void;
 }
 
@@ -180,7 +181,9 @@ export class ShardLoader {
   /** What is lent, less what engines hold and this one's weights (repacked: up to a quarter more). */
   #kvBytes(storedWeightBytes: number): number {
     const rest =
-      this.#doors.memoryLentBytes - this.#doors.memoryBytes() - Math.ceil(storedWeightBytes * 1.25);
+      this.#doors.memoryMaxBytes() -
+      this.#doors.memoryBytes() -
+      Math.ceil(storedWeightBytes * 1.25);
     return Math.min(Math.max(rest, STAGE_HOST.kvBytesMin), STAGE_HOST.kvBytesMax);
   }
 }
@@ -190,5 +193,5 @@ export class ShardLoader {
  * WASM tiers up while these run.
  */
 async function warmUp(stage: Stage): Promise<void> {
-  for (const rows of STAGE_HOST.warmUpRows) await knownAnswer(stage, STAGE_HOST.warmUpSeed, rows);
+  for (const rows of stage.warmUpRows) await knownAnswer(stage, STAGE_HOST.warmUpSeed, rows + 1);
 }

@@ -1,5 +1,5 @@
 import { unreachable } from '#lib/kernel/assert.ts';
-import { isFault, toFault } from '#lib/kernel/errors.ts';
+import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { TokenSource } from '#lib/webgpu/grammar/tokens.ts';
@@ -52,6 +52,8 @@ export class StageHost {
   #draining = false;
   #mayRun = true;
   #waitingRun: RunOrder | null = null;
+  /** When the run that is under way began. */
+  #runSince: InstantMs | null = null;
   #snapshotAt = -Infinity;
   #snapshotWas = '';
 
@@ -99,6 +101,7 @@ export class StageHost {
 
   tick(): void {
     this.feed({ type: 'tick' });
+    this.#watchRun();
     if (this.#unloading) this.unloadIdle(this.#unloading);
     this.#sendSnapshot();
   }
@@ -265,6 +268,7 @@ export class StageHost {
   async #run(order: RunOrder): Promise<void> {
     this.#mayRun = false;
     const startedAt = this.#doors.now();
+    this.#runSince = startedAt;
     try {
       const segments = order.segments.map((segment) => this.#grammars.masked(segment));
       const results = await this.engines.run({ ...order, segments });
@@ -278,8 +282,17 @@ export class StageHost {
       // A trap leaves the engine's memory in doubt: only a new worker is surely sound.
       if (!noRoom) this.#fail(error);
     }
+    this.#runSince = null;
     if (this.#doors.now() - this.#snapshotAt >= STAGE_HOST.snapshotEveryMs) this.#sendSnapshot();
     this.#yielder.yieldTurn(() => this.#nextRun());
+  }
+
+  /** A GPU's run that hung never ends: only a new worker helps. The processor's hold this thread. */
+  #watchRun(): void {
+    if (this.#runSince === null) return;
+    if (this.#doors.now() - this.#runSince < STAGE_HOST.runMsMax) return;
+    this.#runSince = null;
+    this.#fail(new FaultError('engine/lost', `a run took more than ${STAGE_HOST.runMsMax} ms`));
   }
 
   #nextRun(): void {

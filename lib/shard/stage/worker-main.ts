@@ -1,12 +1,13 @@
 import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
 import { Batch } from '#lib/kernel/batch.ts';
 import { systemClock } from '#lib/kernel/ports.ts';
-import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
-import { selfCheck } from '#lib/webgpu/known-answer.ts';
+import { once } from '#lib/kernel/once.ts';
+import type { GpuEngine } from '#lib/webgpu/gpu/gpu-engine.ts';
 import { serveJobs } from '#lib/webgpu/worker/serve-jobs.ts';
 import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
 import { httpChunkFetcher } from '#lib/shard/package/http-fetcher.ts';
 import type { HostCommand, HostReport, WorkerStart } from './host-protocol.ts';
+import { EngineSource } from './engine-source.ts';
 import { jobHandlers } from './jobs.ts';
 import { STAGE_HOST } from './limits.ts';
 import { ShardLoader } from './shard-loader.ts';
@@ -16,6 +17,8 @@ import { StageHost } from './stage-host.ts';
 export interface WorkerPlatform {
   readonly openStore: () => Promise<ChunkStore>;
   readonly loadKernels: () => Promise<WebAssembly.Module>;
+  /** Null where there is none. */
+  readonly openGpu: ((serverUrl: string) => Promise<GpuEngine>) | null;
 }
 
 /** Joins host, loader and ports: all that an inference worker is. Returns at once. */
@@ -23,18 +26,19 @@ export function runStageWorker(start: WorkerStart, platform: WorkerPlatform): vo
   const reports = new Batch<HostReport>((items) => start.ring.postMessage(items));
   const report = (message: HostReport): void => reports.add(message);
   const store = once(platform.openStore);
-  const kernels = once(platform.loadKernels);
-  const factory = once(async () => {
-    const module = await kernels();
-    await selfCheck(module);
-    return cpuStageFactory(module);
+  const { openGpu, loadKernels } = platform;
+  const engine = new EngineSource({
+    loadKernels,
+    openGpu: openGpu && (() => openGpu(start.serverUrl)),
+    memoryLentBytes: start.memoryLentBytes,
+    onLost: (fault) => report({ type: 'failed', fault: fault.toWire() }),
   });
   const loader: ShardLoader = new ShardLoader({
     store,
     fetchChunk: httpChunkFetcher(start.serverUrl),
-    factory,
+    factory: () => engine.factory(),
     memoryBytes: () => host.engines.memoryBytes(),
-    memoryLentBytes: start.memoryLentBytes,
+    memoryMaxBytes: () => engine.memoryBytes,
     onProgress: (progress) => report({ type: 'progress', progress }),
   });
   const host: StageHost = new StageHost({
@@ -49,18 +53,6 @@ export function runStageWorker(start: WorkerStart, platform: WorkerPlatform): vo
   start.ring.onmessage = (event: MessageEvent<readonly HostCommand[]>) => {
     for (const command of event.data) host.command(command);
   };
-  serveJobs(start.jobs, jobHandlers({ host, loader, kernels }));
+  serveJobs(start.jobs, jobHandlers({ host, loader, engine }));
   setInterval(() => host.tick(), STAGE_HOST.tickEveryMs);
-}
-
-/** Made at first use; a failure is not remembered, so that a later job may try again. */
-function once<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | null = null;
-  return () => {
-    made ??= make().catch((error: unknown) => {
-      made = null;
-      throw error;
-    });
-    return made;
-  };
 }

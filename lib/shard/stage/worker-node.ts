@@ -13,5 +13,6 @@ export interface NodeWorkerData {
 /** Entry of the inference worker thread of a Node volunteer; started by `worker-boot.mjs`. */
 const { cacheDir } = workerData as NodeWorkerData;
 must(parentPort, 'runs as a worker thread').once('message', (start: WorkerStart) => {
-  runStageWorker(start, { openStore: () => openFsChunkStore(cacheDir), loadKernels });
+  const openStore = () => openFsChunkStore(cacheDir);
+  runStageWorker(start, { openStore, loadKernels, openGpu: null });
 });

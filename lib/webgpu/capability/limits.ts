@@ -13,3 +13,21 @@ export const MEASURE = {
   /** A step predicted to take longer is measured with fewer rows. */
   stepMsMax: 400,
 } as const;
+
+/** The choice between processor and GPU. */
+export const ENGINE_CHOICE = {
+  /** A usual answer: chunks of 64 rows of prompt, tokens one by one. */
+  chunks: 2,
+  tokens: 128,
+  /** A GPU that failed so often since the start is not tried again by this node. */
+  failuresMax: 3,
+  /** A failure is forgotten after this. */
+  forgiveMs: 3_600_000,
+  /** Repacked weights of what is stored, as placement counts with them (W7). */
+  weightFactor: 1.25,
+  /** One row through one layer that takes a GPU longer than this and than four of the processor's. */
+  hopelessMsMin: 100,
+  /** Layers of the model in which a GPU's arithmetic is checked, and rows: more than one tile. */
+  checkLayers: 2,
+  checkRows: 18,
+} as const;

@@ -63,6 +63,7 @@ class CpuStage implements Stage {
   readonly range: LayerRange;
   readonly numerics: Numerics;
   readonly rowsMax = CPU_LIMITS.stepRowsMax;
+  readonly warmUpRows = CPU_LIMITS.warmUpRows;
   readonly pagePositions = CPU_LIMITS.pagePositions;
   readonly pagesMax: number;
   readonly prefixCache: PrefixCache = {

@@ -6,6 +6,8 @@ export const CPU_LIMITS = {
   pagePositions: 32,
   /** Rows of one step; a step is cut into passes, so this bounds only time and result bytes. */
   stepRowsMax: 4096,
+  /** The kernels of a chunk and, after it, of a single row (`Stage.warmUpRows`). */
+  warmUpRows: [7, 1],
   /** Rows computed together: past this, more rows win nothing, and work space grows with it. */
   passRowsMax: 128,
   /** Rows whose logits are computed together: 16 × vocabulary × 4 bytes of work space. */

@@ -1,4 +1,5 @@
-import { FaultError } from '#lib/kernel/errors.ts';
+import { FaultError, isFault } from '#lib/kernel/errors.ts';
+import { nameOf, requestAdapter } from './find-gpu.ts';
 import { GPU_LIMITS } from './limits.ts';
 
 /** Wanted where the adapter has them; `shader-f16` is what fp16 graphs will need. */
@@ -24,17 +25,14 @@ export class GpuDevice {
 
   /** @throws FaultError `engine/unsupported` where the browser has no GPU for us. */
   static async open(): Promise<GpuDevice> {
-    // Absent where the context is not secure, and in browsers without WebGPU.
-    const gpu = (navigator as { readonly gpu?: GPU }).gpu;
     try {
-      const adapter = (await gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
+      const adapter = await requestAdapter();
       if (!adapter) throw new FaultError('engine/unsupported', 'this browser lends us no GPU');
       const device = await adapter.requestDevice({
         requiredLimits: limitsOf(adapter),
         requiredFeatures: featuresOf(adapter),
       });
-      const { vendor, architecture } = adapter.info;
-      return new GpuDevice(device, `${vendor} ${architecture}`.trim());
+      return new GpuDevice(device, nameOf(adapter));
     } catch (cause) {
       if (cause instanceof FaultError) throw cause;
       throw new FaultError('engine/unsupported', 'the GPU gives us no device', { cause });
@@ -49,15 +47,38 @@ export class GpuDevice {
 
   /**
    * What `work` gives.
-   * @throws FaultError `engine/out-of-memory` where the GPU had no room for a buffer it made.
+   * @throws FaultError `engine/out-of-memory` where the GPU had no room for a buffer it made, whatever
+   *   `work` made of that; `engine/lost`; else what `work` throws.
    */
-  async withinMemory<Result>(work: () => Result): Promise<Result> {
+  async withinMemory<Result>(work: () => Result | Promise<Result>): Promise<Result> {
     this.device.pushErrorScope('out-of-memory');
-    const result = work();
+    const [outcome] = await Promise.allSettled([(async () => work())()]);
     const error = await this.device.popErrorScope();
     this.check();
     if (error) throw new FaultError('engine/out-of-memory', `GPU: ${error.message}`);
-    return result;
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  }
+
+  /**
+   * Bytes that buffers can really be made of, up to `mostBytes`: all of them at once, for a moment.
+   * Browsers tell limits of one buffer and nothing of what there is.
+   */
+  async allocatableBytes(mostBytes: number): Promise<number> {
+    const size = Math.min(GPU_LIMITS.probeBytes, this.device.limits.maxBufferSize);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    const buffers: GPUBuffer[] = [];
+    try {
+      while (buffers.length * size < mostBytes) {
+        await this.withinMemory(() => void buffers.push(this.device.createBuffer({ size, usage })));
+      }
+      return mostBytes;
+    } catch (error) {
+      if (!isFault(error, 'engine/out-of-memory')) throw error;
+      return (buffers.length - 1) * size;
+    } finally {
+      for (const buffer of buffers) buffer.destroy();
+    }
   }
 
   dispose(): void {

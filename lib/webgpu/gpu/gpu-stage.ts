@@ -64,6 +64,7 @@ class GpuStage implements Stage {
   readonly range: LayerRange;
   readonly numerics: Numerics;
   readonly rowsMax = CPU_LIMITS.stepRowsMax;
+  readonly warmUpRows = GPU_LIMITS.warmUpRows;
   readonly pagePositions = GPU_LIMITS.pagePositions;
   readonly pagesMax: number;
   readonly #parts: Parts;

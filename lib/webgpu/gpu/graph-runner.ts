@@ -39,12 +39,15 @@ export class GraphRunner {
     this.#output = hasHead(shape, range) ? VALUE.logits : VALUE.hiddenOut;
   }
 
-  /** @throws FaultError `engine/unsupported` where ONNX Runtime refuses the graph; `engine/lost`. */
+  /**
+   * @throws FaultError `engine/unsupported` where ONNX Runtime refuses the graph; `engine/lost`;
+   *   `engine/out-of-memory` where the weights do not fit.
+   */
   static async create(options: RunnerOptions): Promise<GraphRunner> {
     const { gpu, built, ort } = options;
     const model = encodeModel(built.graph);
     try {
-      const session = await ort.mutex.run(() =>
+      const create = () =>
         ort.ort.InferenceSession.create(model, {
           executionProviders: [{ name: 'webgpu', device: gpu.device }],
           externalData: built.files.map(({ path, data }) => ({ path, data })),
@@ -52,11 +55,11 @@ export class GraphRunner {
           preferredOutputLocation: 'cpu',
           // An operator that would run on the processor is a refusal, not a slow stage.
           extra: { session: { disable_cpu_ep_fallback: '1' } },
-        }),
-      );
+        });
+      const session = await ort.mutex.run(() => gpu.withinMemory(create));
       return new GraphRunner(options, session);
     } catch (cause) {
-      gpu.check();
+      if (cause instanceof FaultError) throw cause;
       throw new FaultError('engine/unsupported', 'ONNX Runtime refuses this graph', { cause });
     }
   }

@@ -1,4 +1,5 @@
 import { invariant } from '#lib/kernel/assert.ts';
+import { MIB } from '#lib/kernel/units.ts';
 
 export const GPU_LIMITS = {
   /**
@@ -8,6 +9,13 @@ export const GPU_LIMITS = {
   pagePositions: 64,
   /** Rows of one run: bounds the GPU's work space and the logits that come back at once. */
   runRowsMax: 256,
+  /**
+   * A row count of each class that has shaders of its own, single rows apart: compiled before a node
+   * is ready. Seen in onnxruntime-web 1.30: 1, 2–3, 4–8, 9–31, 32 and more.
+   */
+  warmUpRows: [2, 4, 9, 32],
+  /** Buffers of this size are made to see how much there is. */
+  probeBytes: 128 * MIB,
   /** Parts read and hashed while one is packed. */
   partsAheadMax: 2,
   /**

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => tab.close());
 
 const CASES =
-  /^gpu, exact > .*(chunks of 5 |ragged|truncated|\[0,1,2,3\]|sampled|probabilities|pages|refuses|lost)/;
+  /^gpu, exact > .*(chunks of 5 |ragged|truncated|\[0,1,2,3\]|sampled|probabilities|short of pages|refuses|lost)/;
 
 it('[W1] [W2] [W3] [W4] [W5] [S3] [S8] the contract of stages', { timeout: 90_000 }, async () => {
   const results = await tab.run('suite', { only: CASES.source });
@@ -60,6 +60,14 @@ async function expectLogits(golden: ReturnType<typeof folderCases>[number]): Pro
     expectClose(Float32Array.from(row), must(logits[i], 'a golden row'));
   });
 }
+
+it('[D9] after warm-up no step compiles a shader', { timeout: 60_000 }, async () => {
+  await tab.run('renew', {});
+  await tab.load('q4_0', await openModel(goldenPath('gguf/tiny-q4_0.gguf')), [0]);
+  const [warm, ...later] = await tab.run('compiled', { rows: [1, 3, 5, 8, 20, 31, 40, 100] });
+  expect(warm).toBeGreaterThan(10);
+  expect(later).toEqual(later.map(() => 0));
+});
 
 it('[D6] a hundred sessions leave no page and no buffer', { timeout: 60_000 }, async () => {
   await tab.load('llama-mha', await openModel(goldenPath('tiny/llama-mha')), [0]);

@@ -110,6 +110,7 @@ export class SmallServer {
     const options = {
       ...{ serverUrl: this.url, dataDir: this.dataDir(name), memoryLentBytes: null },
       ...{ relayOnly: false, insecure: false, keepAwake: false },
+      engine: 'measured' as const,
       ...change,
     };
     const made = new TestVolunteer(options);

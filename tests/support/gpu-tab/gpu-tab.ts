@@ -6,18 +6,12 @@ import { build, type Plugin } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { must } from '#lib/kernel/assert.ts';
 import type { PartKey } from '#lib/webgpu/model.ts';
-import { launchBrowser } from '../browser.ts';
+import { launchBrowser, launchBrowserOnGpu } from '../browser.ts';
 import type { Model } from '../stages.ts';
 import type { JobName, Jobs, Order } from './jobs.ts';
 import { encodePart } from './part-codec.ts';
 import { ORT_PATH, PART_PATH } from './paths.ts';
-
-/** WebGPU in software, where there is no GPU: the same shaders, slowly (stack.md). */
-const SWIFTSHADER = [
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
-  '--enable-unsafe-swiftshader',
-];
+import { SWIFTSHADER } from './swiftshader.ts';
 
 const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const ORT_FOLDER = fileOf('../../../public/ort');
@@ -41,10 +35,11 @@ export class GpuTab {
     this.#models = made.models;
   }
 
-  static async open(): Promise<GpuTab> {
+  /** On a GPU in software, or on the machine's own. */
+  static async open(kind: 'software' | 'real' = 'software'): Promise<GpuTab> {
     const models = new Map<string, Model>();
     const server = await serve(models);
-    const browser = await launchBrowser(SWIFTSHADER);
+    const browser = await (kind === 'real' ? launchBrowserOnGpu() : launchBrowser(SWIFTSHADER));
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
     return new GpuTab({ server, browser, page, models });

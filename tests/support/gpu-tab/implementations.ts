@@ -14,7 +14,7 @@ export async function openDevice(): Promise<GpuDevice> {
 }
 
 export async function gpuFactory(): Promise<StageFactory> {
-  const ort = await loadOrt(new URL(ORT_PATH, location.origin).href);
+  const ort = await loadOrt(() => new URL(ORT_PATH, location.origin).href);
   return gpuStageFactory(await openDevice(), ort);
 }
 

@@ -3,6 +3,8 @@ import type { CaseResult } from './runner.ts';
 
 /** What a test asks of the worker that has the GPU. One at a time. */
 export interface Jobs {
+  /** Name of the GPU, null where there is none. */
+  readonly adapter: { readonly job: object; readonly result: string | null };
   /** The contract suite's cases whose titles match this pattern. */
   readonly suite: { readonly job: { readonly only: string }; readonly result: CaseResult[] };
   /** Loads a model of the server's as stages that begin at `firsts`; the one before is disposed. */
@@ -18,6 +20,13 @@ export interface Jobs {
   /** Greedy ids after a prompt, from the one stage that is loaded. */
   readonly greedy: {
     readonly job: { readonly ids: readonly number[]; readonly count: number };
+    readonly result: number[];
+  };
+  /** Another device, on which nothing is compiled; what was loaded is lost with the old one. */
+  readonly renew: { readonly job: object; readonly result: null };
+  /** Shaders compiled by warm-up, then by steps of so many rows, twice in a session. */
+  readonly compiled: {
+    readonly job: { readonly rows: readonly number[] };
     readonly result: number[];
   };
   /** Opens, fills and closes sessions on the stages that are loaded. */

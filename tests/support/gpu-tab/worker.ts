@@ -1,11 +1,13 @@
 import '../../contract/stage/stage.test.ts';
 import { must } from '#lib/kernel/assert.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { findGpu } from '#lib/webgpu/gpu/find-gpu.ts';
 import type { PartKey, StoredTensor, TensorName, WeightSource } from '#lib/webgpu/model.ts';
+import { knownAnswer } from '#lib/webgpu/known-answer.ts';
 import type { Stage } from '#lib/webgpu/stage.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
-import { greedyIds, loadRing, runRing } from '#tests/support/stages.ts';
-import { buffersAlive } from './buffers-alive.ts';
+import { greedyIds, loadRing, runRing, segmentFor } from '#tests/support/stages.ts';
+import { buffersAlive, shadersMade } from './made.ts';
 import { gpuFactory, openDevice } from './implementations.ts';
 import type { Jobs, Order, Reply } from './jobs.ts';
 import { decodePart } from './part-codec.ts';
@@ -32,12 +34,39 @@ function weightsOf(model: string): WeightSource {
   };
 }
 
+/** The old ring goes last: with its last session ONNX Runtime forgets every shader it compiled. */
 async function load({ model, shape, firsts }: Jobs['load']['job']): Promise<null> {
-  for (const stage of ring) stage.dispose();
+  const old = ring;
   const source = { shape, weights: weightsOf(model) };
   ring = await loadRing(await gpuFactory(), source, { numerics: 'exact', firsts });
+  for (const stage of old) stage.dispose();
   return null;
 }
+
+/** Shaders that steps of so many rows need after warm-up, at the start of a session and within. */
+async function compiled({ rows }: Jobs['compiled']['job']): Promise<number[]> {
+  const stage = must(ring[0], 'a model is loaded');
+  const made: number[] = [];
+  const count = async (work: () => Promise<unknown>): Promise<void> => {
+    const before = shadersMade.count;
+    await work();
+    made.push(shadersMade.count - before);
+  };
+  await count(async () => {
+    for (const each of stage.warmUpRows) await knownAnswer(stage, 1, each + 1);
+  });
+  for (const each of rows) {
+    await count(async () => {
+      const kv = stage.openKv();
+      const rows = { input: idsOf(each), want: { kind: 'none' } } as const;
+      for (let i = 0; i < 2; i += 1) await stage.step([segmentFor(stage, kv, rows)]);
+      stage.closeKv(kv);
+    });
+  }
+  return made;
+}
+
+const idsOf = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i);
 
 async function logits({ ids, positions }: Jobs['logits']['job']): Promise<number[][]> {
   const kvs = ring.map((stage) => stage.openKv());
@@ -54,7 +83,7 @@ async function sessions({ count }: Jobs['sessions']['job']): Promise<Jobs['sessi
   const buffers: number[] = [];
   for (let i = 1; i <= count; i += 1) {
     const rows = i % 10 === 0 ? 70 : 1;
-    await logits({ ids: Array.from({ length: rows }, (_, at) => at), positions: [] });
+    await logits({ ids: [...idsOf(rows)], positions: [] });
     if (i === count / 2 || i === count) buffers.push(buffersAlive.size);
   }
   const after = state();
@@ -74,6 +103,14 @@ async function lose({ ids, afterMs }: Jobs['lose']['job']): Promise<string[]> {
   return [await failed, await codeOf(logits({ ids, positions: [] }))];
 }
 
+async function renew(): Promise<null> {
+  const gpu = await openDevice();
+  gpu.dispose();
+  await gpu.lost;
+  ring = [];
+  return null;
+}
+
 async function refusal({ shape }: Jobs['refusal']['job']): Promise<string> {
   const weights = syntheticWeights(shape, () => 'F32');
   const factory = await gpuFactory();
@@ -88,6 +125,8 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
 
 function work(order: Order): Promise<unknown> {
   switch (order.name) {
+    case 'adapter':
+      return findGpu();
     case 'suite':
       return runCases(new RegExp(order.only));
     case 'load':
@@ -96,6 +135,10 @@ function work(order: Order): Promise<unknown> {
       return logits(order);
     case 'greedy':
       return greedyIds(must(ring[0], 'a model is loaded'), order.ids, order.count);
+    case 'renew':
+      return renew();
+    case 'compiled':
+      return compiled(order);
     case 'sessions':
       return sessions(order);
     case 'lose':

@@ -92,7 +92,10 @@ describe('known answers', () => {
 it.each<Partial<ModelShape>>([{}, { kind: 'qwen2', hidden: 66, headDim: 10, mlp: 98 }])(
   '[P1] measures layers and head at 1, 8 and 64 rows before any download: %j',
   async (other) => {
-    const { layerMs, headMs } = await measureSpeed(module, { ...SHAPE, ...other });
+    const { layerMs, headMs } = await measureSpeed(module, {
+      shape: { ...SHAPE, ...other },
+      typeOf: () => 'F16',
+    });
     expect(layerMs.every((ms) => ms > 0)).toBe(true);
     expect(headMs.every((ms) => ms >= 0)).toBe(true);
     expect(layerMs[2]).toBeGreaterThan(layerMs[0]);

@@ -166,25 +166,34 @@ describe('stored measurements', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  const measured = { layerMs: [0.3, 1, 7], headMs: [2, 3, 20] } as const;
+  const cpu = { layerMs: [0.3, 1, 7], headMs: [2, 3, 20] } as const;
+  const gpu = { kind: 'sound', speed: cpu, memoryBytes: 2 ** 30, weightFactor: 1.2 } as const;
+  const refused = { kind: 'refused', reason: 'device.shape' } as const;
+  const measured = { cpu, gpu };
   it.each([
     ['memory', () => memoryMeasurements()],
     ['dexie', () => dexieMeasurements('test')],
     ['file', () => fileMeasurements(join(folder, 'm.json'))],
-  ])('%s: keeps by key, answers null for what it does not have', async (_name, open) => {
+  ])('%s: keeps by key, forgets, answers null for what it does not have', async (_name, open) => {
     const store = open();
     expect(await store.get('a')).toBe(null);
     await store.put('a', measured);
-    await store.put('b', { ...measured, headMs: [0, 0, 0] });
+    await store.put('b', { cpu, gpu: refused });
     expect(await store.get('a')).toEqual(measured);
-    expect((await store.get('b'))?.headMs).toEqual([0, 0, 0]);
+    expect(await store.get('b')).toEqual({ cpu, gpu: refused });
+    await store.forget('a');
+    expect(await store.get('a')).toBe(null);
+    expect((await store.get('b'))?.cpu).toEqual(cpu);
   });
 
   it('a spoiled file or row is measured again, not believed', async () => {
     const path = join(folder, 'spoiled.json');
     await writeFile(path, '{"a": {"layerMs": ["x", 1, 2], "headMs": [1, 2, 3]}');
     expect(await fileMeasurements(path).get('a')).toBe(null);
-    await writeFile(path, '{"a": {"layerMs": ["x", 1, 2], "headMs": [1, 2, 3]}}');
-    expect(await fileMeasurements(path).get('a')).toBe(null);
+    const gpu = '{"kind": "refused", "reason": "device.shape"}';
+    for (const cpu of ['{"layerMs": ["x", 1, 2], "headMs": [1, 2, 3]}', '{}']) {
+      await writeFile(path, `{"a": {"cpu": ${cpu}, "gpu": ${gpu}}}`);
+      expect(await fileMeasurements(path).get('a')).toBe(null);
+    }
   });
 });

@@ -27,6 +27,7 @@ export function scriptedStage(
     range: ALONE,
     numerics: 'int16',
     rowsMax: 64,
+    warmUpRows: [1],
     pagePositions: 16,
     pagesMax: 100,
     pagesFree: () => 100 - lengths.size,
@@ -60,9 +61,10 @@ export function makeHost(doors: {
 }) {
   const reports: HostReport[] = [];
   const loads: LoadOrder[] = [];
+  let passedMs = 0;
   const host = new StageHost({
     self: SELF,
-    now: () => instantMs(performance.now()),
+    now: () => instantMs(performance.now() + passedMs),
     report: (report) => reports.push(report),
     loadShard: (order) => {
       loads.push(order);
@@ -82,7 +84,10 @@ export function makeHost(doors: {
   const say = (message: OwnerMessage): void => host.command({ type: 'message', message });
   const owner = () =>
     reports.flatMap((report) => (report.type === 'owner' ? [report.message] : []));
-  return { host, reports, loads, say, owner };
+  const pass = (ms: number): void => {
+    passedMs += ms;
+  };
+  return { host, reports, loads, say, owner, pass };
 }
 
 export const prepare = (change: Partial<Prepare> = {}): Prepare => ({

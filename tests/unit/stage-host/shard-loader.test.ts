@@ -30,7 +30,7 @@ describe('a shard loader', () => {
   const origin = fsChunkStore(`${FOLDER}/chunks`);
   const doors = (factory: ShardLoaderDoors['factory'], store: ChunkStore) => ({
     ...{ factory, store: () => Promise.resolve(store) },
-    ...{ memoryBytes: () => 0, memoryLentBytes: 2 ** 30, onProgress: () => undefined },
+    ...{ memoryBytes: () => 0, memoryMaxBytes: () => 2 ** 30, onProgress: () => undefined },
   });
   const make = (factory: ShardLoaderDoors['factory'], store = memoryChunkStore()) => {
     const asked: string[] = [];

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { STAGE_HOST } from '#lib/shard/stage/limits.ts';
 import type { LoadOrder, StageHost } from '#lib/shard/stage/stage-host.ts';
 import { shardKey } from '#lib/shard/stage/types.ts';
 import { ADDRESS, ALONE, HASH, makeHost, prepare, scriptedStage, until } from './one-host.ts';
@@ -34,6 +35,23 @@ async function answer(made: ReturnType<typeof host>): Promise<void> {
 }
 
 describe('a stage host', () => {
+  it('[H7] a run that hangs ends the worker', async () => {
+    let begun = false;
+    const onStep = () => {
+      begun = true;
+      return new Promise<void>(() => undefined);
+    };
+    const made = host({ onStep });
+    const failed = () => made.reports.filter((report) => report.type === 'failed');
+    void answer(made).catch(() => undefined);
+    await until(() => begun);
+    made.host.tick();
+    expect(failed()).toEqual([]);
+    made.pass(STAGE_HOST.runMsMax + 1);
+    made.host.tick();
+    expect(failed()).toMatchObject([{ fault: { code: 'engine/lost' } }]);
+  });
+
   it('[H4] loads a shard once, however many ask', async () => {
     const made = host();
     made.say(prepare());

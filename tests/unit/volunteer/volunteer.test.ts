@@ -9,6 +9,7 @@ import {
 } from '#lib/shard/runtime/volunteer-port.ts';
 import { describeState, faultText, lightOf, needsReload } from '#components/volunteer/describe.ts';
 import { describeNeed } from '#components/volunteer/need.ts';
+import { engineWish } from '#components/volunteer/engine-wish.ts';
 import { openPreferences } from '#components/volunteer/preferences.ts';
 import { securityOf } from '#components/volunteer/secure.ts';
 import { layerCells } from '#components/volunteer/strip.ts';
@@ -169,6 +170,7 @@ function openPage(options: { contributing?: boolean; name?: string; broken?: boo
       remember: (value) => (contributing = value),
     },
     serverUrl: () => 'https://here',
+    engineWish: () => 'measured',
     loadRuntime() {
       loads += 1;
       return options.broken
@@ -180,6 +182,15 @@ function openPage(options: { contributing?: boolean; name?: string; broken?: boo
 }
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 60));
+
+it.each([
+  ['', 'measured'],
+  ['?engine=cpu', 'cpu'],
+  ['?x=1&engine=gpu', 'gpu'],
+  ['?engine=quantum', 'measured'],
+])('[VO8] the address %j asks for %s', (search, wish) => {
+  expect(engineWish(search)).toBe(wish);
+});
 
 describe('the page’s hold on its node', () => {
   it('[VO1] fetches nothing before the click', async () => {
@@ -201,7 +212,7 @@ describe('the page’s hold on its node', () => {
     client.start();
     await settle();
     expect(calls).toEqual([
-      'start {"serverUrl":"https://here","memoryLentBytes":5,"keepAwake":true,"relayOnly":true}',
+      'start {"serverUrl":"https://here","engine":"measured","memoryLentBytes":5,"keepAwake":true,"relayOnly":true}',
     ]);
   });
 

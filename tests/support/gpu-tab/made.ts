@@ -13,3 +13,12 @@ GPUBuffer.prototype.destroy = function (this: GPUBuffer): undefined {
   buffersAlive.delete(this);
   destroy.call(this);
 };
+
+/** Shaders that were compiled in this thread. */
+export const shadersMade = { count: 0 };
+
+const compile = Reflect.get(GPUDevice.prototype, 'createShaderModule');
+GPUDevice.prototype.createShaderModule = function (this: GPUDevice, descriptor): GPUShaderModule {
+  shadersMade.count += 1;
+  return compile.call(this, descriptor);
+};

@@ -1,0 +1,125 @@
+import { FaultError, isFault, type FaultCode, type FaultWire } from '#lib/kernel/errors.ts';
+import {
+  NO_FAILURES,
+  applyGpuFailure,
+  chooseEngine,
+  type EngineChoice,
+  type EngineWish,
+  type GpuFinding,
+} from '#lib/webgpu/capability/choose-engine.ts';
+import type { Speed } from '#lib/webgpu/capability/measure.ts';
+import type { NodeInput } from './node-state.ts';
+import type { Measured, NodePlatform } from './platform.ts';
+
+/** What measures, in the worker. */
+export interface Measurer {
+  measure(): Promise<Speed>;
+  measureGpu(cpu: Speed, wish: EngineWish): Promise<GpuFinding>;
+  renew(): Promise<void>;
+}
+
+export interface DeviceChoiceOptions {
+  readonly platform: Pick<NodePlatform, 'device' | 'findGpu' | 'measurements' | 'alone'>;
+  readonly measurer: Measurer;
+  readonly wish: EngineWish;
+  readonly memoryLentBytes: number;
+  /** Before the device is busy with itself for a while. */
+  readonly onBusy: () => void;
+}
+
+/**
+ * What this device computes with. Measured once for each GPU, browser and model; a GPU that fails
+ * while it serves is tried again, with less memory where that was the reason, and left alone at the
+ * third failure.
+ */
+export class DeviceChoice {
+  readonly #options: DeviceChoiceOptions;
+  #history = NO_FAILURES;
+  #choice: EngineChoice | null = null;
+  #key = '';
+
+  constructor(options: DeviceChoiceOptions) {
+    this.#options = options;
+  }
+
+  /** @throws FaultError where not even the processor could be measured. */
+  async choose(model: string): Promise<EngineChoice> {
+    const { wish, memoryLentBytes, platform } = this.#options;
+    const gpu = wish === 'cpu' ? null : await platform.findGpu();
+    this.#key = `${platform.device} / ${gpu ?? 'no GPU'}${wish === 'gpu' ? '!' : ''} / ${model}`;
+    const known = await platform.measurements.get(this.#key);
+    const measured = known ?? (await this.#measure(gpu));
+    const facts = { ...measured, wish, memoryLentBytes, history: this.#history };
+    const choice = chooseEngine(facts);
+    this.#choice = choice;
+    const triedInVain = !known && gpu !== null && choice.engine === 'cpu-wasm';
+    if (triedInVain) await this.#options.measurer.renew();
+    return choice;
+  }
+
+  /** Live steps take another time than what was measured: the next start measures again. */
+  async forget(): Promise<void> {
+    await this.#options.platform.measurements.forget(this.#key);
+  }
+
+  /**
+   * What a fault of the worker is to the node where it may be the GPU's: a reason to begin anew, with
+   * what the GPU did in mind, never one to stop.
+   */
+  hear(input: NodeInput): NodeInput {
+    if (this.#choice?.engine !== 'gpu-webgpu') return input;
+    if (input.type !== 'worker-lost' && input.type !== 'task-failed') return input;
+    const { fault } = input;
+    // A download that stood still, a broken link: not the GPU's doing.
+    if (!fault.code.startsWith('engine/')) return input;
+    if (input.type === 'task-failed' && !NEEDS_ANEW.has(fault.code)) return input;
+    const failure = { code: fault.code, nowMs: performance.now() };
+    this.#history = applyGpuFailure(this.#history, failure);
+    return { type: 'worker-lost', fault: lostOf(fault) };
+  }
+
+  #measure(gpu: string | null): Promise<Measured> {
+    const { platform, measurer, onBusy } = this.#options;
+    onBusy();
+    return platform.alone(async () => {
+      // Another tab of this profile may have measured while this one waited for its turn.
+      const known = await platform.measurements.get(this.#key);
+      if (known) return known;
+      const cpu = await measurer.measure();
+      if (gpu !== null) return this.#measureGpu(cpu);
+      return this.#keep({ cpu, gpu: { kind: 'refused', reason: 'device.no_webgpu' } });
+    });
+  }
+
+  async #measureGpu(cpu: Speed): Promise<Measured> {
+    const { measurer, wish } = this.#options;
+    // A GPU that takes the worker or the tab with it is not tried again by the next one.
+    const failed = await this.#keep({ cpu, gpu: FAILED });
+    try {
+      const gpu = await measurer.measureGpu(cpu, wish);
+      return await this.#keep({ cpu, gpu });
+    } catch (error) {
+      // The network failed, not the GPU: the next visit tries again.
+      if (isFault(error, 'package/fetch-failed')) await this.forget();
+      return failed;
+    }
+  }
+
+  async #keep(measured: Measured): Promise<Measured> {
+    await this.#options.platform.measurements.put(this.#key, measured);
+    return measured;
+  }
+}
+
+const FAILED: GpuFinding = { kind: 'refused', reason: 'device.gpu_failed' };
+
+/** Faults of a load that another try on the same device would only meet again. */
+const NEEDS_ANEW: ReadonlySet<FaultCode> = new Set<FaultCode>([
+  'engine/lost',
+  'engine/unsupported',
+  'engine/wrong-answer',
+]);
+
+/** To the node it is a loss, whatever the code: with another choice it comes back by itself. */
+const lostOf = ({ message }: FaultWire): FaultWire =>
+  new FaultError('engine/lost', message).toWire();

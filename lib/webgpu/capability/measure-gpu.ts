@@ -1,0 +1,104 @@
+import { isFault } from '#lib/kernel/errors.ts';
+import type { ReasonCode } from '#lib/kernel/reasons.ts';
+import { answersAgree, type KnownAnswer } from '../answers-agree.ts';
+import { cpuStageFactory } from '../cpu/core.ts';
+import { checkBuffers, checkShape } from '../gpu/check-shape.ts';
+import type { GpuEngine } from '../gpu/gpu-engine.ts';
+import { largestBufferBytes, packedBytes } from '../gpu/weights/packed-bytes.ts';
+import { knownAnswer } from '../known-answer.ts';
+import { BLOCK } from '../model.ts';
+import type { StageFactory } from '../stage.ts';
+import { tensorSize } from '../tensor-size.ts';
+import type { GpuFinding } from './choose-engine.ts';
+import { ENGINE_CHOICE } from './limits.ts';
+import { loadPiece, measureCompiled, type PieceOptions } from './measure.ts';
+
+export interface GpuQuestion {
+  readonly gpu: GpuEngine;
+  /** The CPU kernels, which say what is right. */
+  readonly kernels: WebAssembly.Module;
+  readonly piece: PieceOptions;
+  /** A layer that takes one row longer than this is not worth measuring. */
+  readonly hopelessMs: number;
+  readonly memoryLentBytes: number;
+}
+
+const refused = (reason: ReasonCode): GpuFinding => ({ kind: 'refused', reason });
+
+/**
+ * What a GPU is worth for a model, before anything of it is downloaded: its shape is taken, a known
+ * answer is right, and it is measured at the same rows as the processor.
+ * @throws FaultError `engine/lost`, `engine/out-of-memory`.
+ */
+export async function measureGpu(question: GpuQuestion): Promise<GpuFinding> {
+  const { gpu, kernels, piece, hopelessMs, memoryLentBytes } = question;
+  try {
+    checkModel(piece, gpu.device.device.limits);
+    const speed = await measureCompiled(gpu.factory, { ...piece, hopelessMs });
+    if (!speed) return refused('device.gpu_slow');
+    const agrees = await agree(piece, [cpuStageFactory(kernels), gpu.factory]);
+    if (!agrees) return refused('device.gpu_wrong');
+    return {
+      kind: 'sound',
+      speed,
+      memoryBytes: await gpu.device.allocatableBytes(memoryLentBytes),
+      weightFactor: weightFactor(piece),
+    };
+  } catch (error) {
+    if (isFault(error, 'engine/unsupported')) return refused('device.shape');
+    if (isFault(error, 'engine/wrong-answer')) return refused('device.gpu_wrong');
+    throw error;
+  }
+}
+
+/** What a stage of any range of the model would be refused for: the piece has a part of it only. */
+function checkModel({ shape, typeOf }: PieceOptions, limits: GPUSupportedLimits): void {
+  checkShape(shape, { first: 0, last: shape.layers - 1 });
+  const largest = [...MATRICES, 'embedding' as const].map((name) => {
+    const { rows, cols } = tensorSize(shape, name);
+    return largestBufferBytes(typeOf(name), rows * cols);
+  });
+  checkBuffers(limits, largest);
+}
+
+/** The same rows of the same weights on both; the processor in what a GPU computes, fp32. */
+async function agree(
+  piece: PieceOptions,
+  [right, tried]: readonly [StageFactory, StageFactory],
+): Promise<boolean> {
+  const answerOf = async (factory: StageFactory): Promise<KnownAnswer> => {
+    const layersMax = ENGINE_CHOICE.checkLayers;
+    const stage = await loadPiece(factory, { ...piece, numerics: 'exact', layersMax });
+    try {
+      return await knownAnswer(stage, 3, ENGINE_CHOICE.checkRows);
+    } finally {
+      stage.dispose();
+    }
+  };
+  // What the GPU refuses is known before the processor has to work for it.
+  const given = await answerOf(tried);
+  return answersAgree('tolerance', given, await answerOf(right));
+}
+
+/** Packed bytes of a layer's matrices, of those stored. */
+function weightFactor({ shape, typeOf }: PieceOptions): number {
+  let [stored, packed] = [0, 0];
+  for (const name of MATRICES) {
+    const { rows, cols } = tensorSize(shape, name);
+    const type = typeOf(name);
+    const block = BLOCK[type];
+    stored += (rows * cols * block.bytes) / block.values;
+    packed += packedBytes(type, rows * cols);
+  }
+  return packed / stored;
+}
+
+const MATRICES = [
+  'attn-q',
+  'attn-k',
+  'attn-v',
+  'attn-o',
+  'mlp-gate',
+  'mlp-up',
+  'mlp-down',
+] as const;

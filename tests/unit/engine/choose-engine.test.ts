@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import type { FaultCode } from '#lib/kernel/errors.ts';
+import {
+  NO_FAILURES,
+  applyGpuFailure,
+  chooseEngine,
+  hopelessMs,
+  type EngineFacts,
+  type GpuFinding,
+  type GpuHistory,
+} from '#lib/webgpu/capability/choose-engine.ts';
+import { packedBytes } from '#lib/webgpu/gpu/weights/packed-bytes.ts';
+import { packMatrix } from '#lib/webgpu/gpu/weights/pack-matrix.ts';
+import { BLOCK, TENSOR_TYPES } from '#lib/webgpu/model.ts';
+
+const cpu = { layerMs: [0.3, 1, 7], headMs: [3, 5, 30] } as const;
+const fast = { layerMs: [0.2, 0.3, 1], headMs: [1, 1, 2] } as const;
+const sound = (change: Partial<Extract<GpuFinding, { kind: 'sound' }>> = {}): GpuFinding => ({
+  ...{ kind: 'sound', speed: fast, memoryBytes: 2 ** 31, weightFactor: 1.2 },
+  ...change,
+});
+const choose = (change: Partial<EngineFacts>) =>
+  chooseEngine({
+    ...{ cpu, gpu: sound(), history: NO_FAILURES, wish: 'measured', memoryLentBytes: 2 ** 30 },
+    ...change,
+  });
+
+const fail = (history: GpuHistory, code: FaultCode, nowMs = 0): GpuHistory =>
+  applyGpuFailure(history, { code, nowMs });
+
+describe('the choice of engine', () => {
+  it('[P4] is the faster one at a usual answer, with its speed', () => {
+    expect(choose({})).toMatchObject({ engine: 'gpu-webgpu', reason: 'device.gpu', ...fast });
+    // Quicker in chunks, slower token by token: 128 tokens weigh more than two chunks.
+    const chunky = { layerMs: [0.5, 0.6, 0.7], headMs: [1, 1, 1] } as const;
+    expect(choose({ gpu: sound({ speed: chunky }) })).toMatchObject({
+      ...{ engine: 'cpu-wasm', reason: 'device.gpu_slow', ...cpu },
+    });
+  });
+
+  it.each(['device.no_webgpu', 'device.shape', 'device.gpu_wrong', 'device.gpu_slow'] as const)(
+    '[P4] a GPU that was refused is not used, whatever is wished: %s',
+    (reason) => {
+      const gpu = { kind: 'refused', reason } as const;
+      expect(choose({ gpu })).toMatchObject({ engine: 'cpu-wasm', reason });
+      expect(choose({ gpu, wish: 'gpu' })).toMatchObject({ engine: 'cpu-wasm', reason });
+    },
+  );
+
+  it('[P4] a person may choose the processor, or a GPU that is sound but slow', () => {
+    expect(choose({ wish: 'cpu' })).toMatchObject({ reason: 'device.cpu_wished', ...cpu });
+    const slow = { layerMs: [9, 9, 9], headMs: [1, 1, 1] } as const;
+    expect(choose({ wish: 'gpu', gpu: sound({ speed: slow }) })).toMatchObject({
+      ...{ engine: 'gpu-webgpu', reason: 'device.gpu_wished', ...slow },
+    });
+  });
+
+  it('[P4] offers no more memory than the GPU has and weights will leave', () => {
+    expect(choose({}).memoryBytes).toBe(2 ** 30);
+    expect(choose({ gpu: sound({ memoryBytes: 2 ** 28 }) }).memoryBytes).toBe(2 ** 28);
+    expect(choose({ gpu: sound({ weightFactor: 2.5 }) }).memoryBytes).toBe(2 ** 29);
+  });
+
+  it('[P4] a GPU that failed is tried with what it had, less where that was too much, three times', () => {
+    const lost = fail(NO_FAILURES, 'engine/lost');
+    expect(choose({ history: lost })).toMatchObject({
+      ...{ engine: 'gpu-webgpu', memoryBytes: 2 ** 30 },
+    });
+    const full = fail(lost, 'engine/out-of-memory');
+    expect(choose({ history: full })).toMatchObject({
+      ...{ engine: 'gpu-webgpu', memoryBytes: 2 ** 29 },
+    });
+    const history = fail(full, 'engine/lost');
+    const failed = { engine: 'cpu-wasm', reason: 'device.gpu_failed', ...cpu };
+    expect(choose({ history })).toMatchObject(failed);
+    expect(choose({ history, wish: 'gpu' })).toMatchObject(failed);
+    const nextDay = fail(full, 'engine/lost', 86_400_000);
+    expect(choose({ history: nextDay })).toMatchObject({ engine: 'gpu-webgpu' });
+  });
+
+  it.each(['engine/unsupported', 'engine/wrong-answer'] as const)(
+    '[P4] a GPU is not asked again after %s',
+    (code) => {
+      const history = fail(NO_FAILURES, code);
+      expect(choose({ history })).toMatchObject({ engine: 'cpu-wasm' });
+    },
+  );
+
+  it('[P4] a GPU is given up early only where it is far behind and slow', () => {
+    expect(hopelessMs(cpu, 'measured')).toBe(100);
+    expect(hopelessMs({ ...cpu, layerMs: [60, 200, 900] }, 'measured')).toBe(240);
+    expect(hopelessMs(cpu, 'gpu')).toBe(Infinity);
+  });
+});
+
+it.each(TENSOR_TYPES)('[P4] packed bytes are known before anything is packed: %s', (type) => {
+  const [rows, cols] = [8, 64];
+  const { values, bytes } = BLOCK[type];
+  const stored = { type, rows, cols, bytes: new Uint8Array((rows * cols * bytes) / values) };
+  const packed = packMatrix(stored);
+  const parts =
+    packed.kind === 'floats' ? [packed.values] : [packed.codes, packed.scales, packed.offsets];
+  const total = parts.reduce((sum, part) => sum + (part?.byteLength ?? 0), 0);
+  expect(packedBytes(type, rows * cols)).toBe(total);
+});
