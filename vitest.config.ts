@@ -1,10 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
+/** `npm run test:gpu`: tests of the machine's own GPU, and no other. */
+const onGpu = process.env['GPU'] === '1';
+
 /** Layers of tests by folder; `scripts/test.mjs` runs them in order of how fast they fail. */
 export default defineConfig({
   test: {
-    include: ['tests/**/*.test.ts'],
-    exclude: ['tests/**/*.gpu.test.ts', 'node_modules'],
+    include: [onGpu ? 'tests/**/*.gpu.test.ts' : 'tests/**/*.test.ts'],
+    exclude: [...(onGpu ? [] : ['tests/**/*.gpu.test.ts']), 'node_modules'],
     environment: 'node',
     pool: 'forks',
     maxWorkers: 2,

@@ -5,6 +5,7 @@ import { printable, type BenchResult } from './result.ts';
 const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchResult> }>>> = {
   batch: () => import('./batch.ts'),
   decode: () => import('./decode.ts'),
+  gpu: () => import('./gpu.ts'),
   ring: () => import('./ring.ts'),
   load: () => import('./load.ts'),
   'ledger-state': () => import('./ledger-state.ts'),
@@ -14,6 +15,7 @@ const HELP = `npm run bench -- NAME [--json]
 
   batch    one stage in a tab and in Node, 1 to 16 sessions at past 128 and 1 000
   decode   one tab alone against wllama in the same browser, one thread each
+  gpu      all layers on this machine's GPU, beside our CPU stage and the GPU's bandwidth
   ring     one tab against three tabs, one stream and eight, beside the RTT of the same channel
   load     click to ready, cold and from the cache, and what fills the time
   ledger-state  the ledger's state machine a transaction, beside one verification
