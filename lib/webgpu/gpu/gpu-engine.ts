@@ -1,5 +1,6 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { StageFactory } from '../stage.ts';
+import { createAnchor } from './anchor.ts';
 import { GpuDevice } from './device.ts';
 import { gpuStageFactory } from './gpu-stage.ts';
 import { loadOrt } from './ort.ts';
@@ -19,6 +20,7 @@ export async function openGpuEngine(serverUrl: string): Promise<GpuEngine> {
   const device = await GpuDevice.open();
   try {
     const ort = await loadOrt((version) => `${serverUrl}/ort/${version}/`);
+    await createAnchor(device, ort);
     return { device, factory: gpuStageFactory(device, ort) };
   } catch (cause) {
     device.dispose();

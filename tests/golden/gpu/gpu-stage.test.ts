@@ -67,6 +67,8 @@ it('[D9] after warm-up no step compiles a shader', { timeout: 60_000 }, async ()
   const [warm, ...later] = await tab.run('compiled', { rows: [1, 3, 5, 8, 20, 31, 40, 100] });
   expect(warm).toBeGreaterThan(10);
   expect(later).toEqual(later.map(() => 0));
+  await tab.load('q4_0', await openModel(goldenPath('gguf/tiny-q4_0.gguf')), [0]);
+  expect(await tab.run('compiled', { rows: [] })).toEqual([0]);
 });
 
 it('[D6] a hundred sessions leave no page and no buffer', { timeout: 60_000 }, async () => {

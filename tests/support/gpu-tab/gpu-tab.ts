@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -69,7 +69,6 @@ export class GpuTab {
 
 async function serve(models: ReadonlyMap<string, Model>): Promise<Server> {
   const [page, worker] = await Promise.all(['page.ts', 'worker.ts'].map(bundle));
-  const [version] = await readdir(ORT_FOLDER);
   const answer = async (url: URL): Promise<[type: string, body: string | Uint8Array]> => {
     const { pathname } = url;
     if (pathname === '/') return ['text/html', '<!doctype html><script src="/page.js"></script>'];
@@ -80,7 +79,7 @@ async function serve(models: ReadonlyMap<string, Model>): Promise<Server> {
       const part = await model.weights.part(url.searchParams.get('key') as PartKey);
       return ['application/octet-stream', encodePart(part)];
     }
-    const file = `${ORT_FOLDER}/${must(version, 'a version')}/${pathname.slice(ORT_PATH.length)}`;
+    const file = `${ORT_FOLDER}/${pathname.slice(ORT_PATH.length)}`;
     const type = pathname.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
     return [type, await readFile(file)];
   };

@@ -1,22 +1,20 @@
-import { GpuDevice } from '#lib/webgpu/gpu/device.ts';
-import { gpuStageFactory } from '#lib/webgpu/gpu/gpu-stage.ts';
-import { loadOrt } from '#lib/webgpu/gpu/ort.ts';
+import { openGpuEngine, type GpuEngine } from '#lib/webgpu/gpu/gpu-engine.ts';
+import type { GpuDevice } from '#lib/webgpu/gpu/device.ts';
 import type { StageFactory } from '#lib/webgpu/stage.ts';
 import type { StageImplementation } from '#tests/contract/stage/implementations.ts';
-import { ORT_PATH } from './paths.ts';
 
-let device: GpuDevice | null = null;
+let engine: GpuEngine | null = null;
 
-/** One device for the worker, another once that is gone. */
-export async function openDevice(): Promise<GpuDevice> {
-  if (device === null || device.lostReason !== null) device = await GpuDevice.open();
-  return device;
+/** One engine for the worker, another once its device is gone. */
+async function openEngine(): Promise<GpuEngine> {
+  if (engine === null || engine.device.lostReason !== null) {
+    engine = await openGpuEngine(location.origin);
+  }
+  return engine;
 }
 
-export async function gpuFactory(): Promise<StageFactory> {
-  const ort = await loadOrt(() => new URL(ORT_PATH, location.origin).href);
-  return gpuStageFactory(await openDevice(), ort);
-}
+export const openDevice = async (): Promise<GpuDevice> => (await openEngine()).device;
+export const gpuFactory = async (): Promise<StageFactory> => (await openEngine()).factory;
 
 /** Stands in the place of `tests/contract/stage/implementations.ts` in a tab. */
 export const IMPLEMENTATIONS: readonly StageImplementation[] = [

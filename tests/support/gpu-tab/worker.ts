@@ -34,12 +34,10 @@ function weightsOf(model: string): WeightSource {
   };
 }
 
-/** The old ring goes last: with its last session ONNX Runtime forgets every shader it compiled. */
 async function load({ model, shape, firsts }: Jobs['load']['job']): Promise<null> {
-  const old = ring;
+  for (const stage of ring) stage.dispose();
   const source = { shape, weights: weightsOf(model) };
   ring = await loadRing(await gpuFactory(), source, { numerics: 'exact', firsts });
-  for (const stage of old) stage.dispose();
   return null;
 }
 
