@@ -14,6 +14,8 @@ export const GPU_LIMITS = {
    * is ready. Seen in onnxruntime-web 1.30: 1, 2–3, 4–8, 9–31, 32 and more.
    */
   warmUpRows: [2, 4, 9, 32],
+  /** A browser that has not found its GPU by then has none. */
+  findMs: 5_000,
   /** Buffers of this size are made to see how much there is. */
   probeBytes: 128 * MIB,
   /** Parts read and hashed while one is packed. */
