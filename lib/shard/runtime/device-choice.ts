@@ -1,8 +1,10 @@
 import { FaultError, isFault, type FaultCode, type FaultWire } from '#lib/kernel/errors.ts';
+import { MIB } from '#lib/kernel/units.ts';
 import {
   NO_FAILURES,
   applyGpuFailure,
   chooseEngine,
+  type CpuFinding,
   type EngineChoice,
   type EngineWish,
   type GpuFinding,
@@ -13,7 +15,7 @@ import type { Measured, NodePlatform } from './platform.ts';
 
 /** What measures, in the worker. */
 export interface Measurer {
-  measure(): Promise<Speed>;
+  measure(): Promise<CpuFinding>;
   measureGpu(cpu: Speed, wish: EngineWish): Promise<GpuFinding>;
   renew(): Promise<void>;
 }
@@ -46,7 +48,9 @@ export class DeviceChoice {
   async choose(model: string): Promise<EngineChoice> {
     const { wish, memoryLentBytes, platform } = this.#options;
     const gpu = wish === 'cpu' ? null : await platform.findGpu();
-    this.#key = `${platform.device} / ${gpu ?? 'no GPU'}${wish === 'gpu' ? '!' : ''} / ${model}`;
+    const device = `${platform.device} / ${gpu ?? 'no GPU'}${wish === 'gpu' ? '!' : ''}`;
+    // Memory is tried up to what is lent: who lends more has it tried again.
+    this.#key = `${device} / ${Math.round(memoryLentBytes / MIB)} MB / ${model}`;
     const known = await platform.measurements.get(this.#key);
     const measured = known ?? (await this.#measure(gpu));
     const facts = { ...measured, wish, memoryLentBytes, history: this.#history };
@@ -91,7 +95,7 @@ export class DeviceChoice {
     });
   }
 
-  async #measureGpu(cpu: Speed): Promise<Measured> {
+  async #measureGpu(cpu: CpuFinding): Promise<Measured> {
     const { measurer, wish } = this.#options;
     // A GPU that takes the worker or the tab with it is not tried again by the next one.
     const failed = await this.#keep({ cpu, gpu: FAILED });

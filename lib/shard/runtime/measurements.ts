@@ -4,13 +4,14 @@ import type { Measured, MeasurementStore } from './platform.ts';
 
 const times = z.tuple([z.number(), z.number(), z.number()]);
 const speed = z.strictObject({ layerMs: times, headMs: times });
+const memoryBytes = z.number().check(z.gte(0));
 const measuredSchema = z.strictObject({
-  cpu: speed,
+  cpu: z.strictObject({ layerMs: times, headMs: times, memoryBytes }),
   gpu: z.discriminatedUnion('kind', [
     z.strictObject({
       kind: z.literal('sound'),
       speed,
-      memoryBytes: z.number().check(z.gte(0)),
+      memoryBytes,
       weightFactor: z.number().check(z.positive()),
     }),
     z.strictObject({

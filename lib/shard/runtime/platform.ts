@@ -1,8 +1,7 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { WebRtc } from '#lib/shard/mesh/types.ts';
 import type { NodeKeys } from '#lib/shard/mesh/identity.ts';
-import type { GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
-import type { Speed } from '#lib/webgpu/capability/measure.ts';
+import type { CpuFinding, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
 
 /** A worker of the platform: a Web Worker or a worker thread, running `stage/worker-main`. */
 export interface WorkerHandle {
@@ -15,7 +14,7 @@ export interface WorkerHandle {
 
 /** What a device can do with one model. */
 export interface Measured {
-  readonly cpu: Speed;
+  readonly cpu: CpuFinding;
   readonly gpu: GpuFinding;
 }
 

@@ -1,7 +1,12 @@
 import { toFault, type FaultWire } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import { systemClock } from '#lib/kernel/ports.ts';
-import type { EngineChoice, EngineWish, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
+import type {
+  CpuFinding,
+  EngineChoice,
+  EngineWish,
+  GpuFinding,
+} from '#lib/webgpu/capability/choose-engine.ts';
 import type { Speed } from '#lib/webgpu/capability/measure.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
@@ -93,7 +98,7 @@ export class StageRoom {
     await worker.job('model', { manifest });
   }
 
-  measure(): Promise<Speed> {
+  measure(): Promise<CpuFinding> {
     return this.#use(({ worker, hash }) => worker.job('measure', { hash }));
   }
 

@@ -3,6 +3,7 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import { once } from '#lib/kernel/once.ts';
 import {
   hopelessMs,
+  type CpuFinding,
   type EngineWish,
   type GpuFinding,
 } from '#lib/webgpu/capability/choose-engine.ts';
@@ -10,6 +11,7 @@ import { measureGpu } from '#lib/webgpu/capability/measure-gpu.ts';
 import { measureSpeed, type Speed } from '#lib/webgpu/capability/measure.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import type { GpuEngine } from '#lib/webgpu/gpu/gpu-engine.ts';
+import { wasmMemoryBytes } from '#lib/webgpu/capability/wasm-memory.ts';
 import { selfCheck } from '#lib/webgpu/known-answer.ts';
 import type { Engine } from '#lib/webgpu/model.ts';
 import type { StageFactory } from '#lib/webgpu/stage.ts';
@@ -68,8 +70,9 @@ export class EngineSource {
     return (await this.#gpu()).factory;
   }
 
-  async measureCpu(manifest: Manifest): Promise<Speed> {
-    return measureSpeed(await this.#kernels(), pieceOf(manifest));
+  async measureCpu(manifest: Manifest): Promise<CpuFinding> {
+    const speed = await measureSpeed(await this.#kernels(), pieceOf(manifest));
+    return { ...speed, memoryBytes: wasmMemoryBytes(this.#doors.memoryLentBytes) };
   }
 
   /** @throws FaultError where the GPU could not be tried to the end. */

@@ -1,7 +1,7 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
-import type { EngineWish, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
+import type { CpuFinding, EngineWish, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
 import type { Speed } from '#lib/webgpu/capability/measure.ts';
 import type { Engine, LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { LinkPath, LinkPort } from '#lib/shard/mesh/types.ts';
@@ -105,7 +105,7 @@ export interface HostJobs {
   /** Makes a manifest known by its hash; the other jobs and the ring name it so. */
   readonly model: { readonly args: { readonly manifest: Manifest }; readonly result: ManifestHash };
   /** Milliseconds of one real layer and of the head, before any download (P1). */
-  readonly measure: { readonly args: { readonly hash: ManifestHash }; readonly result: Speed };
+  readonly measure: { readonly args: { readonly hash: ManifestHash }; readonly result: CpuFinding };
   /** What the GPU is worth beside that; a fault where it could not be tried to the end. */
   readonly 'measure-gpu': {
     readonly args: {

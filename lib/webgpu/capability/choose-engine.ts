@@ -8,6 +8,12 @@ import type { Speed } from './measure.ts';
 export const ENGINE_WISHES = ['measured', 'cpu', 'gpu'] as const;
 export type EngineWish = (typeof ENGINE_WISHES)[number];
 
+/** What was found out about the processor for one model. */
+export interface CpuFinding extends Speed {
+  /** What one WebAssembly memory can be made of, of the memory lent. */
+  readonly memoryBytes: number;
+}
+
 /** What was found out about a GPU for one model. */
 export type GpuFinding =
   | {
@@ -50,7 +56,7 @@ export function applyGpuFailure(
 }
 
 export interface EngineFacts {
-  readonly cpu: Speed;
+  readonly cpu: CpuFinding;
   /** Null where nobody looked: the person wants the processor. */
   readonly gpu: GpuFinding | null;
   readonly history: GpuHistory;
@@ -78,7 +84,8 @@ export function chooseEngine(facts: EngineFacts): EngineChoice {
   const { cpu, gpu, history, wish, memoryLentBytes } = facts;
   const processor = (reason: ReasonCode): EngineChoice => ({
     ...cpu,
-    ...{ engine: 'cpu-wasm', reason, memoryBytes: memoryLentBytes },
+    ...{ engine: 'cpu-wasm', reason },
+    memoryBytes: Math.min(cpu.memoryBytes, memoryLentBytes),
   });
   if (wish === 'cpu' || gpu === null) return processor('device.cpu_wished');
   if (gpu.kind === 'refused') return processor(gpu.reason);

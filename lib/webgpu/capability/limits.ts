@@ -10,6 +10,8 @@ export const MEASURE = {
   kvBytesMax: 64 * MIB,
   /** Time for each of the six timings (three row counts, without and with the head). */
   eachMs: 110,
+  /** Memory that is taken to be there: less holds no layer of any model. */
+  memoryBytesMin: 64 * MIB,
   /** A step predicted to take longer is measured with fewer rows. */
   stepMsMax: 400,
 } as const;

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { FaultCode } from '#lib/kernel/errors.ts';
 import {
   NO_FAILURES,
@@ -9,11 +9,13 @@ import {
   type GpuFinding,
   type GpuHistory,
 } from '#lib/webgpu/capability/choose-engine.ts';
+import { wasmMemoryBytes } from '#lib/webgpu/capability/wasm-memory.ts';
 import { packedBytes } from '#lib/webgpu/gpu/weights/packed-bytes.ts';
 import { packMatrix } from '#lib/webgpu/gpu/weights/pack-matrix.ts';
 import { BLOCK, TENSOR_TYPES } from '#lib/webgpu/model.ts';
 
-const cpu = { layerMs: [0.3, 1, 7], headMs: [3, 5, 30] } as const;
+const speed = { layerMs: [0.3, 1, 7], headMs: [3, 5, 30] } as const;
+const cpu = { ...speed, memoryBytes: 2 ** 32 };
 const fast = { layerMs: [0.2, 0.3, 1], headMs: [1, 1, 2] } as const;
 const sound = (change: Partial<Extract<GpuFinding, { kind: 'sound' }>> = {}): GpuFinding => ({
   ...{ kind: 'sound', speed: fast, memoryBytes: 2 ** 31, weightFactor: 1.2 },
@@ -34,7 +36,7 @@ describe('the choice of engine', () => {
     // Quicker in chunks, slower token by token: 128 tokens weigh more than two chunks.
     const chunky = { layerMs: [0.5, 0.6, 0.7], headMs: [1, 1, 1] } as const;
     expect(choose({ gpu: sound({ speed: chunky }) })).toMatchObject({
-      ...{ engine: 'cpu-wasm', reason: 'device.gpu_slow', ...cpu },
+      ...{ engine: 'cpu-wasm', reason: 'device.gpu_slow', ...speed },
     });
   });
 
@@ -48,16 +50,19 @@ describe('the choice of engine', () => {
   );
 
   it('[P4] a person may choose the processor, or a GPU that is sound but slow', () => {
-    expect(choose({ wish: 'cpu' })).toMatchObject({ reason: 'device.cpu_wished', ...cpu });
+    expect(choose({ wish: 'cpu' })).toMatchObject({ reason: 'device.cpu_wished', ...speed });
     const slow = { layerMs: [9, 9, 9], headMs: [1, 1, 1] } as const;
     expect(choose({ wish: 'gpu', gpu: sound({ speed: slow }) })).toMatchObject({
       ...{ engine: 'gpu-webgpu', reason: 'device.gpu_wished', ...slow },
     });
   });
 
-  it('[P4] offers no more memory than the GPU has and weights will leave', () => {
+  it('[P4] offers no more memory than there is and weights will leave', () => {
     expect(choose({}).memoryBytes).toBe(2 ** 30);
     expect(choose({ gpu: sound({ memoryBytes: 2 ** 28 }) }).memoryBytes).toBe(2 ** 28);
+    const phone = { ...cpu, memoryBytes: 2 ** 27 };
+    expect(choose({ cpu: phone, wish: 'cpu' }).memoryBytes).toBe(2 ** 27);
+    expect(choose({ wish: 'cpu' }).memoryBytes).toBe(2 ** 30);
     expect(choose({ gpu: sound({ weightFactor: 2.5 }) }).memoryBytes).toBe(2 ** 29);
   });
 
@@ -71,7 +76,7 @@ describe('the choice of engine', () => {
       ...{ engine: 'gpu-webgpu', memoryBytes: 2 ** 29 },
     });
     const history = fail(full, 'engine/lost');
-    const failed = { engine: 'cpu-wasm', reason: 'device.gpu_failed', ...cpu };
+    const failed = { engine: 'cpu-wasm', reason: 'device.gpu_failed', ...speed };
     expect(choose({ history })).toMatchObject(failed);
     expect(choose({ history, wish: 'gpu' })).toMatchObject(failed);
     const nextDay = fail(full, 'engine/lost', 86_400_000);
@@ -102,4 +107,24 @@ it.each(TENSOR_TYPES)('[P4] packed bytes are known before anything is packed: %s
     packed.kind === 'floats' ? [packed.values] : [packed.codes, packed.scales, packed.offsets];
   const total = parts.reduce((sum, part) => sum + (part?.byteLength ?? 0), 0);
   expect(packedBytes(type, rows * cols)).toBe(total);
+});
+
+describe('memory of a processor', () => {
+  const { Memory } = WebAssembly;
+  afterEach(() => {
+    WebAssembly.Memory = Memory;
+  });
+
+  it('[P4] is what one WebAssembly memory can be made of', () => {
+    expect(wasmMemoryBytes(2 ** 30)).toBe(2 ** 30);
+    const most = 2 ** 28;
+    WebAssembly.Memory = class extends Memory {
+      constructor(descriptor: WebAssembly.MemoryDescriptor) {
+        if (descriptor.initial * 65_536 > most) throw new RangeError('no room');
+        super(descriptor);
+      }
+    };
+    expect(wasmMemoryBytes(2 ** 30)).toBe(most);
+    expect(wasmMemoryBytes(2 ** 20)).toBe(2 ** 20);
+  });
 });

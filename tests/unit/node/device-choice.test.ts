@@ -6,7 +6,7 @@ import { memoryMeasurements } from '#lib/shard/runtime/measurements.ts';
 import type { NodePlatform } from '#lib/shard/runtime/platform.ts';
 import type { NodeInput } from '#lib/shard/runtime/node-state.ts';
 
-const cpu = { layerMs: [3, 10, 70], headMs: [3, 5, 30] } as const;
+const cpu = { layerMs: [3, 10, 70], headMs: [3, 5, 30], memoryBytes: 2 ** 29 } as const;
 const speed = { layerMs: [1, 1, 2], headMs: [1, 1, 2] } as const;
 const sound: GpuFinding = { kind: 'sound', speed, memoryBytes: 2 ** 30, weightFactor: 1 };
 const fault = (code: FaultCode) => new FaultError(code, code).toWire();

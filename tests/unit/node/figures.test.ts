@@ -166,8 +166,9 @@ describe('stored measurements', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  const cpu = { layerMs: [0.3, 1, 7], headMs: [2, 3, 20] } as const;
-  const gpu = { kind: 'sound', speed: cpu, memoryBytes: 2 ** 30, weightFactor: 1.2 } as const;
+  const speed = { layerMs: [0.3, 1, 7], headMs: [2, 3, 20] } as const;
+  const cpu = { ...speed, memoryBytes: 2 ** 30 };
+  const gpu = { kind: 'sound', speed, memoryBytes: 2 ** 30, weightFactor: 1.2 } as const;
   const refused = { kind: 'refused', reason: 'device.shape' } as const;
   const measured = { cpu, gpu };
   it.each([
@@ -191,7 +192,7 @@ describe('stored measurements', () => {
     await writeFile(path, '{"a": {"layerMs": ["x", 1, 2], "headMs": [1, 2, 3]}');
     expect(await fileMeasurements(path).get('a')).toBe(null);
     const gpu = '{"kind": "refused", "reason": "device.shape"}';
-    for (const cpu of ['{"layerMs": ["x", 1, 2], "headMs": [1, 2, 3]}', '{}']) {
+    for (const cpu of ['{"layerMs": ["x", 1, 2], "headMs": [1, 2, 3], "memoryBytes": 1}', '{}']) {
       await writeFile(path, `{"a": {"cpu": ${cpu}, "gpu": ${gpu}}}`);
       expect(await fileMeasurements(path).get('a')).toBe(null);
     }
