@@ -10,6 +10,7 @@ import {
   type GpuFinding,
 } from '#lib/webgpu/capability/choose-engine.ts';
 import type { Speed } from '#lib/webgpu/capability/measure.ts';
+import { NODE } from './limits.ts';
 import type { NodeInput } from './node-state.ts';
 import type { Measured, NodePlatform } from './platform.ts';
 
@@ -51,7 +52,7 @@ export class DeviceChoice {
     const device = `${platform.device} / ${gpu ?? 'no GPU'}${wish === 'gpu' ? '!' : ''}`;
     // Memory is tried up to what is lent: who lends more has it tried again.
     this.#key = `${device} / ${Math.round(memoryLentBytes / MIB)} MB / ${model}`;
-    const known = await platform.measurements.get(this.#key);
+    const known = await this.#known();
     const measured = known ?? (await this.#measure(gpu));
     const facts = { ...measured, wish, memoryLentBytes, history: this.#history };
     const choice = chooseEngine(facts);
@@ -87,7 +88,7 @@ export class DeviceChoice {
     onBusy();
     return platform.alone(async () => {
       // Another tab of this profile may have measured while this one waited for its turn.
-      const known = await platform.measurements.get(this.#key);
+      const known = await this.#known();
       if (known) return known;
       const cpu = await measurer.measure();
       if (gpu !== null) return this.#measureGpu(cpu);
@@ -97,16 +98,29 @@ export class DeviceChoice {
 
   async #measureGpu(cpu: CpuFinding): Promise<Measured> {
     const { measurer, wish } = this.#options;
-    // A GPU that takes the worker or the tab with it is not tried again by the next one.
-    const failed = await this.#keep({ cpu, gpu: FAILED });
+    // A tab may be closed in the middle, or taken down by its GPU: the second time it is the GPU.
+    const before = await this.#options.platform.measurements.get(this.#key);
+    const tries = before?.gpu.kind === 'trying' ? before.gpu.tries + 1 : 1;
+    await this.#keep({ cpu, gpu: { kind: 'trying', tries } });
     try {
       const gpu = await measurer.measureGpu(cpu, wish);
       return await this.#keep({ cpu, gpu });
     } catch (error) {
-      // The network failed, not the GPU: the next visit tries again.
-      if (isFault(error, 'package/fetch-failed')) await this.forget();
+      const failed: Measured = { cpu, gpu: { kind: 'refused', reason: 'device.gpu_failed' } };
+      const stopped = isFault(error, 'kernel/aborted');
+      if (!stopped && !isFault(error, 'package/fetch-failed')) return this.#keep(failed);
+      // The person stopped or the network failed, not the GPU: the next visit tries again.
+      await this.forget();
+      if (stopped) throw error;
       return failed;
     }
+  }
+
+  /** What is kept, unless it is a try of the GPU that may be made once more. */
+  async #known(): Promise<Measured | null> {
+    const measured = await this.#options.platform.measurements.get(this.#key);
+    const again = measured?.gpu.kind === 'trying' && measured.gpu.tries < NODE.gpuTriesMax;
+    return again ? null : measured;
   }
 
   async #keep(measured: Measured): Promise<Measured> {
@@ -114,8 +128,6 @@ export class DeviceChoice {
     return measured;
   }
 }
-
-const FAILED: GpuFinding = { kind: 'refused', reason: 'device.gpu_failed' };
 
 /** Faults of a load that another try on the same device would only meet again. */
 const NEEDS_ANEW: ReadonlySet<FaultCode> = new Set<FaultCode>([

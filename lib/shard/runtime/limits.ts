@@ -25,6 +25,8 @@ export const NODE = {
   measureJobMs: 30_000,
   /** Fetches ONNX Runtime (17 MB), compiles shaders, checks and measures. */
   measureGpuJobMs: 120_000,
+  /** Tries of a GPU that did not come to their end: past them it is the GPU, not a tab that was closed. */
+  gpuTriesMax: 2,
   /** Live steps so far from the measured ones, for so much work: the next start measures again. */
   driftMax: 0.3,
   driftMs: 60_000,

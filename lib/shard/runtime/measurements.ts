@@ -18,6 +18,7 @@ const measuredSchema = z.strictObject({
       kind: z.literal('refused'),
       reason: z.enum(Object.keys(REASONS) as [ReasonCode, ...ReasonCode[]]),
     }),
+    z.strictObject({ kind: z.literal('trying'), tries: z.number().check(z.int(), z.gte(1)) }),
   ]),
 });
 

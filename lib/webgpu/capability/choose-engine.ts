@@ -24,7 +24,9 @@ export type GpuFinding =
       /** Bytes of packed weights, of those stored. */
       readonly weightFactor: number;
     }
-  | { readonly kind: 'refused'; readonly reason: ReasonCode };
+  | { readonly kind: 'refused'; readonly reason: ReasonCode }
+  /** Written before a try: whoever finds it knows that one did not come to its end. */
+  | { readonly kind: 'trying'; readonly tries: number };
 
 /** What a GPU did to this node since it was started. */
 export interface GpuHistory {
@@ -89,6 +91,7 @@ export function chooseEngine(facts: EngineFacts): EngineChoice {
   });
   if (wish === 'cpu' || gpu === null) return processor('device.cpu_wished');
   if (gpu.kind === 'refused') return processor(gpu.reason);
+  if (gpu.kind === 'trying') return processor('device.gpu_failed');
   if (history.failures >= ENGINE_CHOICE.failuresMax) return processor('device.gpu_failed');
   const isFaster = answerMs(gpu.speed) < answerMs(cpu);
   if (!isFaster && wish !== 'gpu') return processor('device.gpu_slow');

@@ -86,17 +86,33 @@ describe('the choice of a device', () => {
     expect(calls.at(-1)).toBe('renew');
   });
 
-  it('[N11] a GPU that took the tab with it is not tried by the next', async () => {
-    let begun = () => {};
-    const began = new Promise<void>((resolve) => (begun = resolve));
-    const { open, store } = device(() => {
-      begun();
-      return new Promise(() => undefined);
-    });
-    void open('nvidia').choose('m');
-    await began;
+  it('[N11] a GPU that took the tab with it, or a tab that was closed, is tried once more', async () => {
+    const store = memoryMeasurements();
+    for (let i = 0; i < 2; i += 1) {
+      let begun = () => {};
+      const began = new Promise<void>((resolve) => (begun = resolve));
+      const { open } = device(() => {
+        begun();
+        return new Promise(() => undefined);
+      }, store);
+      void open('nvidia').choose('m');
+      await began;
+    }
     const next = device(() => Promise.reject(new Error('it was tried')), store);
     expect(await next.open('nvidia').choose('m')).toMatchObject({ reason: 'device.gpu_failed' });
+    expect(next.calls).toEqual(['find']);
+  });
+
+  it('[N11] a GPU that could not be measured is not tried again', async () => {
+    const store = memoryMeasurements();
+    const lost = () => Promise.reject(new FaultError('engine/lost', 'it hung'));
+    for (const calls of [2, 0]) {
+      const each = device(lost, store);
+      expect(await each.open('nvidia').choose('m')).toMatchObject({ reason: 'device.gpu_failed' });
+      expect(each.calls.filter((call) => call.startsWith('gpu') || call === 'cpu').length).toBe(
+        calls,
+      );
+    }
   });
 
   it('[N11] a GPU whose ONNX Runtime could not be fetched is tried again at the next visit', async () => {
@@ -107,6 +123,17 @@ describe('the choice of a device', () => {
     expect(await open('nvidia').choose('m')).toMatchObject({ engine: 'cpu-wasm' });
     online = true;
     expect(await open('nvidia').choose('m')).toMatchObject({ engine: 'gpu-webgpu' });
+  });
+
+  it('[N11] Stop while a GPU is measured says nothing of it, and starts no worker', async () => {
+    const store = memoryMeasurements();
+    const stopped = device(() => Promise.reject(new FaultError('kernel/aborted', '')), store);
+    await expect(stopped.open('nvidia').choose('m')).rejects.toMatchObject({
+      code: 'kernel/aborted',
+    });
+    expect(stopped.calls).not.toContain('renew');
+    const next = device(() => Promise.resolve(sound), store);
+    expect(await next.open('nvidia').choose('m')).toMatchObject({ engine: 'gpu-webgpu' });
   });
 
   it('[N9] [N11] a GPU that fails at work is a loss, never the end; the third time the processor takes over', async () => {
