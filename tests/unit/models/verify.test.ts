@@ -7,6 +7,12 @@ import { importModel } from '#lib/shard/package/import/importer.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
 import { isSound, verifyLine, verifyModel } from '#server/models/verify.ts';
 import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import {
+  ggufBytes,
+  tinyFields,
+  tinyTensors,
+  TINY_DATA_BYTES,
+} from '#tests/unit/package/gguf-builder.ts';
 
 let root = '';
 beforeEach(async () => {
@@ -14,6 +20,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
+/** ggml's number. */
+const F16 = 1;
 const id = 'tiny' as ModelId;
 async function verify(path: string) {
   await importModel({ path, root, id });
@@ -41,6 +49,7 @@ async function withValue(tensor: string, value: number): Promise<string> {
 describe('models verify', () => {
   it.each(['tiny/llama-tied', 'gguf/tiny-q8_0.gguf'])('[K13] %s computes', async (name) => {
     const result = await verify(goldenPath(name));
+    expect(result.notFinite).toEqual([]);
     expect(result.step).toEqual({ kind: 'sound' });
     expect(isSound(result)).toBe(true);
     expect(verifyLine(result)).toContain('a step of the model, all right');
@@ -49,9 +58,23 @@ describe('models verify', () => {
   it('[K13] tells of weights that are no numbers, and where', async () => {
     const path = await withValue('model.layers.1.mlp.down_proj.weight', NaN);
     const result = await verify(path);
+    expect(result.notFinite).toEqual(['layer/1 mlp-down']);
     expect(result.step).toMatchObject({ kind: 'wrong' });
     expect(isSound(result)).toBe(false);
-    expect(verifyLine(result)).toContain('layer 1 gives values that are no numbers');
+    expect(verifyLine(result)).toContain('layer/1 mlp-down has weights that are no finite numbers');
+  });
+
+  it('[K13] tells of a half that stands for no number, which an engine reads as one', async () => {
+    const name = 'blk.0.ffn_down.weight';
+    const tensors = tinyTensors().map((one) => (one.name === name ? { ...one, type: F16 } : one));
+    const bytes = ggufBytes({ fields: tinyFields(), tensors, dataBytes: TINY_DATA_BYTES });
+    const data = new DataView(bytes.buffer, bytes.length - TINY_DATA_BYTES);
+    data.setUint16(Number(tensors.find((one) => one.name === name)?.offset), 0x7c01, true);
+    const path = join(root, 'odd.gguf');
+    await writeFile(path, bytes);
+    const result = await verify(path);
+    expect(result.notFinite).toEqual(['layer/0 mlp-down']);
+    expect(isSound(result)).toBe(false);
   });
 
   it('[K13] computes nothing with a corrupt chunk', async () => {

@@ -94,6 +94,14 @@ describe('GGUF reader', () => {
       ]),
     ],
     [
+      'a merge of a token that is missing',
+      withField(['tokenizer.ggml.merges', ARRAY, { of: STRING, items: ['a b', 'a z'] }]),
+    ],
+    [
+      'a merge that makes no token',
+      withField(['tokenizer.ggml.merges', ARRAY, { of: STRING, items: ['b a'] }]),
+    ],
+    [
       'a merge of one token',
       withField(['tokenizer.ggml.merges', ARRAY, { of: STRING, items: ['ab'] }]),
     ],
