@@ -18,8 +18,10 @@ const SERVERS = [
   ...['dialect/', 'gateway/', 'server/', 'storage/'],
   ...['http', 'file', 'peer-silent'].map((name) => `bad-input/${name}`),
 ].map((name) => `integration/${name}`);
-/** Pages and stores whose states stand still until they were looked at: no pause is measured. */
-const STILL = ['pages-chat-states', 'pages-volunteer', 'storage'].map((name) => `e2e/${name}.`);
+/** Pages and stores whose states stand still until they were looked at, and clients: no pause is measured. */
+const STILL = ['pages-chat-states', 'pages-volunteer', 'storage', 'clients'].map(
+  (name) => `e2e/${name}.`,
+);
 
 /**
  * A layer's lanes run beside each other, a lane's commands one after the other: links wait on sockets
@@ -37,12 +39,13 @@ const LAYERS = [
     [oneByOne('integration/', SERVERS)],
     [[...vitest(...SERVERS), '--no-file-parallelism'], TYPES, LINT],
   ],
-  ['end to end, states that stand still', [vitest(...STILL)]],
+  ['end to end, whatever stands still', [vitest(...STILL)]],
   ['end to end, against the clock', [oneByOne('e2e/', STILL)]],
 ];
 
 const FULL = [
   ['simulator, 50 000 seeds', [['scripts/ts.mjs', 'sim/cli.ts', 'session', '--seeds=50000']]],
+  ['engine, 5 000 interleavings', [['scripts/ts.mjs', 'tests/property/engine/cli.ts']]],
   ['failover, all cases', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--all']]],
   ['soak, 30 minutes', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--soak']]],
 ];
