@@ -17,8 +17,9 @@ const LOADED = ['ready', 'serving'];
 
 /** What the whole model is in chunks: hash and bytes. */
 async function modelChunks(): Promise<Map<string, number>> {
-  const { parts } = checkManifest(JSON.parse(await readFile(PACKAGE, 'utf8')));
-  return new Map(parts.flatMap((part) => part.chunks.map((ref) => [ref.sha256, ref.bytes])));
+  const { tokenizer, parts } = checkManifest(JSON.parse(await readFile(PACKAGE, 'utf8')));
+  const owners = [tokenizer, ...parts];
+  return new Map(owners.flatMap(({ chunks }) => chunks.map((ref) => [ref.sha256, ref.bytes])));
 }
 
 /** One profile on disk, one tab after the other, and the chunks that cross the wire for it. */

@@ -1,6 +1,6 @@
 import type { LinkInfo } from '#lib/shard/mesh/types.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
-import { storedBytes } from '#lib/shard/stage/stored-bytes.ts';
+import { fetchedBytes } from '#lib/shard/stage/stored-bytes.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { ByteMeter } from './byte-meter.ts';
 import type { StageRoom } from './stage-room.ts';
@@ -69,7 +69,7 @@ export function shardBytes(
   if (state.phase !== 'member' || !state.assignment || !manifest) {
     return { bytesLoaded: 0, bytesTotal: 0 };
   }
-  const bytesTotal = storedBytes(manifest, state.assignment.range);
+  const bytesTotal = fetchedBytes(manifest, state.assignment.range);
   const { kind } = state.shard;
   if (kind === 'warming' || kind === 'checking' || kind === 'ready') {
     return { bytesLoaded: bytesTotal, bytesTotal };
