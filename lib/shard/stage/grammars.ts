@@ -58,6 +58,13 @@ export class Grammars {
     return { ...segment, want: { ...want, allowed } };
   }
 
+  /** The session has left: what it stood at would keep states that nobody else needs. */
+  forget(session: SessionId): void {
+    for (const { grammars } of this.#vocabularies.values()) {
+      for (const { standing } of grammars.values()) standing.delete(session);
+    }
+  }
+
   #vocabulary(manifest: ManifestHash): Promise<Vocabulary> {
     const known = this.#vocabularies.get(manifest);
     if (known) return Promise.resolve(known);

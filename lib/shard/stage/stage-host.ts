@@ -200,6 +200,7 @@ export class StageHost {
       }
       case 'kv': {
         this.engines.applyKv(output);
+        if (output.op === 'close') this.#grammars.forget(output.session);
         return;
       }
       case 'reject-peer':

@@ -75,6 +75,18 @@ export class Automaton {
     return this.#intern(cells.map((cell) => this.#widenCell(cell)));
   }
 
+  /** A state of another automaton of this language; its number is another one here. */
+  adopt(other: Automaton, state: number): number {
+    const cells = other.#states[state] as readonly number[];
+    return this.#intern(cells.map((cell) => this.#adoptCell(other.#cells, cell)));
+  }
+
+  #adoptCell(cells: Cells, index: number): number {
+    if (index < 0) return index;
+    const cell = cells.cellOf(index);
+    return this.#cells.intern({ ...cell, parent: this.#adoptCell(cells, cell.parent) });
+  }
+
   #widenCell(index: number): number {
     const known = this.#wide.get(index);
     if (known !== undefined) return known;

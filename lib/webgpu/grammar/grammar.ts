@@ -15,8 +15,6 @@ export class Grammar {
   readonly #language: Language;
   #automaton: Automaton;
   readonly #masks = new Map<number, Uint32Array>();
-  /** Grows when what was kept is dropped, and states have new numbers. */
-  #epoch = 0;
 
   constructor(language: Language, tokens: TokenTable) {
     this.tokens = tokens;
@@ -24,12 +22,9 @@ export class Grammar {
     this.#automaton = new Automaton(language, tokens.longestBytes);
   }
 
-  get epoch(): number {
-    return this.#epoch;
-  }
-
-  get start(): number {
-    return this.#automaton.start;
+  /** Whose numbers states have now; another one once what was kept has been dropped. */
+  get automaton(): Automaton {
+    return this.#automaton;
   }
 
   /** The state after one token's bytes; null where the token may not come. */
@@ -41,10 +36,6 @@ export class Grammar {
       if (at === DEAD) return null;
     }
     return at;
-  }
-
-  canEnd(state: number): boolean {
-    return this.#automaton.canEnd(state);
   }
 
   /** Bit i % 32 of word i / 32: whether id i may come. Shared: not to be written. */
@@ -61,12 +52,11 @@ export class Grammar {
     return mask;
   }
 
-  /** Forgets what was found where it has grown too large. Who holds a state has to find it again. */
+  /** Forgets what was found where it has grown too large. Who holds a state takes it along. */
   tidy(): void {
     if (this.#automaton.size <= this.#language.limits.statesMax) return;
     this.#automaton = new Automaton(this.#language, this.tokens.longestBytes);
     this.#masks.clear();
-    this.#epoch += 1;
   }
 }
 
@@ -136,9 +126,8 @@ export function parseGrammar(text: string, tokens: TokenTable): Grammar {
 /** Where one answer stands: a pure function of the grammar and the ids said so far. */
 export class GrammarState {
   readonly #grammar: Grammar;
-  readonly #ids: number[] = [];
+  #automaton: Automaton;
   #state: number;
-  #epoch: number;
   #hasEnded = false;
 
   /**
@@ -147,14 +136,14 @@ export class GrammarState {
    */
   constructor(grammar: Grammar, answerIds: readonly number[] = []) {
     this.#grammar = grammar;
-    this.#state = grammar.start;
-    this.#epoch = grammar.epoch;
+    this.#automaton = grammar.automaton;
+    this.#state = this.#automaton.start;
     for (const id of answerIds) this.follow(id);
   }
 
   /** Whether the answer is whole as it is. */
   get canEnd(): boolean {
-    return this.#hasEnded || this.#grammar.canEnd(this.#current());
+    return this.#hasEnded || this.#automaton.canEnd(this.#state);
   }
 
   /**
@@ -172,12 +161,11 @@ export class GrammarState {
     this.#grammar.tidy();
     const current = this.#current();
     if (this.#grammar.tokens.eosIds.includes(id)) {
-      this.#hasEnded = this.#grammar.canEnd(current);
+      this.#hasEnded = this.#automaton.canEnd(current);
       return this.#hasEnded;
     }
     const next = this.#grammar.after(current, id);
     if (next === null) return false;
-    this.#ids.push(id);
     this.#state = next;
     return true;
   }
@@ -190,12 +178,11 @@ export class GrammarState {
 
   /** The state's number as the grammar counts now. */
   #current(): number {
-    if (this.#epoch === this.#grammar.epoch) return this.#state;
-    this.#epoch = this.#grammar.epoch;
-    this.#state = this.#ids.reduce(
-      (state, id) => this.#grammar.after(state, id) ?? DEAD,
-      this.#grammar.start,
-    );
+    const { automaton } = this.#grammar;
+    if (automaton !== this.#automaton) {
+      this.#state = automaton.adopt(this.#automaton, this.#state);
+      this.#automaton = automaton;
+    }
     return this.#state;
   }
 }

@@ -20,7 +20,7 @@ export const GRAMMAR = {
   threadsMax: 64,
   /** Blanks after a line break, at one place. */
   indentMax: 16,
-  /** States kept of one grammar, 1 KiB each where bytes were tried; then it starts afresh. */
+  /** States kept of one grammar, 1 KiB each where bytes were tried; then it starts afresh from where answers stand. */
   statesMax: 8192,
   /** Masks kept of one grammar, 6 KiB each with 49 152 ids. */
   masksMax: 512,

@@ -108,10 +108,10 @@ describe('[F3] masks', () => {
       const grammar = compileGrammar(schema, tokens);
       const at = ids
         .slice(0, length)
-        .reduce((state, id) => grammar.after(state, id)!, grammar.start);
+        .reduce((state, id) => grammar.after(state, id)!, grammar.automaton.start);
       const tried = new Uint32Array(maskWords(tokens.vocab));
       for (let id = 0; id < tokens.vocab; id += 1) {
-        const fits = id === eosId ? grammar.canEnd(at) : grammar.after(at, id) !== null;
+        const fits = id === eosId ? grammar.automaton.canEnd(at) : grammar.after(at, id) !== null;
         if (fits) tried[id >>> 5]! |= 1 << (id & 31);
       }
       const mask = maskOf(new GrammarState(compileGrammar(schema, tokens), ids.slice(0, length)));

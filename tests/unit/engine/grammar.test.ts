@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { utf8 } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { GrammarState, compileGrammar, maskWords } from '#lib/webgpu/grammar/grammar.ts';
+import { GRAMMAR } from '#lib/webgpu/grammar/limits.ts';
 import { createTokenTable } from '#lib/webgpu/grammar/tokens.ts';
 
 /** One token a byte, and the end. */
@@ -27,6 +28,22 @@ const string = { type: 'string' };
 const number = { type: 'number' };
 const integer = { type: 'integer' };
 const quoted = (...bytes: number[]) => Uint8Array.of(0x22, ...bytes, 0x22);
+
+describe('[F5] what is kept of a grammar', () => {
+  it('is dropped and goes on from where an answer stands: a long one costs no more a token', () => {
+    const schema = { type: 'array', items: { type: 'string', maxLength: 1_000_000 }, maxItems: 2 };
+    const limits = { ...GRAMMAR, statesMax: 64 };
+    const grammar = compileGrammar(schema, tokens, limits);
+    const [state, other] = [new GrammarState(grammar), new GrammarState(grammar)];
+    for (const byte of utf8('["')) expect(state.accept(byte) && other.accept(byte)).toBe(true);
+    const startedAt = performance.now();
+    for (let i = 0; i < 50_000; i += 1) expect(state.accept(0x61)).toBe(true);
+    // Found again from its beginning each time it would take minutes.
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    for (const byte of utf8('"]')) expect(state.accept(byte) && other.accept(byte)).toBe(true);
+    expect([state.canEnd, other.canEnd]).toEqual([true, true]);
+  });
+});
 
 describe('[F1] what JSON is', () => {
   it.each(['{}', '{"a":{"a":[1,"b",null]},"a":2}', '{ "a": [ ] }', '{\n  "a": true\n}'])(
