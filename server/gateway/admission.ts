@@ -5,7 +5,7 @@ import type { GatewayConfig } from './limits.ts';
  * the ones that `x-ratelimit-*` tells, so a client that believes them is right.
  */
 export interface AdmissionState {
-  /** Answers that run or wait. */
+  /** Sessions of answers that run or wait. */
   readonly open: number;
   /** Their prompt tokens and possible answer tokens together. */
   readonly openTokens: number;
@@ -32,6 +32,14 @@ export interface Quota {
   readonly resetMs: number;
 }
 
+/** What an answer takes of the room. */
+export interface AnswerSize {
+  /** Sessions: one a choice. */
+  readonly sessions: number;
+  /** Prompt and possible answer of all of them. */
+  readonly tokens: number;
+}
+
 /** Weight of the newest answer in the smoothed time. */
 const SMOOTHING = 0.2;
 
@@ -44,10 +52,10 @@ export const emptyAdmission = (bounds: AdmissionBounds): AdmissionState => ({
 /** The state with the answer in it, or `null` where it must be refused. */
 export function admit(
   state: AdmissionState,
-  tokens: number,
+  { sessions, tokens }: AnswerSize,
   bounds: AdmissionBounds,
 ): AdmissionState | null {
-  const open = state.open + 1;
+  const open = state.open + sessions;
   const openTokens = state.openTokens + tokens;
   if (open > bounds.answersOpenMax || openTokens > bounds.tokensOpenMax) return null;
   return { ...state, open, openTokens };
@@ -56,12 +64,12 @@ export function admit(
 /** An admitted answer ended after `elapsedMs`; one that never started tells nothing (`null`). */
 export function release(
   state: AdmissionState,
-  tokens: number,
+  { sessions, tokens }: AnswerSize,
   elapsedMs: number | null,
 ): AdmissionState {
   const drift = elapsedMs === null ? 0 : (elapsedMs - state.answerMs) * SMOOTHING;
   return {
-    open: state.open - 1,
+    open: state.open - sessions,
     openTokens: state.openTokens - tokens,
     answerMs: state.answerMs + drift,
   };

@@ -24,7 +24,9 @@ export const GATEWAY = {
   /** What a body can hold, and room for what the template writes around it. */
   templateCharsMax: MIB,
 
-  /** Answers that run or wait here, whatever the cluster's own queue would still take. */
+  /** Choices of one answer (`n`), each a session. */
+  choicesMax: 8,
+  /** Sessions of answers that run or wait here, whatever the cluster's own queue would still take. */
   answersOpenMax: 1024,
   /** Prompt and possible answer of all open requests together: about 64 bytes each in memory. */
   tokensOpenMax: 8 * MIB,

@@ -155,13 +155,14 @@ async function expectIdle({ url }: ClientTarget): Promise<void> {
 async function openaiErrors(target: ClientTarget): Promise<void> {
   const client = openai(target);
   const ask = { model: target.model, messages: user(target.prompt) };
-  await expect(client.chat.completions.create({ ...ask, n: 2 })).rejects.toMatchObject({
+  const tools = [{ type: 'function' as const, function: { name: 'f' } }];
+  await expect(client.chat.completions.create({ ...ask, tools })).rejects.toMatchObject({
     status: 400,
     code: 'unsupported_parameter',
-    param: 'n',
+    param: 'tools',
     type: 'invalid_request_error',
   });
-  await expect(client.chat.completions.create({ ...ask, n: 2 })).rejects.toBeInstanceOf(
+  await expect(client.chat.completions.create({ ...ask, tools })).rejects.toBeInstanceOf(
     OpenAI.BadRequestError,
   );
   const elsewhere = client.chat.completions.create({ ...ask, model: 'no-such-model' });

@@ -1,28 +1,62 @@
 import type { RouteView } from '#server/orchestrator/answers.ts';
 import type { AnswerFacts } from './facts.ts';
 import { chosenTokens } from './logprobs.ts';
+import { must } from '#lib/kernel/assert.ts';
+import type { AnswerChoices } from './choices.ts';
 import type { AnswerRecord, Ending, FinishReason } from './record.ts';
 
-/** What is read: the fixed facts and the growing record. */
+/** What is read: the fixed facts and the growing records. */
 export interface AnswerSource {
   readonly facts: AnswerFacts;
+  readonly choices: AnswerChoices;
+}
+
+interface ChoiceSource {
+  readonly facts: AnswerFacts;
   readonly record: AnswerRecord;
+  readonly at: number;
 }
 
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * The chunks of an answer from token `from` on, each an object for one `data:` line. Yields `null`
- * where the next one is not there yet, returns how the answer ended.
+ * The chunks of an answer from token `from` of each choice on, each an object for one `data:` line.
+ * Yields `null` where the next one is not there yet, returns how the answer ended.
  *
- * Every chunk has `choices`, each choice an `index`; `finish_reason` is null until one last chunk;
- * the usage chunk, the only one with empty `choices`, comes only where it was asked for.
+ * Every chunk has `choices`, one choice with its `index`; `finish_reason` is null until one last
+ * chunk a choice; the usage chunk, the only one with empty `choices`, comes only where it was asked
+ * for.
  */
 export function* answerChunks(
   source: AnswerSource,
   from: number,
 ): Generator<Json | null, Ending, void> {
-  const { facts, record } = source;
+  const { facts, choices } = source;
+  const running = new Set(
+    choices.records.map((record, at) => choiceChunks({ facts, record, at }, from)),
+  );
+  for (;;) {
+    let isIdle = true;
+    for (const chunks of running) {
+      const { value, done } = chunks.next();
+      if (done) running.delete(chunks);
+      else if (value) {
+        isIdle = false;
+        yield value;
+      }
+    }
+    if (!isIdle) continue;
+    if (choices.ending) break;
+    yield null;
+  }
+  const { ending } = choices;
+  if (ending.kind === 'finished' && facts.includeUsage) yield usageChunk(source);
+  return ending;
+}
+
+/** The chunks of one choice; it ends with the choice, whatever the others do. */
+function* choiceChunks(source: ChoiceSource, from: number): Generator<Json | null, void, void> {
+  const { facts, record, at } = source;
   let route = routeBefore(record, from);
   let index = from;
   yield openingChunk(source, { index, route });
@@ -31,7 +65,7 @@ export function* answerChunks(
     if (change) {
       const moved = route ? { moved: movedJson(change) } : {};
       route = change;
-      yield chunk(facts, choice(facts.dialect.piece('')), {
+      yield chunk(facts, choice(at, facts.dialect.piece('')), {
         declai: { index, ...routeJson(change), ...moved },
       });
       continue;
@@ -41,65 +75,76 @@ export function* answerChunks(
       const ids = facts.returnTokenIds ? { token_ids: [piece.id] } : {};
       const part = { ...facts.dialect.piece(piece.text), ...ids };
       const logprobs = logprobsJson(source, { from: index, to: index + 1 });
-      yield chunk(facts, choice(part, { logprobs }), { declai: { index } });
+      yield chunk(facts, choice(at, part, { logprobs }), { declai: { index } });
       index += 1;
       continue;
     }
     if (record.ending) break;
     yield null;
   }
-  const ending = record.ending;
-  if (ending.kind === 'finished') yield* closingChunks(source, ending.reason);
-  return ending;
+  if (record.ending.kind === 'finished') yield closingChunk(source, record.ending.reason);
 }
 
 /** The whole answer as one object, once it has finished. */
-export function wholeAnswer({ facts, record }: AnswerSource, reason: FinishReason): Json {
-  const text = record.pieces.map((piece) => piece.text).join('');
-  const ids = facts.returnTokenIds ? { token_ids: record.pieces.map((piece) => piece.id) } : {};
-  const route = record.routes.at(-1);
-  const moved = record.routes.length > 1 && route ? { moved: movedJson(route) } : {};
-  const { prompt, inChoice } = promptIdsJson(facts);
+export function wholeAnswer(source: AnswerSource): Json {
+  const { facts, choices } = source;
+  const first = must(choices.records[0], 'an answer has a choice');
   return {
     ...envelope(facts, facts.dialect.objects.whole),
-    ...prompt,
-    choices: [
-      choice(
-        { ...facts.dialect.whole(text), ...ids, ...inChoice },
-        {
-          reason,
-          logprobs: logprobsJson({ facts, record }, { from: 0, to: record.pieces.length }),
-        },
-      ),
-    ],
-    usage: usageJson({ facts, record }),
-    declai: { ...answerJson({ facts, record }), ...(route ? routeJson(route) : {}), ...moved },
+    ...promptIdsJson(facts).prompt,
+    choices: choices.records.map((record, at) => wholeChoice({ facts, record, at })),
+    usage: usageJson(source),
+    declai: { ...answerJson({ facts, record: first, at: 0 }), ...lastRouteJson(first) },
   };
 }
 
+/** Where there are several each tells its session and route: the answer's are those of the first. */
+function wholeChoice(source: ChoiceSource): Json {
+  const { facts, record, at } = source;
+  const { pieces, ending } = record;
+  const text = pieces.map((piece) => piece.text).join('');
+  const ids = facts.returnTokenIds ? { token_ids: pieces.map((piece) => piece.id) } : {};
+  const { inChoice } = promptIdsJson(facts);
+  const isOther = at > 0;
+  const other = { declai: { session: record.session, ...lastRouteJson(record) } };
+  return choice(
+    at,
+    { ...facts.dialect.whole(text), ...ids, ...inChoice, ...(isOther ? other : {}) },
+    {
+      reason: ending?.kind === 'finished' ? ending.reason : null,
+      logprobs: logprobsJson(source, { from: 0, to: pieces.length }),
+    },
+  );
+}
+
+function lastRouteJson({ routes }: AnswerRecord): Json {
+  const route = routes.at(-1);
+  if (!route) return {};
+  return { ...routeJson(route), ...(routes.length > 1 ? { moved: movedJson(route) } : {}) };
+}
+
 function openingChunk(
-  source: AnswerSource,
+  source: ChoiceSource,
   { index, route }: { index: number; route: RouteView | null },
 ): Json {
-  const { facts } = source;
+  const { facts, at } = source;
   const { prompt, inChoice } = promptIdsJson(facts);
-  return chunk(facts, choice({ ...facts.dialect.opening, ...inChoice }), {
+  return chunk(facts, choice(at, { ...facts.dialect.opening, ...inChoice }), {
     ...prompt,
     declai: { ...answerJson(source), index, ...(route ? routeJson(route) : {}) },
   });
 }
 
-function* closingChunks(source: AnswerSource, reason: FinishReason): Generator<Json, void, void> {
-  const { facts, record } = source;
-  yield chunk(facts, choice(facts.dialect.closing, { reason }), {
+function closingChunk({ facts, record, at }: ChoiceSource, reason: FinishReason): Json {
+  return chunk(facts, choice(at, facts.dialect.closing, { reason }), {
     declai: { index: record.pieces.length },
   });
-  if (!facts.includeUsage) return;
-  yield {
-    ...envelope(facts, facts.dialect.objects.chunk),
-    choices: [],
-    usage: usageJson(source),
-  };
+}
+
+function usageChunk(source: AnswerSource): Json {
+  const { facts } = source;
+  const head = envelope(facts, facts.dialect.objects.chunk);
+  return { ...head, choices: [], usage: usageJson(source) };
 }
 
 /** The route that a reader who has read up to `from` knows of; moves since then are told. */
@@ -132,12 +177,13 @@ const chunk = (facts: AnswerFacts, choices: Json, extra: Json): Json => ({
 });
 
 const choice = (
+  index: number,
   part: Json,
   { reason = null, logprobs = null }: { reason?: FinishReason | null; logprobs?: Json | null } = {},
-): Json => ({ index: 0, ...part, logprobs, finish_reason: reason });
+): Json => ({ index, ...part, logprobs, finish_reason: reason });
 
 function logprobsJson(
-  { facts, record }: AnswerSource,
+  { facts, record }: ChoiceSource,
   tokens: { readonly from: number; readonly to: number },
 ): Json | null {
   const { telling, dialect } = facts;
@@ -151,9 +197,10 @@ function promptIdsJson(facts: AnswerFacts): { prompt: Json; inChoice: Json } {
     : { prompt: ids, inChoice: {} };
 }
 
-function usageJson({ facts, record }: AnswerSource): Json {
+/** The prompt counts once, however many choices there are. */
+function usageJson({ facts, choices }: AnswerSource): Json {
   const prompt = facts.promptIds.length;
-  const completion = record.pieces.length;
+  const completion = choices.tokens;
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
@@ -161,7 +208,7 @@ function usageJson({ facts, record }: AnswerSource): Json {
   };
 }
 
-const answerJson = ({ facts, record }: AnswerSource): Json => ({
+const answerJson = ({ facts, record }: ChoiceSource): Json => ({
   answer: facts.id,
   session: record.session,
   seed: facts.seed,

@@ -4,12 +4,12 @@ import type { AnswerSource } from './chunks.ts';
 
 /** What an operator may know of an answer that has ended: figures, never a word of it. */
 export interface EndedAnswer {
-  /** Null where no session began: a resumed answer that was complete already. */
+  /** Of its first choice; null where none began: a resumed answer that was complete already. */
   readonly session: string | null;
-  /** `stop`, `length`, or the code that its reader got. */
+  /** `stop` or `length` (of its first choice), or the code that its reader got. */
   readonly end: string;
   readonly promptTokens: number;
-  /** Tokens that this gateway gave out; those that a resuming page brought are not among them. */
+  /** Tokens of all choices that this gateway gave out; those that a resuming page brought are not among them. */
   readonly tokens: number;
   /** From the request to its first token; null where none came. */
   readonly ttftMs: number | null;
@@ -27,13 +27,13 @@ export class AnswerMeter {
 
   constructor(source: AnswerSource) {
     this.#source = source;
-    this.#brought = source.record.pieces.length;
+    this.#brought = source.choices.tokens;
     this.#seen = this.#brought;
   }
 
   /** To be called after every change of the record. */
   look(now: InstantMs): void {
-    const count = this.#source.record.pieces.length;
+    const count = this.#source.choices.tokens;
     if (count === this.#seen) return;
     this.#seen = count;
     this.#firstAt ??= now;
@@ -41,11 +41,11 @@ export class AnswerMeter {
   }
 
   result(): EndedAnswer {
-    const { facts, record } = this.#source;
+    const { facts, choices } = this.#source;
     const tokens = this.#seen - this.#brought;
     const seconds = ((this.#lastAt ?? 0) - (this.#firstAt ?? 0)) / 1000;
     return {
-      session: record.session,
+      session: choices.session,
       end: endOf(this.#source),
       promptTokens: facts.promptIds.length,
       tokens,
@@ -55,7 +55,7 @@ export class AnswerMeter {
   }
 }
 
-function endOf({ record: { ending } }: AnswerSource): string {
+function endOf({ choices: { ending } }: AnswerSource): string {
   if (ending?.kind === 'finished') return ending.reason;
   return errorBody(ending?.fault).error.code ?? 'internal_error';
 }

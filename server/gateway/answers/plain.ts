@@ -20,7 +20,7 @@ export function plainAnswer(
   { config, headers }: PlainOptions,
 ): void {
   const { res } = exchange;
-  const { record } = source;
+  const { choices } = source;
   const commit = () => {
     if (!res.headersSent) res.writeHead(200, { 'content-type': 'application/json', ...headers() });
     res.write(' ');
@@ -29,18 +29,18 @@ export function plainAnswer(
   let silence = setTimeout(commit, config.plainCommitMs);
 
   const settle = () => {
-    const { ending } = record;
+    const { ending } = choices;
     if (!ending || res.writableEnded) return;
     if (ending.kind === 'failed') {
       sendError(exchange, ending.fault, headers());
       return;
     }
-    const body = wholeAnswer(source, ending.reason);
+    const body = wholeAnswer(source);
     if (res.headersSent) res.end(JSON.stringify(body));
     else sendJson(exchange, body, { headers: headers() });
   };
 
-  const unwatch = record.watch(settle);
+  const unwatch = choices.watch(settle);
   res.on('close', () => {
     unwatch();
     clearTimeout(silence);

@@ -41,6 +41,11 @@ export function serveCompletion(
     const param = body.declai?.resume ? 'declai.resume' : dialect.promptParam;
     throw badParam(param, `Token ids of ${model.id} are below ${model.vocab}.`);
   }
+  const count = body.n ?? 1;
+  if (count > 1 && body.declai?.resume) {
+    const message = "'n' above 1 cannot be resumed: ask for the choices one by one.";
+    throw badParam('n', message, 'request/unsupported');
+  }
   const reading = { from: acceptedIds.length, streamed: body.stream === true };
   const key = retryKey(exchange.req.headers, [dialect.idPrefix, body]);
   const begun = key && parts.store.findByKey(key);
@@ -67,6 +72,7 @@ export function serveCompletion(
   startAnswer(parts, {
     facts,
     text: completion.text,
+    choices: count,
     sampling,
     grammar: completion.grammar,
     stops: stopsOf(body),

@@ -6,6 +6,7 @@ import { badParam } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { ModelText, ServedModel } from '../models/directory.ts';
 import type { AnswerFacts } from './facts.ts';
+import { AnswerChoices } from './choices.ts';
 import { AnswerRecord } from './record.ts';
 import { answerText } from './text.ts';
 
@@ -13,6 +14,8 @@ import { answerText } from './text.ts';
 export interface AnswerPlan {
   readonly facts: AnswerFacts;
   readonly text: ModelText;
+  /** How many; their random numbers differ (S8). */
+  readonly choices: number;
   readonly sampling: SamplingParams;
   readonly grammar: string | null;
   readonly stops: readonly string[];
@@ -24,7 +27,7 @@ export interface AnswerPlan {
 }
 
 /**
- * Admits an answer and begins its session; the store has it when this returns.
+ * Admits an answer and begins its sessions, all or none; the store has it when this returns.
  * @throws FaultError `session/context-length`, `session/no-cover`, `session/queue-full`,
  *   `request/invalid`.
  */
@@ -32,35 +35,43 @@ export function startAnswer(parts: GatewayParts, plan: AnswerPlan): void {
   const { facts, acceptedIds } = plan;
   const maxTokens = answerTokens(plan, parts.config.answerTokensMax);
   const eosIds = plan.ignoreEos ? [] : facts.model.eosIds;
-  const record = new AnswerRecord({
-    text: answerText({
-      stream: plan.text.stream(),
-      stops: new StopMatcher(plan.stops),
-      hiddenIds: new Set(facts.model.eosIds),
-    }),
-    routesKeptMax: parts.config.routesKeptMax,
-  });
-  takeAccepted(record, { acceptedIds, eosIds, maxTokens });
+  const records = Array.from({ length: plan.choices }, () => newRecord(parts, plan));
+  for (const record of records) takeAccepted(record, { acceptedIds, eosIds, maxTokens });
+  const choices = new AnswerChoices(records);
   const request = {
     model: facts.model.id,
     promptIds: facts.promptIds,
     acceptedIds,
     maxTokens,
-    sampling: plan.sampling,
     grammar: plan.grammar,
     eosIds,
   };
-  const tokens = facts.promptIds.length + maxTokens;
+  const tokens = plan.choices * (facts.promptIds.length + maxTokens);
+  const begin = (record: AnswerRecord, choice: number): void => {
+    // A resumed answer may have ended before its gateway did: then there is nothing to ask for.
+    if (record.ending) return;
+    const asked = { ...request, sampling: { ...plan.sampling, choice } };
+    record.bind(parts.answers.start(asked, (event) => record.apply(event)));
+  };
   try {
-    parts.store.open({ facts, record }, tokens, () => {
-      // A resumed answer may have ended before its gateway did: then there is nothing to ask for.
-      if (record.ending) return;
-      record.bind(parts.answers.start(request, (event) => record.apply(event)));
-    });
+    parts.store.open({ facts, choices }, { sessions: plan.choices, tokens }, () =>
+      records.forEach(begin),
+    );
   } catch (error) {
+    choices.cancel();
     throw explainRefusal(error, parts, facts.model);
   }
 }
+
+const newRecord = ({ config }: GatewayParts, { text, stops, facts }: AnswerPlan): AnswerRecord =>
+  new AnswerRecord({
+    text: answerText({
+      stream: text.stream(),
+      stops: new StopMatcher(stops),
+      hiddenIds: new Set(facts.model.eosIds),
+    }),
+    routesKeptMax: config.routesKeptMax,
+  });
 
 /** @throws FaultError `session/context-length` where not even one token fits. */
 function answerTokens({ facts, maxTokens }: AnswerPlan, answerTokensMax: number): number {

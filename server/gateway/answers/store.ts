@@ -9,6 +9,7 @@ import {
   release,
   retryAfterSeconds,
   type AdmissionState,
+  type AnswerSize,
   type ClusterLoad,
   type Quota,
 } from '../admission.ts';
@@ -19,8 +20,7 @@ import { AnswerMeter, type EndedAnswer } from './meter.ts';
 
 interface Entry extends AnswerSource {
   readonly openedAt: InstantMs;
-  /** Prompt and possible answer, as admission counts them. */
-  readonly tokens: number;
+  readonly size: AnswerSize;
   readonly readers: Set<symbol>;
   expiry: NodeJS.Timeout | null;
 }
@@ -66,7 +66,7 @@ export class AnswerStore {
    */
   findByKey({ name, digest }: RetryKey): AnswerSource | null {
     const entry = this.#byKey.get(name);
-    if (!entry || entry.record.ending?.kind === 'failed') return null;
+    if (!entry || entry.choices.ending?.kind === 'failed') return null;
     if (entry.facts.retryKey?.digest === digest) return entry;
     throw new FaultError(
       'request/key-reused',
@@ -75,17 +75,17 @@ export class AnswerStore {
   }
 
   /**
-   * Admits an answer; `start` begins its session and may throw, which takes the admission back.
+   * Admits an answer; `start` begins its sessions and may throw, which takes the admission back.
    * @throws FaultError `session/queue-full`, `server/stopping`, and what `start` throws.
    */
-  open(source: AnswerSource, tokens: number, start: () => void): void {
+  open(source: AnswerSource, size: AnswerSize, start: () => void): void {
     if (this.#closedBy) throw this.#closedBy;
-    const admitted = admit(this.#admission, tokens, this.#config);
+    const admitted = admit(this.#admission, size, this.#config);
     if (!admitted) throw new FaultError('session/queue-full', 'the gateway has no room');
     this.#admission = admitted;
     const entry: Entry = {
       ...source,
-      tokens,
+      size,
       openedAt: this.#clock.now(),
       readers: new Set(),
       expiry: null,
@@ -94,7 +94,7 @@ export class AnswerStore {
     try {
       start();
     } catch (error) {
-      this.#admission = release(this.#admission, tokens, null);
+      this.#admission = release(this.#admission, size, null);
       throw error;
     }
     this.#entries.set(entry.facts.id, entry);
@@ -130,14 +130,14 @@ export class AnswerStore {
     this.#entries.delete(id);
     const name = entry.facts.retryKey?.name ?? '';
     if (this.#byKey.get(name) === entry) this.#byKey.delete(name);
-    entry.record.cancel();
+    entry.choices.cancel();
   }
 
   /** The gateway ends: every answer fails with `fault`, and none begins. */
   close(fault: FaultError): void {
     this.#closedBy = fault;
-    for (const [id, { record }] of [...this.#entries]) {
-      record.fail(fault);
+    for (const [id, { choices }] of [...this.#entries]) {
+      choices.fail(fault);
       this.drop(id);
     }
   }
@@ -145,21 +145,21 @@ export class AnswerStore {
   #whenEnded(entry: Entry, meter: AnswerMeter): void {
     const settle = () => {
       meter.look(this.#clock.now());
-      if (!entry.record.ending) return;
+      if (!entry.choices.ending) return;
       unwatch();
-      const worked = entry.record.session !== null;
+      const worked = entry.choices.session !== null;
       const elapsedMs = worked ? this.#clock.now() - entry.openedAt : null;
-      this.#admission = release(this.#admission, entry.tokens, elapsedMs);
+      this.#admission = release(this.#admission, entry.size, elapsedMs);
       this.#onEnded(meter.result());
     };
-    const unwatch = entry.record.watch(settle);
+    const unwatch = entry.choices.watch(settle);
     settle();
   }
 
   #unattended(entry: Entry): void {
     const { id, resumableMs, retryKey } = entry.facts;
     if (this.#entries.get(id) !== entry) return;
-    const finished = entry.record.ending?.kind === 'finished';
+    const finished = entry.choices.ending?.kind === 'finished';
     const keptMs = retryKey && finished ? this.#config.retryKeptMs : 0;
     entry.expiry = setTimeout(() => this.drop(id), Math.max(resumableMs, keptMs));
     entry.expiry.unref();
@@ -168,7 +168,7 @@ export class AnswerStore {
 
   #makeRoom(): void {
     const kept = [...this.#entries.values()].filter(
-      ({ record, readers, expiry }) => record.ending && readers.size === 0 && expiry,
+      ({ choices, readers, expiry }) => choices.ending && readers.size === 0 && expiry,
     );
     let tokens = kept.reduce((sum, entry) => sum + sizeOf(entry), 0);
     let count = kept.length;
@@ -181,5 +181,5 @@ export class AnswerStore {
   }
 }
 
-const sizeOf = ({ facts, record }: AnswerSource): number =>
-  facts.promptIds.length + record.pieces.length;
+const sizeOf = ({ facts, choices }: AnswerSource): number =>
+  facts.promptIds.length + choices.tokens;

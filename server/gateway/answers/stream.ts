@@ -20,7 +20,7 @@ export function streamAnswer(
   source: AnswerSource,
   { from, config, headers }: StreamOptions,
 ): void {
-  const { facts, record } = source;
+  const { facts, choices } = source;
   res.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache, no-transform',
@@ -37,7 +37,7 @@ export function streamAnswer(
     silence.refresh();
   };
   const silence = setInterval(() => {
-    if (!res.writableNeedDrain) write(comment(record.queuePosition));
+    if (!res.writableNeedDrain) write(comment(choices.queuePosition));
   }, config.keepAliveMs);
 
   let over = false;
@@ -64,7 +64,7 @@ export function streamAnswer(
     }
   };
 
-  const unwatch = record.watch(pump);
+  const unwatch = choices.watch(pump);
   res.on('drain', () => {
     clearTimeout(stall);
     stall = undefined;

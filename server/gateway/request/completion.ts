@@ -68,6 +68,8 @@ const declaiSchema = z.object({
 export const completionFields = {
   model: z.string({ error: 'you must name a model' }).check(z.minLength(1), z.maxLength(256)),
   max_tokens: z.nullish(count),
+  /** Choices, each an answer of its own. */
+  n: z.nullish(z.number().check(z.int(), z.gte(1), z.lte(GATEWAY.choicesMax))),
   temperature: z.nullish(z.number().check(z.gte(0), z.lte(2))),
   top_p: z.nullish(z.number().check(z.gte(0), z.lte(1))),
   /** 0 and vLLM's −1 keep all. */

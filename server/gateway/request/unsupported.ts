@@ -23,7 +23,6 @@ const textOnly: NoOp = (value) =>
 
 /** Both doors: OpenAI's, then vLLM's. */
 const COMMON: Readonly<Record<string, NoOp>> = {
-  n: only(1),
   best_of: only(1),
   length_penalty: only(1),
   min_tokens: only(0),

@@ -127,7 +127,7 @@ test('[G15] a wrong type for any parameter is a 400 that names it', () =>
 test('[G15] __proto__ and constructor are keys like any other, at every level', () =>
   underAttack(async (server) => {
     server.answers.onStart = (session) => session.end();
-    const evil = `"__proto__":{"stream":true,"n":2,"polluted":1},"constructor":{"prototype":{"polluted":1}}`;
+    const evil = `"__proto__":{"stream":true,"best_of":2,"polluted":1},"constructor":{"prototype":{"polluted":1}}`;
     const bodies = [
       `{${evil},"model":"bytes","messages":[{"role":"user","content":"hi",${evil}}]}`,
       `{"model":"bytes","messages":[{"role":"user","content":[{"type":"text","text":"hi",${evil}}]}],
@@ -135,7 +135,7 @@ test('[G15] __proto__ and constructor are keys like any other, at every level', 
     ];
     for (const body of bodies) {
       const { status, headers } = await send(server.url, { path: CHAT, body });
-      // `stream: true` and `n: 2` of the prototype were not taken for the request's own.
+      // `stream: true` and `best_of: 2` of the prototype were not taken for the request's own.
       expect([status, headers['content-type']]).toEqual([200, 'application/json']);
       expect(Buffer.from(server.answers.last.request.promptIds).toString()).toBe('user: hi\n');
     }

@@ -132,7 +132,7 @@ test('[G8] three hundred clients that ask and hang up at any moment leave nothin
   underAttack(async (server) => {
     const sessions = server.answers.sessions.length;
     const left = async () => {
-      const { headers } = await send(server.url, { path: CHAT, body: { ...ASK, n: 2 } });
+      const { headers } = await send(server.url, { path: CHAT, body: { ...ASK, best_of: 2 } });
       return headers['x-ratelimit-remaining-tokens'];
     };
     const before = await left();
@@ -179,7 +179,7 @@ test('[G27] requests behind one another are answered in their order, refusals am
     const ask = (content: string) =>
       postText(CHAT, { ...ASK, messages: [{ role: 'user', content }] });
     const wire = openWire(server.url);
-    wire.socket.write(ask('1') + GET_MODELS + postText(CHAT, { ...ASK, n: 2 }) + ask('2'));
+    wire.socket.write(ask('1') + GET_MODELS + postText(CHAT, { ...ASK, best_of: 2 }) + ask('2'));
     wire.socket.write(GET_MODELS.repeat(100));
     const said = await wire.until((text) => answersOn(text).length === 104);
     wire.socket.destroy();
@@ -192,7 +192,7 @@ test('[G27] requests behind one another are answered in their order, refusals am
     ]);
     expect(answers[0]?.body).toContain('"content":"1"');
     expect(answers[1]?.body).toContain('"object":"list"');
-    expect(errorOf(answers[2]!.body).param).toBe('n');
+    expect(errorOf(answers[2]!.body).param).toBe('best_of');
     expect(answers[3]?.body).toContain('"content":"2"');
   }));
 

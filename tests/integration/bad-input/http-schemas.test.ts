@@ -53,11 +53,12 @@ test('[C7] hostile schemas are refused by code within 100 ms, and nobody else no
       const body = `${JSON.stringify(ASK).slice(0, -1)},"response_format":${format}}`;
       expect([name, body.length < MIB]).toEqual([name, true]);
       const times: number[] = [];
-      // Others may use the machine: one of a few tries has it for itself.
+      // Of the processor, client's part too: others use the machine as well.
       while (times.length < TRIES && !times.some((ms) => ms < REFUSED_MS)) {
-        const startedAt = performance.now();
+        const before = process.cpuUsage();
         const refusal = await refused(server, { path: CHAT, body });
-        times.push(performance.now() - startedAt);
+        const { user, system } = process.cpuUsage(before);
+        times.push((user + system) / 1000);
         expect([name, refusal]).toEqual([name, REFUSAL]);
       }
       expect([name, Math.min(...times) < REFUSED_MS]).toEqual([name, true]);

@@ -68,7 +68,7 @@ test('[4.8.10] requests behind one another on a connection that closes are all e
 test('[4.8.11] the hold of a connection that dies before its first token is released', async () => {
   await using server = await startGateway();
   const left = async () => {
-    const { headers } = await send(server.url, { path: CHAT, body: { ...ASK, n: 2 } });
+    const { headers } = await send(server.url, { path: CHAT, body: { ...ASK, best_of: 2 } });
     return Number(headers['x-ratelimit-remaining-tokens']);
   };
   const before = await left();

@@ -85,7 +85,7 @@ test('[4.8.1] a script may read every answer, refusals and streams too, and the 
   const asks = [
     { path: CHAT, body: ASK },
     { path: CHAT, body: { ...ASK, stream: true } },
-    { path: CHAT, body: { ...ASK, n: 2 } },
+    { path: CHAT, body: { ...ASK, best_of: 2 } },
     { path: CHAT, body: 'no JSON' },
     { path: '/v1/models/nobody' },
     { path: '/v1/nothing' },
@@ -147,7 +147,7 @@ test('[4.8.8] rate, time and request id stand on answers, streams and refusals',
   const asks: [unknown, number][] = [
     [ASK, 200],
     [{ ...ASK, stream: true }, 200],
-    [{ ...ASK, n: 2 }, 400],
+    [{ ...ASK, best_of: 2 }, 400],
     [{ ...ASK, model: 'nobody' }, 404],
   ];
   const ids = new Set<unknown>();
@@ -171,7 +171,7 @@ test('[4.8.8] rate, time and request id stand on answers, streams and refusals',
 test('[4.8.8] the numbers are true: what is open is missing from what remains', async () => {
   await using server = await startGateway();
   const left = async (what: 'requests' | 'tokens') => {
-    const { headers } = await send(server.url, { path: CHAT, body: { ...ASK, n: 2 } });
+    const { headers } = await send(server.url, { path: CHAT, body: { ...ASK, best_of: 2 } });
     return Number(headers[`x-ratelimit-remaining-${what}`]);
   };
   const before = { requests: await left('requests'), tokens: await left('tokens') };

@@ -30,7 +30,14 @@ test('[4.8.6] every refusal is {error: {message, type, param, code}} with its st
       'invalid_value',
       'temperature',
     ],
-    [{ ...ASK, n: 2 }, CHAT, 400, 'invalid_request_error', 'unsupported_parameter', 'n'],
+    [
+      { ...ASK, best_of: 2 },
+      CHAT,
+      400,
+      'invalid_request_error',
+      'unsupported_parameter',
+      'best_of',
+    ],
     [
       { model: 'bytes', prompt: long },
       '/v1/completions',

@@ -131,7 +131,7 @@ test('[4.8.9] what is not there passes where it changes nothing', async () => {
 test('[4.8.9] what is not there and would change the answer is a 400 that names it', async () => {
   await using server = await answering();
   const something = {
-    n: [2, 0, '1'],
+    best_of: [2],
     response_format: [{ type: 'grammar' }],
     tools: [[{ type: 'function', function: { name: 'f' } }], {}],
     tool_choice: ['required', { type: 'function', function: { name: 'f' } }],

@@ -8,6 +8,7 @@ import {
   quotaOf,
   release,
   retryAfterSeconds,
+  type AnswerSize,
 } from '#server/gateway/admission.ts';
 
 const BOUNDS = {
@@ -20,26 +21,31 @@ const IDLE = { running: 0, queued: 0, queuedMax: 8 };
 
 test('[G12] admission never exceeds its bounds and ends where it began', () => {
   const steps = fc.array(
-    fc.record({ tokens: fc.integer({ min: 1, max: 600 }), end: fc.boolean() }),
+    fc.record({
+      sessions: fc.integer({ min: 1, max: 3 }),
+      tokens: fc.integer({ min: 1, max: 600 }),
+      end: fc.boolean(),
+    }),
   );
   fc.assert(
     fc.property(steps, (list) => {
-      const open: number[] = [];
+      const open: AnswerSize[] = [];
+      const sum = (of: keyof AnswerSize): number => open.reduce((all, each) => all + each[of], 0);
       let state = emptyAdmission(BOUNDS);
-      for (const { tokens, end } of list) {
+      for (const { end, ...size } of list) {
         const first = end ? open.shift() : undefined;
         if (first !== undefined) state = release(state, first, null);
-        const fits = open.length < 4 && open.reduce((a, b) => a + b, tokens) <= 1000;
-        const next = admit(state, tokens, BOUNDS);
+        const fits = sum('sessions') + size.sessions <= 4 && sum('tokens') + size.tokens <= 1000;
+        const next = admit(state, size, BOUNDS);
         expect(next !== null).toBe(fits);
-        if (next) open.push(tokens);
+        if (next) open.push(size);
         state = next ?? state;
         expect(state).toMatchObject({
-          open: open.length,
-          openTokens: open.reduce((a, b) => a + b, 0),
+          open: sum('sessions'),
+          openTokens: sum('tokens'),
         });
       }
-      for (const tokens of open) state = release(state, tokens, null);
+      for (const size of open) state = release(state, size, null);
       expect(state).toEqual(emptyAdmission(BOUNDS));
     }),
   );
@@ -72,9 +78,10 @@ test('[G12] the quota is what would be taken: never negative, never above its li
 });
 
 test('[G12] the time to wait follows the answers that were measured', () => {
-  let state = admit(emptyAdmission(BOUNDS), 10, BOUNDS)!;
+  const size = { sessions: 1, tokens: 10 };
+  let state = admit(emptyAdmission(BOUNDS), size, BOUNDS)!;
   for (let i = 0; i < 50; i += 1) {
-    state = admit(release(state, 10, 12_000), 10, BOUNDS)!;
+    state = admit(release(state, size, 12_000), size, BOUNDS)!;
   }
   expect(state.answerMs).toBeCloseTo(12_000, -1);
   expect(retryAfterSeconds(state, { ...IDLE, running: 3 }, BOUNDS)).toBe(4);

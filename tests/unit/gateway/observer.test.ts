@@ -98,7 +98,7 @@ test('[G25] tokens that a resuming page brought are not counted again', async ()
 test('[G25] a refusal is told by the code that the client reads', async () => {
   const { post, refused, answers, ended } = await watched();
   await post({ model: 'none' });
-  await post({ n: 3 });
+  await post({ best_of: 3 });
   answers.refusal = 'session/queue-full';
   await post({});
   answers.refusal = 'session/no-cover';

@@ -19,7 +19,7 @@ test('[G14] a parameter that would change the answer is refused by name, its no-
   await using server = await startGateway();
   server.answers.onStart = (session) => session.end();
   const cases: [string, unknown, unknown][] = [
-    ['n', 2, 1],
+    ['best_of', 2, 1],
     ['response_format', { type: 'grammar' }, { type: 'text' }],
     ['tools', [{ type: 'function' }], []],
     ['tool_choice', 'required', 'none'],
@@ -63,6 +63,9 @@ test('[G15] a wrong value is a 400 that names its parameter', async () => {
     ['messages', [{ role: 'user', content: null }]],
     ['messages', [{ role: 'user' }]],
     ['messages', [{ role: 'assistant', content: 'first' }]],
+    ['n', 0],
+    ['n', 9],
+    ['n', '1'],
     ['max_tokens', 0],
     ['max_tokens', 1.5],
     ['max_tokens', '5'],

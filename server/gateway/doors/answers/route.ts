@@ -17,10 +17,10 @@ export function getAnswer(parts: GatewayParts, exchange: Exchange, id: string): 
 
 /** `DELETE /api/answers/{id}`: Stop. The nodes are free within a second (S10). */
 export function deleteAnswer(parts: GatewayParts, exchange: Exchange, id: string): void {
-  const { record } = findAnswer(parts, id);
-  const stopped = record.ending === null;
+  const { choices } = findAnswer(parts, id);
+  const stopped = choices.ending === null;
   parts.store.drop(id);
-  sendJson(exchange, { id, object: 'answer', stopped, tokens: record.pieces.length });
+  sendJson(exchange, { id, object: 'answer', stopped, tokens: choices.tokens });
 }
 
 function findAnswer({ store }: GatewayParts, id: string): AnswerSource {
