@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
 import { goldenRow } from '#tests/support/golden.ts';
+import { askPairs, jsonPairs } from '#tests/support/json-pairs.ts';
+import { TestServer } from '#tests/support/server.ts';
 import {
   ThreeTabs,
   WAYS,
@@ -12,6 +14,7 @@ import { soak } from './soak/soak.ts';
 
 const HELP = `npm run e2e -- [--all | --stage N --way close|kill|stop --at N|prefill]
 npm run e2e -- --soak [--minutes N] [--seed N]
+npm run e2e -- --json
 
 Loses one of three tabs in the middle of an answer and prints, a case a line: equal or not, the
 longest gap between two tokens, the idle share of a core afterwards, click to ready of the new tab.
@@ -19,6 +22,9 @@ longest gap between two tokens, the idle share of a core afterwards, click to re
 
 --soak  four tabs and the built-in volunteer for 30 minutes while a tab leaves or joins every 10 s and
         four prompts are open; prints answers, memory and handles (tests/e2e/soak/README.md)
+
+--json  200 pairs of a prompt and a JSON schema, 16 at a time, to the built-in volunteer: prints how
+        many answers ended by themselves, and each that does not fit
 `;
 const POSITIONS = ['prefill', 1, 7, 13, 19, 25, 31, 37, 43] as const;
 
@@ -31,6 +37,7 @@ const { values } = parseArgs({
     soak: { type: 'boolean' },
     minutes: { type: 'string', default: '30' },
     seed: { type: 'string', default: '1' },
+    json: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -68,7 +75,31 @@ async function runSoak(): Promise<number> {
   return missedBars(result).length === 0 ? 0 : 1;
 }
 
+async function runJson(): Promise<number> {
+  const server = await TestServer.start();
+  try {
+    const pairs = jsonPairs();
+    const startedAt = performance.now();
+    const verdicts = await askPairs(server.url, pairs, { maxTokens: 128, atOnce: 16 });
+    const seconds = Math.round((performance.now() - startedAt) / 1000);
+    const wrong = verdicts.filter(({ fault }) => fault !== null);
+    const whole = verdicts.filter(({ finish }) => finish === 'stop').length;
+    for (const { name, fault, text } of wrong) {
+      process.stdout.write(`${name}: ${fault ?? ''}\n  ${text}\n`);
+    }
+    const cut = verdicts.length - whole - wrong.length;
+    process.stdout.write(
+      `${whole} of ${pairs.length} ended by themselves and fit, ${cut} were cut, ` +
+        `${wrong.length} are wrong; ${seconds} s\n`,
+    );
+    return wrong.length === 0 && whole >= pairs.length / 2 ? 0 : 1;
+  } finally {
+    await server.stop();
+  }
+}
+
 async function main(): Promise<number> {
+  if (values.json === true) return runJson();
   if (values.soak === true) return runSoak();
   if (values.help === true || (values.all !== true && values.stage === undefined)) {
     process.stdout.write(HELP);
