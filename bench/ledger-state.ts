@@ -20,7 +20,10 @@ const BLOCKS = 200;
 const COUNTED = 60;
 const EACH_MICRO = 1_000_000n;
 
-/** The state machine's cost a transaction beside one verification, which every transaction needs. */
+/**
+ * The state machine's cost a transaction beside one verification. At 64 a batch E = 0.5 gives each of
+ * four replicas the time of 2.2 verifications for a transaction, and one of them is spent on its own.
+ */
 export function run(): Promise<BenchResult> {
   const figures: Record<string, number> = {};
   const perSecond = {
@@ -38,7 +41,7 @@ export function run(): Promise<BenchResult> {
     figures[`ms to decode it, ${accounts} accounts`] = round(decodeMs);
     const verifies = ((blockMs + decodeMs) / BATCH / 1_000) * must(perSecond[V], 'a rate');
     return atMost(`decode and execute one hold, ${accounts} accounts`, verifies, {
-      max: 1,
+      max: 1.2,
       unit: 'verifications by node:crypto',
     });
   });

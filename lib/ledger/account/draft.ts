@@ -50,6 +50,9 @@ export class Draft {
   readonly day: number;
   readonly #state: LedgerState;
   readonly #touched = new Map<string, Touched>();
+  /** Every rule reads these two. */
+  readonly #totals: Touched;
+  readonly #constitution: Touched;
 
   constructor(
     state: LedgerState,
@@ -59,6 +62,8 @@ export class Draft {
     this.#state = state;
     this.sha256 = sha256;
     this.sequence = block.sequence;
+    this.#totals = this.#at('totals', NOTHING);
+    this.#constitution = this.#at('constitution', NOTHING);
     const { timeMs, sequence } = this.totals;
     invariant(block.sequence === sequence + 1n, 'blocks are executed in order');
     this.timeMs = block.timeMs > timeMs ? block.timeMs : timeMs;
@@ -67,11 +72,11 @@ export class Draft {
   }
 
   get totals(): Totals {
-    return must(this.get('totals', NOTHING), 'a ledger has totals');
+    return must(this.#totals.now, 'a ledger has totals').record as Totals;
   }
 
   get constitution(): Constitution {
-    return must(this.get('constitution', NOTHING), 'a ledger has a constitution');
+    return must(this.#constitution.now, 'a ledger has a constitution').record as Constitution;
   }
 
   get<K extends Kind>(kind: K, id: Uint8Array): Records[K] | null {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { toHex } from '#lib/kernel/bytes.ts';
+import { concatBytes, toHex } from '#lib/kernel/bytes.ts';
 import { seededRandom, type Random } from '#lib/kernel/random.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { EMPTY_TRIE, type Trie } from '#lib/ledger/crypto/trie/node.ts';
@@ -130,6 +130,17 @@ test('[C7] a leaf from elsewhere in the trie does not prove a key absent', () =>
   expect(verifyTrieProof({ ...claim, key: new Uint8Array(32).fill(0x22) }, nodeSha256)).toBe(true);
   expect(verifyTrieProof({ ...claim, key: keys[2]! }, nodeSha256)).toBe(false);
   expect(verifyTrieProof({ ...claim, key: keys[0]! }, nodeSha256)).toBe(false);
+});
+
+test('[C7] a key’s own leaf does not pass as another’s, to prove it absent', () => {
+  const keys = [0x11, 0x12, 0x21].map((first) => new Uint8Array(32).fill(first));
+  const entries = keys.map((key) => ({ key, value: key }));
+  const { rootHash, ...trie } = trieUpdate(EMPTY_TRIE, entries, nodeSha256);
+  const key = keys[0]!;
+  const proof = trieProve({ rootHash, ...trie }, key, nodeSha256);
+  const forged = concatBytes([proof.subarray(0, -1), Uint8Array.of(2), key, nodeSha256(key)]);
+  expect(verifyTrieProof({ rootHash, key, value: key, proof }, nodeSha256)).toBe(true);
+  expect(verifyTrieProof({ rootHash, key, value: null, proof: forged }, nodeSha256)).toBe(false);
 });
 
 test('[C6] an update shares every part that it does not touch', () => {

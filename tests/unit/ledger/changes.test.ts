@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { toHex, utf8 } from '#lib/kernel/bytes.ts';
 import type { BodyOf, Change } from '#lib/ledger/account/codec/bodies.ts';
 import { lastOfEpoch, quorumOf } from '#lib/ledger/account/epochs.ts';
+import { AMOUNT_MICRO_MAX } from '#lib/ledger/account/limits.ts';
 import { DAY, OPERATORS, World, type Ask } from '#tests/support/ledger/world.ts';
 
 const by = (name: string, body: Change): Ask => ({ by: name, body });
@@ -206,4 +207,21 @@ test('[A18] a revoked gateway does nothing more, and what it attested since retu
   world.wait(DAY);
   expect(world.account('worker')).toMatchObject({ earnedMicro: 400n, maturingMicro: 0n });
   expect(treasury()).toBe(before + 200n);
+});
+
+test('[A9] the treasury gives no more than it has', () => {
+  const world = new World();
+  const grantMicroMax = AMOUNT_MICRO_MAX;
+  world.do(by('operator 0', registration(world, { grantMicroMax })));
+  world.toNextEpoch();
+  const grant = (name: string, micro: bigint) => ({
+    ...world.grant(name, micro),
+    by: 'new gateway',
+  });
+  expect(world.do(grant('rich', AMOUNT_MICRO_MAX), grant('late', 2n), grant('lucky', 1n))).toEqual([
+    'ok',
+    'ledger/insufficient-credit',
+    'ok',
+  ]);
+  expect(world.totals.treasuryMicro).toBe(0n);
 });

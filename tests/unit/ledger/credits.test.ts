@@ -83,6 +83,19 @@ test('[A4] a hold takes starter credit first, and gives every part back where it
   });
 });
 
+test('[A4] a capture uses starter credit first, as the hold did', () => {
+  for (const [micro, starterMicro, earnedMicro] of [
+    [400n, 600n, 2_000n],
+    [1_200n, 0n, 1_800n],
+  ] as const) {
+    const world = withAnn(2_000n);
+    const id = world.holdId('job');
+    world.do(world.hold(id, 'ann', { amountMicro: 1_500n }));
+    expect(world.do(world.capture(id, micro))).toEqual(['ok']);
+    expect(buckets(world, 'ann')).toMatchObject({ starterMicro, earnedMicro, heldMicro: 0n });
+  }
+});
+
 test('[A4] what a capture leaves of starter credit keeps its old expiry; what expired is the treasury’s', () => {
   const world = new World();
   const expiresAtMs = world.timeMs + 2n * HOUR;

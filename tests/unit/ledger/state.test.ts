@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { NO_INDEXES, nextDueMs, openHoldIds } from '#lib/ledger/account/indexes.ts';
+import { Draft } from '#lib/ledger/account/draft.ts';
 import { execute } from '#lib/ledger/account/execute.ts';
 import { SUPPLY_MICRO } from '#lib/ledger/account/limits.ts';
 import { audit } from '#lib/ledger/account/audit.ts';
@@ -79,6 +80,28 @@ test('[A1] an audit counts from the records, and finds what totals hide', () => 
   expect(() => audit(change(richer, ann.id), nodeSha256)).toThrow(/neither made nor lost/);
   const same = writeRecord('account', ann);
   audit(change(same, ann.id), nodeSha256);
+});
+
+test('[A1] a block that made credit, or lost some, is no block', () => {
+  for (const micro of [1n, -1n]) {
+    const world = lived();
+    const block = { sequence: world.sequence + 1n, timeMs: world.timeMs };
+    const draft = new Draft(world.state, block, nodeSha256);
+    draft.toTreasury(micro);
+    expect(() => draft.done()).toThrow(/neither made nor lost/);
+  }
+});
+
+test('[A1] every checkpoint counts from the records', () => {
+  const world = lived();
+  const ann = world.account('ann');
+  const key = recordKey('account', ann.id, nodeSha256);
+  const value = writeRecord('account', { ...ann, earnedMicro: ann.earnedMicro + 1n });
+  const trie = trieUpdate(world.state.trie, [{ key, value }], nodeSha256);
+  world.state = { ...world.state, trie };
+  const { checkpointInterval } = world.constitution.parameters;
+  while ((world.sequence + 1n) % checkpointInterval !== 0n) world.block([]);
+  expect(() => world.block([])).toThrow(/neither made nor lost/);
 });
 
 test('[A1] the sums name every micro, wherever it is', () => {

@@ -70,3 +70,31 @@ test('[A5] the sweep gives an open hold back and remembers it as expired', () =>
   expect(world.get('hold', id)?.status).toBe(HOLD_EXPIRED);
   expect(buckets(world, 'ann')).toMatchObject({ starterMicro: 1_000n, heldMicro: 0n });
 });
+
+/** As many strangers as one block sweeps, whose nonces fall due before all else. */
+function crowd(world: World): void {
+  const nothing = world.void(world.holdId('nothing'));
+  world.do(...Array.from({ length: 1_024 }, (_, i) => ({ ...nothing, by: `stranger ${i}` })));
+}
+
+test('[A5] a hold that the sweep has not come to is expired all the same', () => {
+  const world = new World();
+  const id = world.holdId('job');
+  world.do(world.grant('ann'), world.hold(id, 'ann', { expiresAtMs: world.timeMs + HOUR }));
+  crowd(world);
+  world.timeMs += HOUR;
+  expect(world.do(world.capture(id, 1n), world.void(id))).toEqual([
+    'ledger/hold-expired',
+    'ledger/hold-expired',
+  ]);
+  expect(world.get('hold', id)?.status).toBe(HOLD_OPEN);
+});
+
+test('[A7] a pot that the sweep has not come to is closed all the same', () => {
+  const world = new World();
+  const job = world.pot('payer', 1_000n);
+  crowd(world);
+  world.timeMs += DAY;
+  expect(world.do(world.mint(job))).toEqual(['ledger/hold-closed']);
+  expect(world.get('pot', job)).not.toBe(null);
+});

@@ -18,15 +18,15 @@ export const malformed = (what: string): FaultError => new FaultError('wire/malf
  * Decodes the one encoding of a value.
  *
  * The bytes are walked before they are decoded: deep nesting overflows a decoder's stack, and lengths
- * that lie make it reserve memory. What was decoded is encoded again and compared, because cborg's
- * strict mode still takes floats that are integers.
+ * that lie make it reserve memory. What was decoded is encoded again and compared: that, and no strict
+ * mode, is what gives a value one encoding.
  * @throws FaultError wire/malformed
  */
 export function decodeCbor(bytes: Uint8Array): unknown {
   const end = walk(bytes, { at: 0, depth: 1 });
   if (end !== bytes.length) throw malformed('bytes follow the value');
   try {
-    const value: unknown = decode(bytes, { strict: true, allowIndefinite: false });
+    const value: unknown = decode(bytes);
     if (!bytesEqual(encode(value), bytes)) throw malformed('not the canonical encoding');
     return value;
   } catch (error) {

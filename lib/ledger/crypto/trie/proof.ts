@@ -70,7 +70,7 @@ export function verifyTrieProof(claim: TrieClaim, sha256: Sha256): boolean {
   const read = readLevels(proof);
   if (read === null) return false;
   const { levels, end } = read;
-  let hash = endHash({ key, value, end, depth: levels.length }, sha256);
+  let hash = endHash({ key, value, end }, sha256);
   for (let depth = levels.length - 1; hash !== null && depth >= 0; depth -= 1) {
     hash = levelHash(levels[depth], { nibble: nibbleAt(key, depth), hash }, sha256);
   }
@@ -96,10 +96,10 @@ function readLevels(proof: Uint8Array): { levels: Level[]; end: Uint8Array } | n
 
 /** The hash at the end of the path; zeros for an empty slot; null where it does not show the claim. */
 function endHash(
-  at: { key: Uint8Array; value: Uint8Array | null; end: Uint8Array; depth: number },
+  at: { key: Uint8Array; value: Uint8Array | null; end: Uint8Array },
   sha256: Sha256,
 ): Uint8Array | null {
-  const { key, value, end, depth } = at;
+  const { key, value, end } = at;
   const kind = end[0];
   if (kind === END_OWN_LEAF) {
     if (value === null || end.length !== 1) return null;
@@ -109,8 +109,7 @@ function endHash(
   if (kind === END_EMPTY) return end.length === 1 ? ZERO_HASH : null;
   if (kind !== END_OTHER_LEAF || end.length !== 1 + KEY_BYTES + HASH_BYTES) return null;
   const other = end.subarray(1, 1 + KEY_BYTES);
-  // A leaf elsewhere says nothing: this one must stand where the key's own would.
-  for (let i = 0; i < depth; i += 1) if (nibbleAt(other, i) !== nibbleAt(key, i)) return null;
+  // That it stands in the key's place is what the hashes above it show: they are folded along the key.
   if (bytesEqual(other, key)) return null;
   return leafNodeHash(other, end.subarray(1 + KEY_BYTES), sha256);
 }
