@@ -23,7 +23,7 @@ it('[S12] with true predictions no token waits longer than the rule, and no pref
   fc.assert(
     fc.property(cost, fc.array(action, { maxLength: 120 }), (prices, actions) => {
       const world = new SoloWorld(prices);
-      Object.assign(world.shard.times, prices);
+      world.tellPrices(prices);
       const open: number[] = [];
       let next = 1;
       for (const step of actions) {

@@ -6,17 +6,19 @@ import {
   predictMs,
   type StepTimes,
 } from '#lib/shard/stage/core/step-times.ts';
-import { node, prepare, rows, session, shardAt, StageRig } from './rig.ts';
-import { longestMs, SoloWorld } from './solo-world.ts';
+import { node, prepare, rows, session, StageRig } from './rig.ts';
+import { longestMs, setPrices, SoloWorld } from './solo-world.ts';
 
 /** About what SmolLM2-135M takes on one thread. */
 const PROCESSOR: StepTimes = { base: 2, perRow: 3.6, perAttended: 0.0015 };
 /** A step is mostly its start: many rows cost little more than one. */
 const GPU: StepTimes = { base: 12, perRow: 0.12, perAttended: 0.00002 };
 
+const TEN_A_ROW: StepTimes = { base: 0, perRow: 10, perAttended: 0 };
+
 function worldOf(cost: StepTimes): SoloWorld {
   const world = new SoloWorld(cost);
-  Object.assign(world.shard.times, cost);
+  world.tellPrices(cost);
   return world;
 }
 
@@ -58,7 +60,7 @@ describe('chunk', () => {
     rig.settle();
     rig.order({ type: 'handover', session: session(1), epoch: 1, position: 1, id: 2 });
     rig.finish(10);
-    Object.assign(rig.core.shards.get(shardAt(0))!.times, { base: 0, perRow: 10, perAttended: 0 });
+    setPrices(rig, 0, TEN_A_ROW);
     rig.order(prepare([1, 2], { ...long, session: session(2), chunkRows: 7 }));
     rig.order({ type: 'fill', session: session(2), epoch: 1, starts: [0, 7] });
     expect(rig.core.running?.segments.map((segment) => segment.rows)).toEqual([3]);
@@ -67,8 +69,7 @@ describe('chunk', () => {
   test('[S12] what prefill kept a row waiting before its run is taken off the chunk beside it', () => {
     const rowsBeside = (arrivesAfterMs: number): number[] => {
       const rig = new StageRig(2);
-      const price = { base: 0, perRow: 10, perAttended: 0 };
-      Object.assign(rig.core.shards.get(shardAt(1))!.times, price);
+      setPrices(rig, 1, TEN_A_ROW);
       rig.order(prepare([1, 2, 3], { resumeAt: 0, promptLength: 1 }));
       const long = { session: session(2), resumeAt: 16, promptLength: 17, chunkRows: 8 };
       rig.order(prepare([1, 2, 3], long));
@@ -88,8 +89,7 @@ describe('chunk', () => {
 
   test('[S12] a row that is left for the next run has waited for the prefill of this one', () => {
     const rig = new StageRig(2);
-    const price = { base: 0, perRow: 10, perAttended: 0 };
-    Object.assign(rig.core.shards.get(shardAt(1))!.times, price);
+    setPrices(rig, 1, TEN_A_ROW);
     for (const i of [1, 2]) {
       rig.order(prepare([1, 2, 3], { session: session(i), resumeAt: 0, promptLength: 1 }));
     }
@@ -117,7 +117,7 @@ describe('chunk', () => {
   test('[S12] prices are learned from runs as they come, and a slow moment does not stay', () => {
     const times = emptyStepTimes();
     const loads = [loadOf(0, 64), loadOf(64, 1), loadOf(64, 9), loadOf(300, 1), loadOf(300, 7)];
-    for (let i = 0; i < 100; i += 1) {
+    for (let i = 0; i < 300; i += 1) {
       const load = loads[i % loads.length]!;
       learnStep(times, load, predictMs(PROCESSOR, load));
     }

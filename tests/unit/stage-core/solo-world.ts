@@ -29,10 +29,9 @@ export class SoloWorld {
     this.rig.step({ type: 'shard-ready', shard: shardAt(0), ...limits, rowWidth: 2, vocab: 1000 });
   }
 
-  get shard() {
-    const shard = this.rig.core.shards.get(shardAt(0));
-    if (!shard) throw new Error('the shard is loaded');
-    return shard;
+  /** What the core has learned so far. */
+  tellPrices(prices: StepTimes): void {
+    setPrices(this.rig, 0, prices);
   }
 
   /** The first `past` positions are there already, where it is above 0. */
@@ -95,6 +94,13 @@ export class SoloWorld {
     if (seats[0]?.kvLength !== position) return;
     this.rig.order({ type: 'handover', session: id, epoch: 1, position, id: 1 });
   }
+}
+
+/** The shard of a place learned that its runs cost so. */
+export function setPrices(rig: StageRig, place: number, prices: StepTimes): void {
+  const times = rig.core.shards.get(shardAt(place))?.times;
+  if (!times) throw new Error('the shard is loaded');
+  Object.assign(times, prices);
 }
 
 /** The rule: nobody's next token waits longer than this. */

@@ -11,8 +11,8 @@ export const STAGE = {
   /** What prefill may add to a decode step: this share of it, or this many milliseconds (S12). */
   prefillStepShare: 0.5,
   prefillMsMin: 40,
-  /** Chunks are cut to this share of that: measured steps of one kind differ by a fifth. */
-  prefillAim: 0.75,
+  /** Chunks are cut to this share of that: measured steps of one kind differ by a tenth. */
+  prefillAim: 0.85,
   /** Frames of sessions not open yet, of all peers together: what strangers can make us hold. */
   heldFramesMax: 64,
   /** Of one peer: sixteen sessions that begin at once would send it as many first chunks. */

@@ -15,6 +15,7 @@ export interface Plan {
   /** Milliseconds of the run, and how many of them its prefill adds. */
   readonly ms: number;
   readonly prefillMs: number;
+  readonly load: StepLoad;
 }
 
 const NO_LOAD: StepLoad = { rows: 0, attended: 0 };
@@ -29,42 +30,47 @@ export function planRun(turn: Turn, shardKey: string, work: readonly Work[]): Pl
   const inTurn = work.toSorted((a, b) => a.seat.flow.lastRun - b.seat.flow.lastRun);
   const decodeMax = Math.min(rowsMax, decodeShare(turn, shardKey));
   const decode = inTurn.filter(({ seat }) => isDecoding(seat)).slice(0, decodeMax);
-  const rows = new Map(decode.map(({ seat }) => [seat, 1]));
   const pure = decode.map(({ seat }) => loadOf(seat.kvLength, 1)).reduce(addLoads, NO_LOAD);
-  const fills = inTurn.filter(({ seat }) => !isDecoding(seat));
-  const whole = addFills(turn, shard, { rows, pure, fills, rowsLeft: rowsMax - rows.size });
+  const rows = new Map(decode.map(({ seat }) => [seat, 1]));
   const pureMs = pure.rows > 0 ? predictMs(shard.times, pure) : 0;
-  const ms = predictMs(shard.times, whole);
-  return { rows, ms, prefillMs: whole.rows > pure.rows ? ms - pureMs : 0 };
+  const fills = inTurn.filter(({ seat }) => !isDecoding(seat));
+  const beside = { pure, pureMs, rowsLeft: rowsMax - rows.size };
+  for (const [seat, count] of planFills(turn, shard, { ...beside, fills })) rows.set(seat, count);
+  const load = [...rows].map(([seat, count]) => loadOf(seat.kvLength, count)).reduce(addLoads);
+  const ms = predictMs(shard.times, load);
+  return { rows, ms, prefillMs: load.rows > pure.rows ? ms - pureMs : 0, load };
 }
 
 interface Filling {
-  readonly rows: Map<Seat, number>;
-  readonly pure: StepLoad;
   readonly fills: readonly Work[];
+  /** The decode rows beside it, and how long they alone take. */
+  readonly pure: StepLoad;
+  readonly pureMs: number;
   readonly rowsLeft: number;
 }
 
-/** Adds one chunk of prefill at most to `rows`; returns the load of them all. */
-function addFills(turn: Turn, shard: Shard, { rows, pure, fills, rowsLeft }: Filling): StepLoad {
+/** Rows of prefill, one chunk together at most. */
+function planFills(turn: Turn, shard: Shard, filling: Filling): [Seat, number][] {
+  const { fills, pure } = filling;
   const [first] = fills;
-  if (!first) return pure;
-  const limitMs = limitOf(turn, shard, pure);
-  let left = Math.min(rowsLeft, first.seat.session.prepare.chunkRows);
+  const planned: [Seat, number][] = [];
+  let left = Math.min(filling.rowsLeft, first?.seat.session.prepare.chunkRows ?? 0);
+  if (!first || left === 0) return planned;
+  const limitMs = limitOf(turn, filling);
   let load = pure;
-  for (const fill of fills) {
-    const count = mostRows(shard, load, { ...fill, rows: Math.min(fill.rows, left), limitMs });
+  for (const { seat, rows } of fills) {
+    const count = mostRows(shard, load, { seat, rows: Math.min(rows, left), limitMs });
     if (count === 0) break;
-    rows.set(fill.seat, count);
+    planned.push([seat, count]);
     left -= count;
-    load = addLoads(load, loadOf(fill.seat.kvLength, count));
+    load = addLoads(load, loadOf(seat.kvLength, count));
   }
-  const isShort = load.rows === pure.rows && left > 0;
-  const mustGoOn = isShort && (pure.rows === 0 || isOverdue(shard, pure, first));
-  shard.prefillWaits = isShort && !mustGoOn;
-  if (!mustGoOn) return load;
-  rows.set(first.seat, 1);
-  return addLoads(load, loadOf(first.seat.kvLength, 1));
+  const mustGoOn =
+    planned.length === 0 &&
+    (pure.rows === 0 || (shard.prefillWaits && !fitsEver(shard, filling, first)));
+  if (mustGoOn) planned.push([first.seat, 1]);
+  shard.prefillWaits = planned.length === 0;
+  return planned;
 }
 
 /**
@@ -72,14 +78,12 @@ function addFills(turn: Turn, shard: Shard, { rows, pure, fills, rowsLeft }: Fil
  * keep its next row waiting, in the run before and in its own together, for what the rule allows;
  * also while its row is elsewhere in the ring, for it may come just after the run has begun.
  */
-function limitOf(turn: Turn, shard: Shard, pure: StepLoad): number {
+function limitOf(turn: Turn, { pureMs }: Filling): number {
   let waited = -1;
   for (const seat of allSeats(turn.core)) {
     if (isDecoding(seat) && !seat.flow.faulted) waited = Math.max(waited, seat.flow.prefillMs);
   }
-  if (waited < 0) return STAGE.chunkMsMax;
-  const pureMs = pure.rows > 0 ? predictMs(shard.times, pure) : 0;
-  return pureMs + allowedMs(pureMs) - waited;
+  return waited < 0 ? STAGE.chunkMsMax : pureMs + allowedMs(pureMs) - waited;
 }
 
 /**
@@ -92,18 +96,17 @@ function allowedMs(pureMs: number): number {
 }
 
 /**
- * One row that fits beside no decode step of this size would wait for ever: it goes with every
- * second one. What other prefill has taken of a wait is over with the next run.
+ * Whether a row fits beside this decode step once no other prefill has kept it waiting. One that
+ * does not would wait for ever: it goes with every second step.
  */
-function isOverdue(shard: Shard, pure: StepLoad, { seat }: Work): boolean {
-  const pureMs = predictMs(shard.times, pure);
+function fitsEver(shard: Shard, { pure, pureMs }: Filling, { seat }: Work): boolean {
   const withOne = predictMs(shard.times, addLoads(pure, loadOf(seat.kvLength, 1)));
-  return shard.prefillWaits && withOne > pureMs + allowedMs(pureMs);
+  return withOne <= pureMs + allowedMs(pureMs);
 }
 
 /** Most rows of a prefill, up to `rows`, with which a run stays within `limitMs`. */
 function mostRows(
-  shard: Shard,
+  { times }: Shard,
   load: StepLoad,
   { seat, rows, limitMs }: Work & { readonly limitMs: number },
 ): number {
@@ -111,7 +114,7 @@ function mostRows(
   let tooMany = rows + 1;
   while (tooMany - fits > 1) {
     const count = (fits + tooMany) >> 1;
-    const ms = predictMs(shard.times, addLoads(load, loadOf(seat.kvLength, count)));
+    const ms = predictMs(times, addLoads(load, loadOf(seat.kvLength, count)));
     if (ms <= limitMs) fits = count;
     else tooMany = count;
   }

@@ -6,7 +6,7 @@ import { appendRows } from './kept-rows.ts';
 import { voidKv } from './kv.ts';
 import { giveBack, trimKept } from './room.ts';
 import { pump, sendChunkAck } from './send.ts';
-import { addLoads, learnStep, loadOf } from './step-times.ts';
+import { learnStep } from './step-times.ts';
 import {
   emptyFlow,
   fault,
@@ -39,18 +39,13 @@ export function onRunDone(turn: Turn, done: Extract<StageInput, { type: 'run-don
   const { results } = done;
   const running = closeRun(turn, done.run);
   if (!running) return;
-  learn(turn, running, done.ms);
+  const times = turn.core.shards.get(running.shard)?.times;
+  if (times) learnStep(times, running.load, done.ms);
   for (const [at, segment] of running.segments.entries()) {
     const seat = seatOf(turn, running, at);
     if (seat) onRows(turn, seat, { segment, result: must(results[at], 'a result a segment') });
   }
   trimKept(turn);
-}
-
-function learn(turn: Turn, { shard, segments }: Running, ms: number): void {
-  const times = turn.core.shards.get(shard)?.times;
-  const loads = segments.map(({ firstPosition, rows }) => loadOf(firstPosition, rows));
-  if (times) learnStep(times, loads.reduce(addLoads), ms);
 }
 
 function onRows(turn: Turn, seat: Seat, done: { segment: RunSegment; result: RunResult }): void {

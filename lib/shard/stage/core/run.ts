@@ -88,7 +88,8 @@ function startRun(turn: Turn, shard: string, plan: Plan): void {
   const segments = [...planned].map(([seat, rows]) => segmentOf(seat, rows));
   const flows = seats.map((seat) => seat.flow);
   const prefill = { ms: plan.prefillMs, until: later(turn.now, plan.ms) };
-  core.running = { run: core.runs, shard, segments, flows, after: [], prefill };
+  const { load } = plan;
+  core.running = { run: core.runs, shard, segments, flows, after: [], prefill, load };
   for (const seat of allSeats(core)) {
     const waits = isDecoding(seat) && !planned.has(seat) && workOf(turn, seat) > 0;
     if (waits) seat.flow.prefillMs += plan.prefillMs;

@@ -5,7 +5,7 @@ import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
 import type { FaultWhy, Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { RunSegment, StageOutput } from '../types.ts';
 import type { KeptRows } from './kept-rows.ts';
-import { emptyStepTimes, type StepTimes } from './step-times.ts';
+import { emptyStepTimes, type StepLoad, type StepTimes } from './step-times.ts';
 
 /**
  * A node's side of the ring. `stepStage` takes the state over and changes it in place: kept rows
@@ -80,6 +80,7 @@ export interface Running {
   readonly after: Extract<StageOutput, { type: 'kv' }>[];
   /** As predicted: milliseconds that its prefill adds, and when the run ends. */
   readonly prefill: { readonly ms: number; readonly until: InstantMs };
+  readonly load: StepLoad;
 }
 
 export interface Session {

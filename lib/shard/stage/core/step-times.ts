@@ -30,8 +30,8 @@ const SURPRISE_MAX = 3;
  * a row makes a chunk too short at first, too low a price makes others wait.
  */
 const BASE_WEIGHT = 0.25;
-/** Attending to so many positions weighs like a row: about what it costs. */
-const ATTENDED_UNIT = 1024;
+/** Attending to so many positions weighs like a row: less than it costs, for rows are what is cut. */
+const ATTENDED_UNIT = 2048;
 
 export function predictMs(times: StepTimes, { rows, attended }: StepLoad): number {
   return times.base + times.perRow * rows + times.perAttended * attended;
