@@ -4,8 +4,11 @@ import { printable, type BenchResult } from './result.ts';
 /** Each benchmark measures its peer or its limit in the same run; loaded only when asked for. */
 const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchResult> }>>> = {
   batch: () => import('./batch.ts'),
+  batching: () => import('./batching.ts'),
   decode: () => import('./decode.ts'),
   gpu: () => import('./gpu.ts'),
+  prefill: () => import('./prefill.ts'),
+  long: () => import('./long.ts'),
   ring: () => import('./ring.ts'),
   load: () => import('./load.ts'),
   'ledger-state': () => import('./ledger-state.ts'),
@@ -14,7 +17,10 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchR
 const HELP = `npm run bench -- NAME [--json]
 
   batch    one stage in a tab and in Node, 1 to 16 sessions at past 128 and 1 000
+  batching a prompt of 3 000 tokens beside a running answer, on one stage in Node
   decode   one tab alone against wllama in the same browser, one thread each
+  prefill  reading 128 and 512 tokens beside native llama.cpp, the first token beside wllama
+  long     a token at past 4 000 and at past 128, beside native llama.cpp
   gpu      all layers on this machine's GPU, beside our CPU stage and the GPU's bandwidth
   ring     one tab against three tabs, one stream and eight, beside the RTT of the same channel
   load     click to ready, cold and from the cache, and what fills the time

@@ -8,7 +8,7 @@ import { loadKernels } from '#lib/webgpu/cpu/server.ts';
 import { manifestHash } from '#lib/shard/package/manifest.ts';
 import { openPackageFolder, type OpenPackage } from '#lib/shard/package/server.ts';
 import { goldenRow } from '#tests/support/golden.ts';
-import { HostRing } from './host-ring.ts';
+import { HostRing } from '#tests/support/host-ring.ts';
 
 const FOLDER = fileURLToPath(
   new URL('../../../public/models/smollm2-135m-instruct', import.meta.url),

@@ -19,6 +19,8 @@ export interface RingOptions {
   readonly hash: ManifestHash;
   readonly ranges: readonly LayerRange[];
   readonly numerics: Numerics;
+  /** Rows of a prefill chunk; 16 where it is left out. */
+  readonly chunkRows?: number;
   readonly load: (order: LoadOrder) => Promise<Stage>;
   /** Of answers that have to fit a grammar. */
   readonly tokens?: TokenSource;
@@ -64,13 +66,13 @@ export class HostRing {
   }
 
   plan(holders: readonly number[] = this.#options.ranges.map((_, i) => i)): RoutePlan {
-    const { ranges, numerics } = this.#options;
+    const { ranges, numerics, chunkRows = 16 } = this.#options;
     return {
       places: ranges.map((range, i) => ({
         ...{ node: this.nodes[holders[i] ?? i]!.id, incarnation: 1 },
         ...{ range, path: 'direct' as const },
       })),
-      ...{ numerics, wireDtype: 'f32', chunkRows: 16, roundMs: 50, chunkMs: 250, loadMs: 5000 },
+      ...{ numerics, wireDtype: 'f32', chunkRows, roundMs: 50, chunkMs: 250, loadMs: 5000 },
     };
   }
 
@@ -153,7 +155,8 @@ export class HostRing {
           else if (report.type === 'owner') {
             const { message } = report;
             if (message.type === 'resync') return;
-            setTimeout(() =>
+            // In a turn of its own, and before the host's next run.
+            setImmediate(() =>
               this.#sessions.get(message.session)?.({
                 ...{ type: 'message', node: id, incarnation: 1, message },
               }),
