@@ -1,29 +1,49 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
+import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import { seededRandom } from '#lib/kernel/random.ts';
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
 import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES } from '#lib/shard/wire/frame-codec.ts';
-import { SmallServer, untilPhase } from '#tests/integration/node/small-server.ts';
+import {
+  SmallServer,
+  untilPhase,
+  type TestVolunteer,
+} from '#tests/integration/node/small-server.ts';
 import { BadPeer } from '#tests/support/bad-peer/bad-peer.ts';
-import { mutate } from '#tests/support/bad-peer/mutate.ts';
-import { goldenRow } from '#tests/support/golden.ts';
+import { wrongWork } from '#tests/support/bad-peer/wrong-work.ts';
+import type { Tamper } from '#tests/support/bad-peer/tapped-worker.ts';
+import { goldenRow, type GoldenRow } from '#tests/support/golden.ts';
 import { assertInterface } from '#tests/support/mesh-cluster.ts';
 
-/** A peer with a valid key, outside the route, against two real volunteers that answer. */
+/** Real volunteers that answer, a peer with a valid key outside their route, and one inside it. */
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 2 ** 32);
 const FRAMES = 10_000;
-/** Harmless ones before one for which the victim closes the link. */
-const BATCH = 250;
+/** After each frame of its stage: what is dropped, and at last what is held against somebody. */
+const BATCH = 1_000;
 const ROW = goldenRow('story');
 
 let server: SmallServer;
 let peer: BadPeer;
 let route: readonly NodeId[];
+/** What becomes of each frame that a volunteer's stage sends. */
+const asItIs: Tamper = (frame) => [frame];
+const tampers = new Map<NodeId, Tamper>();
+
+/** A volunteer with honest work in its links, until `tampers` says otherwise. */
+async function volunteer(name: string): Promise<NodeId> {
+  const id = (): NodeId => must(made.snapshot().nodeId, 'a node that is online has a name');
+  const made: TestVolunteer = server.volunteer(name, {}, (frame, to) =>
+    (tampers.get(id()) ?? asItIs)(frame, to),
+  );
+  await untilPhase(made, ['ready', 'spare']);
+  return id();
+}
 beforeAll(async () => {
   assertInterface();
   server = await SmallServer.start(2);
-  const volunteers = [server.volunteer('a'), server.volunteer('b')];
-  for (const volunteer of volunteers) await untilPhase(volunteer, ['ready', 'spare']);
+  await Promise.all(['a', 'b'].map(volunteer));
   await server.whole(2);
   route = server.orchestrator.view().routes[0]?.places.map((place) => place.node) ?? [];
   peer = await BadPeer.join(server.url, (a, b, options) => server.hub.introduce(a, b, options));
@@ -57,23 +77,6 @@ async function answering(): Promise<Running> {
   return { session, ids, over: () => over };
 }
 
-/**
- * Waits until the wrong frame has closed the link. Where the answer ended on its way it was only
- * late: then what is no frame closes.
- * @returns whether it was late.
- */
-async function closedOrLate(victim: NodeId, answer: Running): Promise<boolean> {
-  await vi.waitFor(() => expect(peer.linked && !answer.over()).toBe(false), {
-    timeout: 3_000,
-    interval: 2,
-  });
-  const isLate = peer.linked;
-  if (isLate) await peer.sayFrame(victim, NO_FRAME);
-  await peer.closed();
-  return isLate;
-}
-
-const NO_FRAME = Uint8Array.of(1, 2, 3);
 const rowsTo = (session: SessionId, change: Partial<RowsFrame> = {}): RowsFrame => ({
   ...{ type: 'rows', session, epoch: 1, place: 1, seq: 3, firstPosition: 20, rows: 1, width: 576 },
   ...{ dtype: 'f32', data: new Float32Array(576).fill(0.5) },
@@ -85,7 +88,6 @@ const framesOf = (session: SessionId): Frame[] => [
   { type: 'token', session, epoch: 1, place: 0, seq: 2, position: 30, id: 7 },
   { type: 'chunk-ack', session, epoch: 1, place: 0, taken: 1 },
 ];
-const unknown = 'ab'.repeat(16) as SessionId;
 const changed = (frame: Frame, at: number, value: number): Uint8Array => {
   const bytes = encodeFrame(frame);
   new DataView(bytes.buffer).setUint32(at, value, true);
@@ -130,37 +132,111 @@ describe('frames of a peer that is not in the route', () => {
       await peer.closed();
     }
   });
+});
 
-  it(`[B3] ${FRAMES} mutated frames while answers run: ids right, no node lost, FUZZ_SEED=${SEED}`, async () => {
-    const random = seededRandom(SEED);
-    let answer = await answering();
-    let said = 0;
-    let late = 0;
-    const closes = (bytes: Uint8Array): boolean => {
-      const decoded = decodeFrame(bytes);
-      return !decoded.ok || (decoded.frame.session === answer.session && decoded.frame.epoch === 1);
-    };
-    while (said < FRAMES) {
-      const victim = random.pick(route);
-      const frames = [...framesOf(answer.session), ...framesOf(unknown)].map((f) => encodeFrame(f));
-      const next = (closing: boolean): Uint8Array => {
-        for (;;) {
-          const bytes = mutate(random.pick(frames), random);
-          if (bytes.length > 0 && closes(bytes) === closing) return bytes;
+/** An answer that has got a route: its ids or the code with which it ended, and its last place. */
+function told({ promptIds }: GoldenRow, maxTokens: number): Promise<Told> {
+  const ids: number[] = [];
+  const { manifest, orchestrator } = server;
+  return new Promise((begun) => {
+    let end: (end: number[] | FaultCode) => void = () => undefined;
+    const ended = new Promise<number[] | FaultCode>((resolve) => (end = resolve));
+    const { session } = orchestrator.start(
+      {
+        ...{ model: manifest.id, promptIds, acceptedIds: [], maxTokens },
+        ...{ sampling: GREEDY, grammar: null },
+        eosIds: manifest.tokenizer.eosIds,
+      },
+      (event) => {
+        if (event.type === 'route') {
+          const last = must(event.route.places.at(-1), 'a route has places').node;
+          // Not before `session` is known.
+          queueMicrotask(() => begun({ session, last, ended }));
         }
-      };
-      await peer.link(victim);
-      for (let i = 0; i < BATCH; i += 1) await peer.sayFrame(victim, next(false));
-      expect(peer.linked).toBe(true);
-      await peer.sayFrame(victim, next(true));
-      if (await closedOrLate(victim, answer)) late += 1;
-      said += BATCH + 1;
-      if (!answer.over()) continue;
-      expect(await answer.ids).toEqual(ROW.greedyIds);
-      answer = await answering();
+        if (event.type === 'token') ids.push(event.id);
+        if (event.type === 'token' && event.finish) end(ids);
+        if (event.type === 'lost') end(event.fault.code);
+      },
+    );
+  });
+}
+
+interface Told {
+  readonly session: SessionId;
+  readonly last: NodeId;
+  readonly ended: Promise<number[] | FaultCode>;
+}
+
+describe('a peer in the route', () => {
+  const LONG = goldenRow('long300');
+  const SKY = goldenRow('sky');
+  afterEach(() => tampers.clear());
+
+  it('[S2] whose frames come out of order costs an epoch and no token', async () => {
+    const swapped: SessionId[] = [];
+    for (const node of server.orchestrator.view().nodes) {
+      let first: Uint8Array | null = null;
+      tampers.set(node.id, (bytes) => {
+        const decoded = decodeFrame(Uint8Array.from(bytes));
+        const isChunk = decoded.ok && decoded.frame.type === 'rows' && decoded.frame.rows > 1;
+        if (!isChunk || swapped.length > 0) return [bytes];
+        if (!first) {
+          first = Uint8Array.from(bytes);
+          return [];
+        }
+        swapped.push(decoded.frame.session);
+        return [bytes, first];
+      });
     }
-    expect(await answer.ids).toEqual(ROW.greedyIds);
-    expect(late).toBeLessThan(FRAMES / BATCH / 2);
+    const since = server.heard.length;
+    expect(await (await told(LONG, 8)).ended).toEqual(LONG.greedyIds.slice(0, 8));
+    const faults = server.heard.slice(since).flatMap((event) => {
+      if (event.type !== 'message' || event.message.type !== 'session') return [];
+      const { message } = event.message;
+      return message.type === 'fault' ? [[message.session, message.why]] : [];
+    });
+    expect(faults).toContainEqual([swapped[0], 'seq-gap']);
+  }, 30_000);
+
+  it(`[B3] ${FRAMES} wrong frames between its right ones: its answer is right or ends with a code, the one beside it is right, FUZZ_SEED=${SEED}`, async () => {
+    const random = seededRandom(SEED);
+    let said = 0;
+    for (let beside = await told(SKY, SKY.greedyIds.length); said < FRAMES;) {
+      const { session, last: bad, ended } = await told(SKY, SKY.greedyIds.length);
+      let frames = 0;
+      tampers.set(bad, (bytes) => {
+        const decoded = decodeFrame(Uint8Array.from(bytes));
+        if (!decoded.ok || decoded.frame.session !== session || said >= FRAMES) return [bytes];
+        // Between two broken links both answers come on.
+        if ((frames += 1) % 3 > 0) return [bytes];
+        const { frame } = decoded;
+        const wrong = Array.from({ length: BATCH }, (_, at) =>
+          wrongWork(frame, { random, isHarmless: at < BATCH - 1 }),
+        );
+        said += wrong.length;
+        return [bytes, ...wrong];
+      });
+      const end = await ended;
+      if (end !== 'session/lost') expect(end).toEqual(SKY.greedyIds);
+      expect(await beside.ended).toEqual(SKY.greedyIds);
+      if (said < FRAMES) beside = await told(SKY, SKY.greedyIds.length);
+    }
     expect(server.failovers).not.toContainEqual(expect.objectContaining({ event: 'node-lost' }));
   }, 60_000);
+
+  it('[K3] a node whose server shows it another manifest than it named takes no part', async () => {
+    const { id } = server.manifest;
+    const stop = server.lieAbout(
+      `/models/${id}/manifest.json`,
+      JSON.stringify({ ...server.manifest, name: 'Another name' }),
+    );
+    const beside = await told(SKY, 16);
+    const late = server.volunteer('late');
+    await vi.waitFor(() => expect(late.snapshot().fault?.code).toBe('package/hash-mismatch'), {
+      timeout: 10_000,
+      interval: 20,
+    });
+    stop();
+    expect(await beside.ended).toEqual(SKY.greedyIds.slice(0, 16));
+  }, 20_000);
 });

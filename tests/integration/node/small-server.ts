@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,7 @@ import { createKnownAnswerChecker } from '#server/orchestrator/known-answer-chec
 import { createOrchestrator, type Orchestrator } from '#server/orchestrator/orchestrator.ts';
 import type { HubEvent, NodeHub } from '#server/signaling/hub.ts';
 import { attachHub, type Hub } from '#server/signaling/socket-hub.ts';
+import { tapWorker, type Tamper } from '#tests/support/bad-peer/tapped-worker.ts';
 
 const MODELS = fileURLToPath(new URL('../../../public/models', import.meta.url));
 const MODEL = 'smollm2-135m-instruct' as ModelId;
@@ -71,6 +72,7 @@ export class SmallServer {
     const manifest = await readManifest(join(MODELS, MODEL));
     const chunksServed: string[] = [];
     const http = createServer((req, res) => {
+      if (res.writableEnded) return;
       if (req.url?.startsWith('/models/chunks/')) chunksServed.push(req.url);
       if (!servePackageFile(registry, req, res)) res.writeHead(404).end();
     });
@@ -105,15 +107,28 @@ export class SmallServer {
     return join(this.#root, name);
   }
 
+  /** Says `body` in the stead of what the server has under `path`; returns how to stop. */
+  lieAbout(path: string, body: string): () => void {
+    const lie = (req: IncomingMessage, res: ServerResponse): void => {
+      if (req.url === path) res.end(body);
+    };
+    this.#http.prependListener('request', lie);
+    return () => this.#http.off('request', lie);
+  }
+
   /** A volunteer with a data folder of its own, kept by name. */
-  volunteer(name: string, change: Partial<NodeVolunteerOptions> = {}): TestVolunteer {
+  volunteer(
+    name: string,
+    change: Partial<NodeVolunteerOptions> = {},
+    tamper?: Tamper,
+  ): TestVolunteer {
     const options = {
       ...{ serverUrl: this.url, dataDir: this.dataDir(name), memoryLentBytes: null },
       ...{ relayOnly: false, insecure: false, keepAwake: false },
       engine: 'measured' as const,
       ...change,
     };
-    const made = new TestVolunteer(options);
+    const made = new TestVolunteer(options, tamper);
     this.#volunteers.push(made.node);
     made.node.start();
     return made;
@@ -169,14 +184,17 @@ export class SmallServer {
 
 type Options = ConstructorParameters<typeof NodeRuntime>[1] & NodeVolunteerOptions;
 
-/** The product's volunteer, whose worker a test may kill. */
+/** The product's volunteer, whose worker a test may kill, and whose frames it may change. */
 export class TestVolunteer {
   readonly node: NodeRuntime;
   #worker: WorkerHandle | null = null;
 
-  constructor(options: Options) {
+  constructor(options: Options, tamper?: Tamper) {
     const platform = processPlatform(options);
-    const startWorker = (): WorkerHandle => (this.#worker = platform.startWorker());
+    const startWorker = (): WorkerHandle => {
+      const worker = platform.startWorker();
+      return (this.#worker = tamper ? tapWorker(worker, tamper) : worker);
+    };
     this.node = new NodeRuntime({ ...platform, startWorker }, options);
   }
 
