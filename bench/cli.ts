@@ -9,6 +9,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchR
   gpu: () => import('./gpu.ts'),
   prefill: () => import('./prefill.ts'),
   long: () => import('./long.ts'),
+  memory: () => import('./memory.ts'),
   ring: () => import('./ring.ts'),
   load: () => import('./load.ts'),
   'ledger-state': () => import('./ledger-state.ts'),
@@ -18,9 +19,10 @@ const HELP = `npm run bench -- NAME [--json]
 
   batch    one stage in a tab and in Node, 1 to 16 sessions at past 128 and 1 000
   batching a prompt of 3 000 tokens beside a running answer, on one stage in Node
-  decode   one tab alone against wllama in the same browser, one thread each
+  decode   one tab alone against wllama in the same browser and native llama.cpp, one thread each
   prefill  reading 128 and 512 tokens beside native llama.cpp, the first token beside wllama
   long     a token at past 4 000 and at past 128, beside native llama.cpp
+  memory   what a tab holds at its peak, beside wllama's
   gpu      all layers on this machine's GPU, beside our CPU stage and the GPU's bandwidth
   ring     one tab against three tabs, one stream and eight, beside the RTT of the same channel
   load     click to ready, cold and from the cache, and what fills the time

@@ -1,31 +1,22 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ask, decodeRate } from '#tests/support/answer.ts';
 import { VolunteerTab } from '#tests/support/browser.ts';
 import { TestServer } from '#tests/support/server.ts';
-import { ModelRegistry } from '#server/models/registry.ts';
-import type { ModelId } from '#lib/kernel/ids.ts';
 import { atLeast, atMost, machine, median, type BenchResult } from './result.ts';
-import { exportGguf } from './wllama/export-gguf.ts';
-import { runWllama } from './wllama/wllama.ts';
+import { withGguf } from './gguf.ts';
+import { runLlama } from './llama/llama.ts';
+import { BEST_OF_PEER, runWllama } from './wllama/wllama.ts';
 import { PROMPT, promptIds } from './prompt.ts';
 
-const MODEL = 'smollm2-135m-instruct' as ModelId;
+const MODEL = fileURLToPath(new URL('../public/models/smollm2-135m-instruct', import.meta.url));
 const NEW_TOKENS = 128;
 const PROMPT_TOKENS = 128;
 const RUNS = 3;
-/**
- * wllama is faster with Q8_0 than with Q4_1. Measured on one machine: 21.6 against 13.7 tokens/s,
- * and a first token after 2.95 s against 6.1 s. The ratios turn what it does with the same file
- * into its best.
- */
-const BEST_OF_PEER = { decode: 21.6 / 13.7, ttft: 2.95 / 6.1 } as const;
 
-/** One tab alone, one thread, through the API, against wllama in the same browser. */
+/** One tab alone, one thread, through the API; wllama in the same browser, and native llama.cpp. */
 export async function run(): Promise<BenchResult> {
   const ours = await runOurs();
-  const peer = await runPeer();
+  const { wllama: peer, nativeRate } = await runPeers();
   const bestRate = peer.tokensPerSecond * BEST_OF_PEER.decode;
   const bestTtft = peer.ttftMs * BEST_OF_PEER.ttft;
   return {
@@ -38,10 +29,15 @@ export async function run(): Promise<BenchResult> {
       'wllama Q4_1, first token ms': peer.ttftMs.toFixed(0),
       'wllama best (Q8_0, by ratio), tokens/s': bestRate.toFixed(1),
       'wllama best (Q8_0, by ratio), first token ms': bestTtft.toFixed(0),
+      'native llama.cpp Q4_1, tokens/s': nativeRate.toFixed(1),
       'wllama prompt and new tokens': `${peer.promptTokens} + ${peer.newTokens}`,
     },
     bars: [
       atLeast('decode against wllama at its best', ours.rate / bestRate, { min: 4, unit: '×' }),
+      atLeast('decode against native llama.cpp, Q4_1', ours.rate / nativeRate, {
+        min: 0.9,
+        unit: '×',
+      }),
       atMost('first token against wllama at its best', ours.ttftMs / bestTtft, {
         max: 0.25,
         unit: '×',
@@ -76,15 +72,13 @@ async function runOurs(): Promise<{ rate: number; ttftMs: number }> {
   }
 }
 
-/** The peer gets the very same weights, written back as one GGUF file. */
-async function runPeer() {
-  const folder = await mkdtemp(join(tmpdir(), 'declai-bench-'));
-  try {
-    const model = (await ModelRegistry.open(['public/models'])).get(MODEL);
-    const gguf = join(folder, 'model.gguf');
-    await exportGguf(model.folder, model.manifest, gguf);
-    return await runWllama({ gguf, prompt: PROMPT, newTokens: NEW_TOKENS });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
+/** wllama and native llama.cpp, with the same weights. */
+const runPeers = () =>
+  withGguf(MODEL, async (gguf) => {
+    const wllama = await runWllama({ gguf, prompt: PROMPT, newTokens: NEW_TOKENS });
+    const { stepMs } = await runLlama({
+      ...{ gguf, threads: 1, rounds: RUNS, newTokens: NEW_TOKENS },
+      ...{ prefills: [], pasts: [PROMPT_TOKENS] },
+    });
+    return { wllama, nativeRate: 1000 / median(stepMs[0] ?? []) };
+  });
