@@ -71,6 +71,18 @@ it('[D9] after warm-up no step compiles a shader', { timeout: 60_000 }, async ()
   expect(await tab.run('compiled', { rows: [] })).toEqual([0]);
 });
 
+/** 200 in `npm run test:full`. */
+const SEEDS = Number(process.env['GPU_SEEDS'] ?? 3);
+
+it('[W1] [W3] [S3] sessions by chance, beside the processor', { timeout: 600_000 }, async () => {
+  const seeds = Array.from({ length: SEEDS }, (_, seed) => seed + 1);
+  const runs = await tab.run('interleave', { seeds });
+  expect(runs.flatMap(({ wrong }, i) => (wrong === null ? [] : [`seed ${i + 1}: ${wrong}`]))).toEqual([]);
+  const sum = (of: 'steps' | 'rollBacks' | 'short') => runs.reduce((all, run) => all + run[of], 0);
+  // A run in which nothing was rolled back and no page was short has shown nothing.
+  expect(Math.min(sum('steps'), sum('rollBacks'), sum('short'))).toBeGreaterThan(0);
+});
+
 it('[D6] a hundred sessions leave no page and no buffer', { timeout: 60_000 }, async () => {
   await tab.load('llama-mha', await openModel(goldenPath('tiny/llama-mha')), [0]);
   const { pagesFree, memoryBytes, buffers } = await tab.run('sessions', { count: 100 });

@@ -14,7 +14,8 @@ import { ORT_PATH, PART_PATH } from './paths.ts';
 import { SWIFTSHADER } from './swiftshader.ts';
 
 const fileOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const ORT_FOLDER = fileOf('../../../public/ort');
+const PUBLIC = fileOf('../../../public');
+const ORT_FOLDER = `${PUBLIC}/ort`;
 
 /** A tab with a worker that has a GPU in software, on a server with models. */
 export class GpuTab {
@@ -78,6 +79,9 @@ async function serve(models: ReadonlyMap<string, Model>): Promise<Server> {
       const model = must(models.get(pathname.slice(PART_PATH.length)), pathname);
       const part = await model.weights.part(url.searchParams.get('key') as PartKey);
       return ['application/octet-stream', encodePart(part)];
+    }
+    if (pathname === '/kernels/kernels.wasm') {
+      return ['application/wasm', await readFile(`${PUBLIC}${pathname}`)];
     }
     const file = `${ORT_FOLDER}/${pathname.slice(ORT_PATH.length)}`;
     const type = pathname.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';

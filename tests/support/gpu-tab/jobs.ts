@@ -1,4 +1,5 @@
 import type { ModelShape } from '#lib/webgpu/model.ts';
+import type { Interleaved } from './interleave.ts';
 import type { CaseResult } from './runner.ts';
 
 /** What a test asks of the worker that has the GPU. One at a time. */
@@ -21,6 +22,11 @@ export interface Jobs {
   readonly greedy: {
     readonly job: { readonly ids: readonly number[]; readonly count: number };
     readonly result: number[];
+  };
+  /** Sessions by chance, a run for each seed, against the processor. */
+  readonly interleave: {
+    readonly job: { readonly seeds: readonly number[] };
+    readonly result: Interleaved[];
   };
   /** Another device, on which nothing is compiled; what was loaded is lost with the old one. */
   readonly renew: { readonly job: object; readonly result: null };

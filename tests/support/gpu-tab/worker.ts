@@ -9,6 +9,7 @@ import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 import { greedyIds, loadRing, runRing, segmentFor } from '#tests/support/stages.ts';
 import { buffersAlive, shadersMade } from './made.ts';
 import { gpuFactory, openDevice } from './implementations.ts';
+import { interleave } from './interleave.ts';
 import type { Jobs, Order, Reply } from './jobs.ts';
 import { decodePart } from './part-codec.ts';
 import { PART_PATH } from './paths.ts';
@@ -133,6 +134,8 @@ function work(order: Order): Promise<unknown> {
       return logits(order);
     case 'greedy':
       return greedyIds(must(ring[0], 'a model is loaded'), order.ids, order.count);
+    case 'interleave':
+      return gpuFactory().then((factory) => interleave(factory, order.seeds));
     case 'renew':
       return renew();
     case 'compiled':
