@@ -19,7 +19,8 @@ export {
 } from './plan.ts';
 export { gainOf, noReplan, stepReplan, type ReplanState } from './replan.ts';
 export { forgetPace, learnPaces, middleOf, UNSEEN, type Pace } from './pace.ts';
-export { planRoute, replaceRoute, type NodePair } from './route.ts';
+export { mayHit, type KnownPrefix } from './prefer.ts';
+export { planRoute, preferRoute, replaceRoute, type NodePair } from './route.ts';
 export {
   linkMs,
   pairKey,

@@ -23,6 +23,8 @@ export const PLACEMENT = {
   hopMsDefault: 1.2,
   /** What the server adds to a hop that it carries. */
   relayHopMs: 20,
+  /** Rounds that a slower route is held to, where an answer may have more tokens (README, prefix). */
+  answerTokensTypical: 128,
   /** A prefill chunk keeps a stage busy for no longer than this (V1). */
   chunkMsMax: 250,
   chunkRowsStep: 8,

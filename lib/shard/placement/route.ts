@@ -5,7 +5,8 @@ import type { PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
 import { chunkRowsFor, prefillMs, stepMs, wholeModel } from './costs.ts';
 import { coverLayers, type CoverQuestion } from './cover.ts';
 import { PLACEMENT } from './limits.ts';
-import { gapsOf } from './ranges.ts';
+import { answerMs, type KnownPrefix } from './prefer.ts';
+import { gapsOf, sameRange } from './ranges.ts';
 import {
   forcedOffers,
   linkMs,
@@ -43,6 +44,33 @@ export function planRoute(
     nodesWanted: cluster.minStages,
   });
   return chosen && toPlan(cluster, chosen, []);
+}
+
+/**
+ * A route for a new session whose prompt begins as one that was computed before: over the places
+ * that did, where they are all there with room and the saved prefill outweighs slower rounds. It is
+ * never over fewer nodes than the best one (P2).
+ */
+export function preferRoute(cluster: RouteCluster, best: RoutePlan, known: KnownPrefix): RoutePlan {
+  const offers = known.places.map((place) => readyOffer(cluster, place));
+  const held = offers.flatMap((offer) => offer ?? []);
+  const isLinked = held.every((offer, at) => {
+    const next = must(held[(at + 1) % held.length], 'a ring has a next place');
+    return hopMs(cluster, offer.node, next.node) !== null;
+  });
+  if (held.length < offers.length || !isLinked) return best;
+  const plan = toPlan(cluster, held, []);
+  if (nodesOf(plan) < Math.min(nodesOf(best), cluster.minStages)) return best;
+  return answerMs(cluster, plan, known) < answerMs(cluster, best, known) ? plan : best;
+}
+
+const nodesOf = ({ places }: RoutePlan): number => new Set(places.map(({ node }) => node)).size;
+
+/** A place with room that has its range in memory, in the incarnation that is meant. */
+function readyOffer(cluster: RouteCluster, place: PlannedPlace): Offer | null {
+  const offer = keptOffer(cluster, place);
+  const isReady = offer?.node.ready.some((range) => sameRange(range, place.range)) ?? false;
+  return offer?.node.room === true && isReady ? offer : null;
 }
 
 /**
