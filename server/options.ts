@@ -13,6 +13,7 @@ export const HELP = `npm start -- [options]
   --data DIR            where models, keys and caches live (default .data)
   --model ID            model to serve (default smollm2-135m-instruct)
   --stages N            split each route over at least N nodes while so many are there (default 1)
+  --public-prompt FILE  a system prompt that is no secret: its computation is shared by everybody
   --no-seed-volunteer   do not start the built-in volunteer
   --log-level LEVEL     fatal, error, warn, info, debug, trace or silent (default info)
   --dev                 pages from Next's development server
@@ -30,6 +31,8 @@ export interface ServerOptions {
   readonly dataDir: string;
   readonly model: ModelId;
   readonly minStages: number;
+  /** File of a system prompt that everybody may know. */
+  readonly publicPrompt: string | null;
   readonly seedVolunteer: boolean;
   readonly logLevel: LogLevel;
   readonly dev: boolean;
@@ -43,6 +46,7 @@ export function parseServerOptions(
   const { values, positionals } = parse(args);
   if (values.help === true) return null;
   const tls = tlsOption(values.tls, positionals);
+  const publicPrompt = values['public-prompt'];
   return {
     port: whole(values.port ?? env['PORT'] ?? '3000', { name: '--port', min: 0, max: 65_535 }),
     host: values.host ?? '127.0.0.1',
@@ -50,6 +54,7 @@ export function parseServerOptions(
     dataDir: resolve(values.data ?? '.data'),
     model: modelId(values.model ?? 'smollm2-135m-instruct'),
     minStages: whole(values.stages ?? '1', { name: '--stages', min: 1, max: 64 }),
+    publicPrompt: publicPrompt === undefined ? null : resolve(publicPrompt),
     seedVolunteer: values['no-seed-volunteer'] !== true,
     logLevel: logLevel(values['log-level'] ?? 'info'),
     dev: values.dev === true,
@@ -68,6 +73,7 @@ function parse(args: readonly string[]) {
         data: { type: 'string' },
         model: { type: 'string' },
         stages: { type: 'string' },
+        'public-prompt': { type: 'string' },
         'no-seed-volunteer': { type: 'boolean' },
         'log-level': { type: 'string' },
         dev: { type: 'boolean' },

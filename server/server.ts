@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { KIB } from '#lib/kernel/units.ts';
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { refuseUpgrades } from './gateway/http/connection.ts';
@@ -22,6 +24,8 @@ import { loadTls, ownAddresses, type TlsFiles } from './tls.ts';
 const PUBLIC_MODELS = fileURLToPath(new URL('../public/models', import.meta.url));
 /** The first prompt should find the built-in volunteer; a slow one must not hold the pages back. */
 const SEED_READY_MS_MAX = 6_000;
+/** Far beyond any context that is served. */
+const PUBLIC_PROMPT_BYTES_MAX = 256 * KIB;
 
 export interface RunningServer {
   readonly url: string;
@@ -36,6 +40,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const tls = await loadTls(options.tls, options.dataDir);
   const registry = await ModelRegistry.open([join(options.dataDir, 'models'), PUBLIC_MODELS]);
   const model = modelOf(registry, options);
+  const publicPrompt = options.publicPrompt && (await readPublicPrompt(options.publicPrompt));
   const pages = await preparePages(options);
   let handle = (_req: IncomingMessage, res: ServerResponse): void => void res.writeHead(503).end();
   const http = makeHttpServer(tls, (req, res) => {
@@ -63,6 +68,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     models,
     report: operator.fault,
     observer: operator,
+    publicPrompt,
   });
   handle = (req, res) => {
     if (servePackageFile(registry, req, res) || operator.serve(req, res)) return;
@@ -102,6 +108,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       await Promise.all([seed?.stop(), pages.close()]);
     },
   };
+}
+
+/** @throws FaultError `server/config` where there is no such text of a bearable size. */
+async function readPublicPrompt(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path);
+    if (size <= PUBLIC_PROMPT_BYTES_MAX) return (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    throw new FaultError('server/config', `--public-prompt: cannot read ${path}`, { cause });
+  }
+  const limit = `${PUBLIC_PROMPT_BYTES_MAX / KIB} KiB`;
+  throw new FaultError('server/config', `--public-prompt: ${path} is larger than ${limit}`);
 }
 
 function modelOf(registry: ModelRegistry, options: ServerOptions): RegisteredModel {

@@ -12,6 +12,7 @@ import { openExchange, type Exchange } from './http/exchange.ts';
 import { sendError } from './http/respond.ts';
 import { gatewayConfig, type GatewayConfig } from './limits.ts';
 import type { ModelDirectory } from './models/directory.ts';
+import { PrefixScopes } from './prefix-scopes.ts';
 import { matchDoor, type Match } from './router.ts';
 
 export interface GatewayOptions {
@@ -23,6 +24,8 @@ export interface GatewayOptions {
   /** Faults of ours, for the operator's log; the client reads a sentence without detail. */
   readonly report: (error: unknown, requestId: string) => void;
   readonly observer?: GatewayObserver;
+  /** A system prompt that is no secret: what was computed of it is everybody's. */
+  readonly publicPrompt?: string | null;
 }
 
 /** Who counts: told of ends and refusals, never of a text. */
@@ -58,7 +61,8 @@ class GatewayShell implements Gateway {
     const store = new AnswerStore(config, clock, (answer) => {
       options.observer?.answerEnded(answer);
     });
-    this.#parts = { answers, models, store, clock, config };
+    const prefixes = new PrefixScopes(options.publicPrompt ?? null);
+    this.#parts = { answers, models, store, prefixes, clock, config };
   }
 
   handle(req: IncomingMessage, res: ServerResponse): boolean {

@@ -11,6 +11,9 @@ export const GATEWAY = {
   partsMax: 256,
   stopsMax: 4,
   stopCharsMax: 1024,
+  /** A `prompt_cache_key` of fewer characters could be guessed, and has no effect: 128 bits in base64. */
+  cacheKeyCharsMin: 22,
+  cacheKeyCharsMax: 512,
 
   /** Cutting a prompt into tokens: 200 000 spaces take 0.3 s, a megabyte of random text 3–6 s. */
   promptReadMs: 5_000,

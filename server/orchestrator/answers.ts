@@ -3,6 +3,7 @@ import type { ModelId, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { Engine, LayerRange } from '#lib/webgpu/model.ts';
 import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
+import type { PrefixScope } from '#lib/shard/session/prefix.ts';
 import type { NodeState } from '#lib/shard/wire/node-messages.ts';
 
 /** The gateway's door to answers: everything it may ask of the orchestrator. */
@@ -16,6 +17,8 @@ export interface AnswerRequest {
   /** A schema as JSON that the answer has to fit; null: any text. */
   readonly grammar: string | null;
   readonly eosIds: readonly number[];
+  /** Whose pages it may use; absent: nothing is shared. */
+  readonly prefix?: PrefixScope;
 }
 
 export interface RouteView {
@@ -36,6 +39,8 @@ export type AnswerEvent =
   /** Waiting for room or for a node; 0 is next. */
   | { readonly type: 'queued'; readonly position: number }
   | { readonly type: 'route'; readonly route: RouteView }
+  /** So many ids of the prompt were computed before, by a session that shares its pages with this one. */
+  | { readonly type: 'prefix-hit'; readonly positions: number }
   | {
       readonly type: 'token';
       readonly index: number;

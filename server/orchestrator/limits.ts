@@ -15,6 +15,9 @@ export const ORCHESTRATOR = {
   patienceMs: 10_000,
   /** So long a hole is left to its take-over before the cut is made smaller. */
   coveredPatienceMs: 60_000,
+  /** Routes remembered for what they computed, and names of pages of all of them together. */
+  prefixRoutesMax: 1_024,
+  prefixPagesMax: 1 << 16,
   /** Acks of a node's sessions leave together (S7): short beside 16 tokens of a fast ring. */
   ackWaitMs: 25,
   /** How often a cut for speed is looked for (P3). */

@@ -3,6 +3,7 @@ import { TIMES } from '#lib/shard/wire/limits.ts';
 import { changeNode, logEntry, update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
 import { dropLinks } from './links.ts';
+import { distrustPages } from './prefix-routes.ts';
 import type { FenceReason, LossCause, NodeRecord } from './state.ts';
 
 /** Who is dead (V1, V2, V3): only here is it decided, and it is final for the incarnation. */
@@ -27,6 +28,7 @@ export function loseNode(turn: Turn, node: NodeRecord, cause: LossCause): void {
   const { id, incarnation } = node;
   if (reason) turn.out.push({ type: 'fence', node: id, incarnation, reason });
   dropLinks(turn, id);
+  if (cause === 'wrong-answer') distrustPages(turn);
   leaveSessions(turn, node, cause);
 }
 

@@ -10,6 +10,7 @@ import { sendNode, setSession, update, type Loss, type Turn } from './events.ts'
 import { failoverLoaded, failoverLost, failoverRouted, failoverTold } from './failover.ts';
 import { relayPairs } from './links.ts';
 import { loseNode } from './loss.ts';
+import { rememberRoute } from './prefix-routes.ts';
 import { NO_ROUNDS, roundTold } from './pace.ts';
 import { routeView } from './route-view.ts';
 import { nodeKey, type NodeRecord, type SessionRecord } from './state.ts';
@@ -43,6 +44,7 @@ function perform(turn: Turn, id: SessionId, output: OwnerOutput): void {
       const { index, id: token, finish, logprobs } = output;
       const told = { index, id: token, finish, ...(logprobs && { logprobs }) };
       failoverTold(turn, session);
+      if (index === session.owner.request.acceptedIds.length) rememberRoute(turn, session);
       roundTold(turn, id);
       turn.out.push({ type: 'event', session: id, event: { type: 'token', ...told } });
       return;
@@ -60,6 +62,11 @@ function perform(turn: Turn, id: SessionId, output: OwnerOutput): void {
       setSession(turn, routed);
       const route = routeView(turn.state, routed, output);
       turn.out.push({ type: 'event', session: id, event: { type: 'route', route } });
+      return;
+    }
+    case 'prefix-hit': {
+      const { positions } = output;
+      turn.out.push({ type: 'event', session: id, event: { type: 'prefix-hit', positions } });
       return;
     }
     case 'done':
@@ -116,6 +123,8 @@ function finish(
   id: SessionId,
   outcome: Extract<OwnerOutput, { type: 'done' }>['outcome'],
 ): void {
+  const session = turn.state.sessions.get(id);
+  if (session && outcome.kind !== 'lost') rememberRoute(turn, session);
   const sessions = new Map(turn.state.sessions);
   sessions.delete(id);
   update(turn, { sessions });

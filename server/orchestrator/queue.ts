@@ -1,7 +1,7 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { SessionId } from '#lib/kernel/ids.ts';
 import { later } from '#lib/kernel/units.ts';
-import { gapsOf, planRoute } from '#lib/shard/placement/core.ts';
+import { gapsOf, planRoute, preferRoute } from '#lib/shard/placement/core.ts';
 import { createOwner } from '#lib/shard/session/owner.ts';
 import type { RoutePlan } from '#lib/shard/session/types.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
@@ -10,6 +10,7 @@ import { isOpen, routeCluster, workingNodes } from './cluster.ts';
 import { setSession, update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
 import { performAll, stepSession } from './owners.ts';
+import { knownPrefix, promptPages, sharingOf } from './prefix-routes.ts';
 import { NO_ROUNDS } from './pace.ts';
 import type { OrchestratorState, Waiting } from './state.ts';
 
@@ -63,7 +64,8 @@ export function uncoveredLayers(state: OrchestratorState): LayerRange[] {
 }
 
 export function startRequest(turn: Turn, session: SessionId, request: AnswerRequest): void {
-  const waiting = { session, request, since: turn.now, position: -1 };
+  const pages = promptPages(turn.state, request);
+  const waiting = { session, request, pages, since: turn.now, position: -1 };
   update(turn, { queue: [...turn.state.queue, waiting] });
   pumpQueue(turn);
 }
@@ -81,7 +83,7 @@ export function cancelRequest(turn: Turn, session: SessionId): void {
 /** Begins requests in order while there are routes with room; tells the rest where they stand. */
 export function pumpQueue(turn: Turn): void {
   for (let head = turn.state.queue[0]; head; head = turn.state.queue[0]) {
-    const plan = routeFor(turn.state, head.request);
+    const plan = routeFor(turn.state, head);
     if (!plan) break;
     update(turn, { queue: turn.state.queue.slice(1) });
     begin(turn, head, plan);
@@ -90,10 +92,13 @@ export function pumpQueue(turn: Turn): void {
 }
 
 /** Ranges that are loaded; those that would have to be loaded only where nothing else is coming. */
-function routeFor(state: OrchestratorState, request: AnswerRequest): RoutePlan | null {
-  const cluster = routeCluster(state, positionsOf(request));
+function routeFor(state: OrchestratorState, waiting: Waiting): RoutePlan | null {
+  const cluster = routeCluster(state, positionsOf(waiting.request));
   const plan = planRoute(cluster);
-  if (plan && isWideEnough(state, plan)) return plan;
+  if (plan && isWideEnough(state, plan)) {
+    const known = knownPrefix(state, waiting);
+    return known ? preferRoute(cluster, plan, known) : plan;
+  }
   return isSettling(state) ? null : planRoute(cluster, { load: true });
 }
 
@@ -115,11 +120,13 @@ function isSettling(state: OrchestratorState): boolean {
   return loading || linking;
 }
 
-function begin(turn: Turn, { session, request }: Waiting, plan: RoutePlan): void {
+function begin(turn: Turn, waiting: Waiting, plan: RoutePlan): void {
+  const { session, request } = waiting;
   const { promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds } = request;
   const { manifest } = turn.state.config;
+  const prefix = sharingOf(turn.state, waiting, plan);
   const [owner, outputs] = createOwner(
-    { session, manifest, promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds },
+    { session, manifest, promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds, ...prefix },
     plan,
     turn.now,
   );

@@ -5,10 +5,12 @@ import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { Pace, PlacementModel, ReplanState } from '#lib/shard/placement/core.ts';
 import type { OwnerState } from '#lib/shard/session/owner.ts';
+import type { PrefixScope } from '#lib/shard/session/prefix.ts';
 import type { RoutePlan } from '#lib/shard/session/types.ts';
 import type { NodeProfile, NodeState } from '#lib/shard/wire/node-messages.ts';
 import type { WireDtype } from '#lib/shard/wire/session-messages.ts';
 import type { AnswerRequest } from './answers.ts';
+import type { PrefixRoute } from './prefix-routes.ts';
 
 /** What a cluster serves; fixed for the life of the orchestrator. */
 export interface OrchestratorConfig {
@@ -133,7 +135,15 @@ export interface SessionRecord {
   readonly lost: readonly string[];
 }
 
+/** Whose pages a request may use, and the names of its own (S3). */
+export interface PromptPages {
+  readonly scope: PrefixScope;
+  readonly digests: readonly string[];
+}
+
 export interface Waiting {
+  /** Null: it shares nothing. */
+  readonly pages: PromptPages | null;
   readonly session: SessionId;
   readonly request: AnswerRequest;
   readonly since: InstantMs;
@@ -147,6 +157,10 @@ export interface OrchestratorState {
   readonly links: ReadonlyMap<string, LinkRecord>;
   readonly sessions: ReadonlyMap<SessionId, SessionRecord>;
   readonly queue: readonly Waiting[];
+  /** Who computed which prompts, newest last. */
+  readonly prefixRoutes: readonly PrefixRoute[];
+  /** Grows when a node's work proves wrong: what was computed with it is found no more (M7). */
+  readonly prefixAge: number;
   /** The present cut. */
   readonly stages: readonly LayerRange[];
   readonly replan: ReplanState;
@@ -176,6 +190,8 @@ export function createState(config: OrchestratorConfig, now: InstantMs): Orchest
     links: new Map(),
     sessions: new Map(),
     queue: [],
+    prefixRoutes: [],
+    prefixAge: 0,
     stages: [],
     replan: { gainSince: null, lastAt: null },
     speedCheckAt: now,

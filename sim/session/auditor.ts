@@ -87,6 +87,7 @@ export class Auditor {
       this.broken.clear();
     }
     if (input.type === 'tick' && outputs.some(endsEpoch)) this.onOverdue(step);
+    this.checkFill(step);
     this.onOutputs(outputs, step);
   }
 
@@ -202,6 +203,19 @@ export class Auditor {
     this.beganAt = now;
   }
 
+  /** Who is short gets its rows from what the place before it has kept, or computes again (S5). */
+  private checkFill({ before: { route }, input, outputs }: Step): void {
+    const fill = outputs.flatMap(fillOf)[0];
+    if (!fill || fill.epoch !== route?.epoch) return;
+    const told = input.type === 'message' && input.message.type === 'report' ? input.message : null;
+    for (const [place, start] of fill.starts.entries()) {
+      const upstream = told?.place === place - 1 ? told : route.reports[place - 1];
+      if (start >= route.resumeAt || !upstream || upstream.keptFrom <= start) continue;
+      if ((fill.starts[place - 1] ?? 0) > start)
+        this.fail('order', `fills place ${place} from ${start} with rows that are gone`);
+    }
+  }
+
   /** Each epoch that ended overdue doubles the patience with the next one (V1). */
   private onOverdue({ now, outputs }: Step): void {
     const patienceMs = Math.min(TIMES.lostAnswerMs, TIMES.deadlineMinMs * 2 ** this.overdue);
@@ -269,6 +283,9 @@ function isOfLastPlace(
   if (message.type !== 'token' || message.epoch !== route?.epoch) return false;
   return message.place === route.places.length - 1 && route.places.at(-1)?.node === node;
 }
+
+const fillOf = (output: OwnerOutput) =>
+  output.type === 'send' && output.message.type === 'fill' ? [output.message] : [];
 
 const endsEpoch = ({ type }: OwnerOutput): boolean =>
   type === 'route-changed' || type === 'need-route' || type === 'declare';

@@ -22,6 +22,8 @@ export function describe(input: StageInput): string {
     case 'shard-failed':
     case 'shard-gone':
       return `${input.type} ${input.shard.slice(-5)}`;
+    case 'kv-shared':
+      return `${input.type} ${name(input.session)} e${input.epoch} ${input.shard.slice(-5)} ${input.length}`;
     case 'socket-back':
     case 'pause':
     case 'resume':
@@ -40,6 +42,8 @@ export function markOf(input: StageInput): number {
     case 'run-done':
     case 'run-failed':
       return input.run * 8191;
+    case 'kv-shared':
+      return input.epoch * 64 + input.length;
     case 'link-open':
     case 'link-closed':
     case 'shard-ready':
@@ -101,7 +105,7 @@ export function describeOrder(message: OwnerMessage): string {
     case 'release':
       return `${head} e${message.epoch}`;
     case 'end':
-      return head;
+      return message.pages ? `${head} +${message.pages.digests.length} pages` : head;
   }
 }
 

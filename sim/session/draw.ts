@@ -1,5 +1,6 @@
 import type { Random } from '#lib/kernel/random.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
+import { conversations } from './conversations.ts';
 import { LIES } from './liar.ts';
 import { staged } from './plays.ts';
 import {
@@ -65,7 +66,9 @@ export function drawScenario(random: Random): Scenario {
   const kind = random.unit();
   if (kind < 0.25) return focused(random, scenario, spanMs);
   if (kind < 0.7) return staged(random, scenario);
-  return kind < 0.76 ? lied(random, scenario) : scenario;
+  if (kind < 0.76) return lied(random, scenario);
+  // Drawn last, so that all other seeds stay as they are.
+  return random.chance(0.4) ? conversations(random, scenario) : scenario;
 }
 
 /** A world in which nothing goes wrong, and nothing ends an answer early. */
@@ -205,6 +208,8 @@ function drawSession(random: Random): SessionDraw {
     seed: random.below(2 ** 31),
     cancelAtMs: random.chance(0.1) ? random.unit() * 1500 : null,
     stops: random.chance(0.15) ? drawStops(random) : [],
+    prefix: null,
+    follows: null,
   };
 }
 

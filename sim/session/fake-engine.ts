@@ -2,7 +2,7 @@ import type { SessionId } from '#lib/kernel/ids.ts';
 import { must } from '#lib/kernel/assert.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import { GREEDY, type SamplingParams, type TokenHistory } from '#lib/webgpu/sampling/params.ts';
-import type { RunResult, RunSegment, StageOutput } from '#lib/shard/stage/types.ts';
+import type { KvOrder, RunResult, RunSegment } from '#lib/shard/stage/types.ts';
 import { SimFailure } from './failure.ts';
 
 /**
@@ -11,6 +11,8 @@ import { SimFailure } from './failure.ts';
  * another token. Hidden rows are one 32-bit hash as two values of 16 bits, exact in fp32.
  */
 export const FAKE_WIDTH = 2;
+export const PAGE_POSITIONS = 4;
+export const pageEnd = (page: number): number => (page + 1) * PAGE_POSITIONS;
 
 export function mix(a: number, b: number): number {
   let h = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(b + 0x7f4a7c15, 0xc2b2ae35);
@@ -55,6 +57,11 @@ export class WholeModel {
     this.links = new Array<number>(layers).fill(0);
   }
 
+  /** KV at the last position, of a range's layers. */
+  linksOf({ first, last }: LayerRange): number[] {
+    return this.links.slice(first, last + 1);
+  }
+
   /** Appends one id; returns the hidden row that its successor is sampled from. */
   forward(id: number): number {
     let hidden = embed(id);
@@ -67,14 +74,21 @@ export class WholeModel {
   }
 }
 
+/** A page that is found by its key, and whose it is (`shared-pages.ts`). */
+interface KeptPage {
+  readonly links: readonly number[][];
+  readonly scope: string | null;
+}
+
 interface Kv {
   /** By position, then by layer of the range. */
   readonly links: number[][];
 }
 
 interface EngineOptions {
-  readonly pagePositions: number;
   readonly pagesMax: number;
+  /** A page nobody uses was dropped to make room. */
+  readonly onEvicted: () => void;
   /** Ids depend on the epoch they were sampled in. */
   readonly salted: boolean;
 }
@@ -83,6 +97,8 @@ interface EngineOptions {
 export class FakeEngine {
   readonly range: LayerRange;
   readonly kvs = new Map<string, Kv>();
+  /** Least recently used first; what is kept beyond the pages in use gives way. */
+  private readonly kept = new Map<string, KeptPage>();
   private readonly options: EngineOptions;
 
   constructor(range: LayerRange, options: EngineOptions) {
@@ -90,7 +106,7 @@ export class FakeEngine {
     this.options = options;
   }
 
-  order(op: Extract<StageOutput, { type: 'kv' }>): void {
+  order(op: Extract<KvOrder, { op: 'open' | 'truncate' | 'close' }>): void {
     const key = keyOf(op.session, op.place);
     const kv = this.kvs.get(key);
     if (op.op === 'open') {
@@ -105,12 +121,68 @@ export class FakeEngine {
     else kv.links.length = op.length;
   }
 
+  /** An empty KV begins with kept pages. @returns whose each of them is. */
+  share(op: Extract<KvOrder, { op: 'share' }>): (string | null)[] {
+    const kv = this.openKv(op);
+    if (kv.links.length > 0) throw new SimFailure('contract', 'only an empty KV shares');
+    const scopes: (string | null)[] = [];
+    for (const key of op.keys) {
+      const page = this.kept.get(key);
+      if (!page) break;
+      this.kept.delete(key);
+      this.kept.set(key, page);
+      kv.links.push(...page.links);
+      scopes.push(page.scope);
+    }
+    this.evict();
+    return scopes;
+  }
+
+  keep(op: Extract<KvOrder, { op: 'keep' }>, scopes: ReadonlyMap<string, string | null>): void {
+    const { links } = this.openKv(op);
+    for (const [at, key] of op.keys.entries()) {
+      const first = (op.firstPage + at) * PAGE_POSITIONS;
+      const page = links.slice(first, first + PAGE_POSITIONS);
+      if (page.length < PAGE_POSITIONS)
+        throw new SimFailure('contract', 'a page that is not whole is kept');
+      if (!this.kept.has(key)) this.kept.set(key, { links: page, scope: scopes.get(key) ?? null });
+    }
+    this.evict();
+  }
+
+  /** Whether the KV has these links at a position. */
+  holds(of: Pick<KvOrder, 'session' | 'place'>, at: number, links: readonly number[]): boolean {
+    const own = this.openKv(of).links[at];
+    return own !== undefined && own.every((link, layer) => link === links[layer]);
+  }
+
+  private openKv({ session, place }: Pick<KvOrder, 'session' | 'place'>): Kv {
+    const kv = this.kvs.get(keyOf(session, place));
+    if (!kv) throw new SimFailure('contract', `a KV that is not open: ${keyOf(session, place)}`);
+    return kv;
+  }
+
+  private pagesInUse(): number {
+    let pages = 0;
+    for (const { links } of this.kvs.values()) pages += Math.ceil(links.length / PAGE_POSITIONS);
+    return pages;
+  }
+
+  private evict(): void {
+    const most = Math.max(0, this.options.pagesMax - this.pagesInUse());
+    for (const key of this.kept.keys()) {
+      if (this.kept.size <= most) return;
+      this.kept.delete(key);
+      this.options.onEvicted();
+    }
+  }
+
   run(segments: readonly RunSegment[]): RunResult[] {
     const results = segments.map((segment) => this.segment(segment));
-    let pages = 0;
-    for (const kv of this.kvs.values())
-      pages += Math.ceil(kv.links.length / this.options.pagePositions);
+    const pages = this.pagesInUse();
+    // Shared pages are counted by each who has them: more is in use only where some are shared.
     if (pages > this.options.pagesMax) throw new SimFailure('budget', `${pages} pages are in use`);
+    this.evict();
     return results;
   }
 

@@ -5,6 +5,7 @@ import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/sessi
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import {
   shardKey,
+  type KvOrder,
   type RunSegment,
   type StageInput,
   type StageOutput,
@@ -12,14 +13,13 @@ import {
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { StageCore } from '#sim/core.ts';
 import { checkEarly, earlyFrames } from './early-frames.ts';
-import { FAKE_WIDTH, FakeEngine } from './fake-engine.ts';
+import { FAKE_WIDTH, FakeEngine, PAGE_POSITIONS } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
 import { MANIFEST } from './office.ts';
+import { checkKept, checkShared } from './shared-pages.ts';
 import { describe, markOf } from './describe.ts';
 import { Liar, type Lie } from './liar.ts';
 import { short, type World } from './world.ts';
-
-const PAGE_POSITIONS = 4;
 
 /** A node: main thread (socket, `prepared`, pongs) and worker (the real stage core, engines). */
 export class SimNode {
@@ -221,14 +221,47 @@ export class SimNode {
         this.run(output);
         return;
       }
-      case 'kv':
-        return this.engines.get(output.shard)?.order(output);
+      case 'kv': {
+        this.orderKv(output);
+        return;
+      }
       case 'grammar':
         throw new SimFailure('contract', 'no session of the campaign has a grammar');
       case 'reject-peer':
         if (world.nodes.get(output.peer)?.poisons) return;
         throw new SimFailure('contract', `honest ${short(output.peer)} rejected: ${output.why}`);
     }
+  }
+
+  private orderKv(order: KvOrder): void {
+    const engine = this.engines.get(order.shard);
+    if (!engine) return;
+    switch (order.op) {
+      case 'share': {
+        this.share(engine, order);
+        return;
+      }
+      case 'keep': {
+        engine.keep(order, checkKept(this, order));
+        return;
+      }
+      default: {
+        engine.order(order);
+      }
+    }
+  }
+
+  /** The answer waits in the worker's line like any other input. */
+  private share(engine: FakeEngine, order: Extract<KvOrder, { op: 'share' }>): void {
+    const { world, life } = this;
+    const { shard, session, place, epoch } = order;
+    const found = engine.share(order);
+    checkShared(this, order, found);
+    const length = found.length * PAGE_POSITIONS;
+    world.timeline.in(world.random.pick([0, 0, 3, 30]), () => {
+      if (this.life !== life) return;
+      this.feed({ type: 'kv-shared', shard, session, place, epoch, length });
+    });
   }
 
   /** One message a peer. What a node has not sent when it dies is lost. */
@@ -284,7 +317,10 @@ export class SimNode {
     const limits = { pagePositions: PAGE_POSITIONS, pagesMax, rowsMax: 12, ...facts };
     world.timeline.in(ms * (0.5 + world.random.unit()), () => {
       if (this.life !== life) return;
-      this.engines.set(what.shard, new FakeEngine(what.range, { ...limits, salted }));
+      const onEvicted = (): void => {
+        world.count('kept page gives way');
+      };
+      this.engines.set(what.shard, new FakeEngine(what.range, { pagesMax, salted, onEvicted }));
       this.feed({ type: 'shard-ready', shard: what.shard, ...limits });
       world.office.changed();
     });

@@ -88,7 +88,7 @@ export class Office {
     });
   }
 
-  request(draw: SessionDraw): void {
+  request(draw: SessionDraw): Reader {
     const reader = new Reader(this.world, draw);
     this.readers.push(reader);
     this.open(reader);
@@ -97,6 +97,7 @@ export class Office {
         this.cancel(reader);
       });
     }
+    return reader;
   }
 
   hello(node: SimNode): void {
@@ -308,6 +309,10 @@ export class Office {
         desk.reader.routed(output.plan);
         world.monitor.onEpoch(desk.id, output.epoch, () => desk.owner);
         world.log(() => `${desk.reader.name} epoch ${output.epoch}: ${output.cause}`, output.epoch);
+        return;
+      }
+      case 'prefix-hit': {
+        world.count('prompt rows computed by nobody');
         return;
       }
       case 'done': {

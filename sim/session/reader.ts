@@ -1,7 +1,14 @@
 import type { ManifestHash, SessionId } from '#lib/kernel/ids.ts';
 import type { OwnerOutput, RoutePlan, SessionRequest } from '#lib/shard/session/types.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
-import { saidHash, sampleId, saltOf, samplingOf, WholeModel } from './fake-engine.ts';
+import {
+  PAGE_POSITIONS,
+  saidHash,
+  sampleId,
+  saltOf,
+  samplingOf,
+  WholeModel,
+} from './fake-engine.ts';
 import { SimFailure, type Check } from './failure.ts';
 import type { SessionDraw } from './scenario.ts';
 import { beforeStop, textOf } from './text.ts';
@@ -53,6 +60,12 @@ export class Reader {
   requestFor(session: SessionId, manifest: ManifestHash): SessionRequest {
     const { promptIds, maxTokens, eosIds, seed } = this.draw;
     const sampling = samplingOf(seed);
+    const prefix = this.draw.prefix && {
+      ...this.draw.prefix,
+      pagePositions: PAGE_POSITIONS,
+      // Who remembers no session with this beginning says so, right or wrong.
+      mayHit: this.world.random.chance(0.9),
+    };
     return {
       session,
       manifest,
@@ -62,7 +75,13 @@ export class Reader {
       sampling,
       grammar: null,
       eosIds,
+      ...(prefix && { prefix }),
     };
+  }
+
+  /** The prompt of who goes on from here: all that was said, then its own ids. */
+  continued(draw: SessionDraw): SessionDraw {
+    return { ...draw, promptIds: [...this.draw.promptIds, ...this.ids, ...draw.promptIds] };
   }
 
   routed({ roundMs }: RoutePlan): void {

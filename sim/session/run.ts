@@ -1,5 +1,7 @@
 import { disturb } from './disturb.ts';
 import { SimFailure } from './failure.ts';
+import type { Reader } from './reader.ts';
+import type { SessionDraw } from './scenario.ts';
 import { short, World, type WorldOptions } from './world.ts';
 
 /** No answer may take longer in virtual time: 30 s without progress end it (S13). */
@@ -8,6 +10,8 @@ const HANG_MS = 600_000;
 const EVENTS_MAX = 200_000;
 /** After the last answer: stages expire after 15 s, the longest hang lasts 20 s. */
 const SETTLE_MS = 45_000;
+/** Who goes on from another answer looks so often whether it has ended. */
+const ASK_AGAIN_MS = 20;
 /** Where nothing was disturbed the last words have long arrived. */
 const SETTLE_CALM_MS = 2_000;
 
@@ -40,9 +44,21 @@ export function runSession(seed: number, options: WorldOptions = {}): RunReport 
 
 function play(world: World): void {
   const { timeline, scenario, office } = world;
+  const readers = new Map<SessionDraw, Reader>();
+  const ask = (draw: SessionDraw): void => {
+    const before = draw.follows === null ? undefined : scenario.sessions[draw.follows];
+    const last = before && readers.get(before);
+    if (before && !last?.ended) {
+      timeline.in(ASK_AGAIN_MS, () => {
+        ask(draw);
+      });
+      return;
+    }
+    readers.set(draw, office.request(last?.continued(draw) ?? draw));
+  };
   for (const draw of scenario.sessions)
     timeline.in(draw.atMs, () => {
-      office.request(draw);
+      ask(draw);
     });
   for (const what of scenario.disturbances)
     timeline.in(what.atMs, () => {

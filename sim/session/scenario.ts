@@ -1,3 +1,4 @@
+import type { PrefixScope } from '#lib/shard/session/prefix.ts';
 import { LIES } from './liar.ts';
 
 /** All that a seed decides before the clock starts. */
@@ -53,6 +54,10 @@ export interface SessionDraw {
   /** Hangs up then; null: never. */
   readonly cancelAtMs: number | null;
   readonly stops: readonly string[];
+  /** What of other sessions it may use (S3); null: nothing is shared. */
+  readonly prefix: PrefixScope | null;
+  /** Number of the session that it goes on from, once that has ended: its prompt begins with that one's. */
+  readonly follows: number | null;
 }
 
 /** What any seed may do. */

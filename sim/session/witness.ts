@@ -15,6 +15,8 @@ export function isInFailover({ phase, route }: OwnerState): boolean {
   return phase.kind === 'routing' || (route.epoch > 1 && !route.proven);
 }
 
+type Report = Extract<StageMessage, { type: 'report' }>;
+
 /** Sees what really happened, from outside the cores, and counts it under its name (`events.ts`). */
 export class Witness {
   /** Who was in a session's routes: now, and ever. */
@@ -86,6 +88,11 @@ export class Witness {
   /** A place must compute rows again that it had: those kept were dropped (S5, S11). */
   filled(owner: OwnerState, message: Extract<OwnerMessage, { type: 'fill' }>): void {
     const reports = owner.route?.reports ?? [];
+    const fresh = (owner.route?.places ?? []).flatMap(({ since }, at) =>
+      since === message.epoch ? [reports[at]?.kvLength ?? 0] : [],
+    );
+    if (Math.max(...fresh) > 0 && new Set(fresh).size > 1)
+      this.world.count('prefix hits of different length');
     const isAgain = message.starts.some((start, at) => start < (reports[at]?.kvLength ?? 0));
     if (isAgain) this.world.count('kept rows gone, computed again');
   }
@@ -94,9 +101,18 @@ export class Witness {
     if (input.type !== 'message') return;
     if (!isLiving) this.world.count('word of an ended incarnation');
     const { message } = input;
+    if (message.type === 'report') this.reported(message, input.node);
     if (message.type === 'fault') this.world.count(`fault ${message.why}`);
     if (message.type === 'report' && message.keptFrom > 0 && message.keptFrom < message.kvLength)
       this.world.count('kept rows dropped');
+  }
+
+  /** A place that was taken in this epoch says what it found of its prompt. */
+  private reported({ session, epoch, place, kvLength }: Report, node: NodeId): void {
+    const owner = this.world.office.desks.get(session)?.owner;
+    const held = owner?.route?.places[place];
+    if (owner?.phase.kind !== 'preparing' || owner.route?.epoch !== epoch || kvLength === 0) return;
+    if (held?.node === node && held.since === epoch) this.world.count('prefix hit');
   }
 
   lostOnSocket(message: OwnerMessage | StageMessage): void {

@@ -36,6 +36,8 @@ export interface RingNode {
 /** Real hosts in one process, a MessageChannel between each two, and the real owner's core. */
 export class HostRing {
   readonly nodes: RingNode[] = [];
+  /** Positions that no node computed, of answers whose prompt was there. */
+  readonly hits: number[] = [];
   readonly #options: RingOptions;
   readonly #sessions = new Map<string, (input: OwnerInput) => void>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -80,7 +82,7 @@ export class HostRing {
   answer(request: {
     promptIds: readonly number[];
     maxTokens: number;
-    choosing?: Partial<Pick<SessionRequest, 'sampling' | 'grammar' | 'eosIds'>>;
+    choosing?: Partial<Pick<SessionRequest, 'sampling' | 'grammar' | 'eosIds' | 'prefix'>>;
     onToken?: (count: number, feed: (input: OwnerInput) => void) => void;
     reroute?: () => RoutePlan | null;
   }): Promise<number[]> {
@@ -98,6 +100,8 @@ export class HostRing {
           else if (output.type === 'accept') {
             ids.push(output.id);
             request.onToken?.(ids.length, feed);
+          } else if (output.type === 'prefix-hit') {
+            this.hits.push(output.positions);
           } else if (output.type === 'need-route') {
             setTimeout(() => feed({ type: 'route', plan: request.reroute?.() ?? null }), 0);
           } else if (output.type === 'done') {

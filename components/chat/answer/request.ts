@@ -13,6 +13,8 @@ export interface AskSettings {
 }
 
 export interface Ask {
+  /** Unguessable, and the same in each turn: what was computed of earlier turns is used again. */
+  readonly cacheKey: string;
   readonly turns: readonly ChatTurn[];
   readonly settings: AskSettings;
 }
@@ -28,6 +30,7 @@ export function requestBody(ask: Ask, answer: AnswerState, resume: boolean): obj
     stream: true,
     stream_options: { include_usage: true },
     return_token_ids: true,
+    prompt_cache_key: ask.cacheKey,
     declai: {
       resumable_s: CHAT.resumableSeconds,
       ...(resume

@@ -27,7 +27,7 @@ export function createRuns(world: ChatWorld, keep: (write: Promise<void>) => voi
       let answerId = message.answer.answerId;
       const run = runAnswer(
         world,
-        { ask: { turns, settings }, answer: message.answer },
+        { ask: { turns, settings, cacheKey: message.conversationId }, answer: message.answer },
         (answer) => {
           const changed = thread.setAnswer(message.id, answer);
           if (!changed) return;

@@ -7,6 +7,7 @@ import { setDeadline } from './deadlines.ts';
 import { finish } from './ending.ts';
 import { orderFill } from './fill.ts';
 import { SESSION } from './limits.ts';
+import { pageDigests } from './prefix.ts';
 import { reconsider } from './put-off.ts';
 import {
   holders,
@@ -33,7 +34,8 @@ export function beginEpoch(turn: Turn, plan: RoutePlan, cause: string): void {
   const route = makeRoute(turn.state, plan);
   const everyone = new Map(turn.state.everyone);
   for (const place of route.places) everyone.set(place.node, place.incarnation);
-  update(turn, { route, everyone, vainEpochs, phase: { kind: 'preparing' } });
+  const pages = pagesBelow(turn.state, route.resumeAt);
+  update(turn, { route, everyone, pages, vainEpochs, phase: { kind: 'preparing' } });
   releaseOthers(turn, route, holdersBefore);
   const atIndex = turn.state.acceptedIds.length;
   turn.out.push({ type: 'route-changed', epoch: route.epoch, plan, atIndex, cause });
@@ -41,8 +43,9 @@ export function beginEpoch(turn: Turn, plan: RoutePlan, cause: string): void {
     sendTo(turn, holder, prepareFor(turn.state, route, holder.node));
   }
   setDeadline(turn);
-  // No place of a first epoch can hold anything yet: its fill need not wait for reports (S5).
-  if (route.epoch === 1 && route.resumeAt > 0) {
+  // No place of a first epoch holds anything that it did not find: without that its fill need not
+  // wait for reports (S5).
+  if (route.epoch === 1 && route.resumeAt > 0 && turn.state.request.prefix?.mayHit !== true) {
     orderFill(
       turn,
       route.places.map(() => 0),
@@ -198,6 +201,20 @@ function releaseOthers(turn: Turn, route: Route, before: readonly Sender[]): voi
   }
 }
 
+/** Names of the whole pages of prompt and accepted ids below a position. */
+function pagesBelow({ request, acceptedIds, pages }: OwnerState, end: number): readonly string[] {
+  if (!request.prefix) return pages;
+  return pageDigests(request.prefix, [...request.promptIds, ...acceptedIds].slice(0, end), pages);
+}
+
+/** A first epoch is told to look only where somebody may have something (S5). */
+function prefixFor({ request: { prefix }, pages }: OwnerState, { epoch }: Route) {
+  if (!prefix) return {};
+  const { pagePositions } = prefix;
+  const mayHit = epoch > 1 || prefix.mayHit;
+  return { prefix: { pagePositions, mayHit, digests: [...pages] } };
+}
+
 function prepareFor(state: OwnerState, route: Route, node: NodeId): Prepare {
   const { request, acceptedIds } = state;
   const embeds = route.places[0]?.node === node;
@@ -225,5 +242,6 @@ function prepareFor(state: OwnerState, route: Route, node: NodeId): Prepare {
     maxTokens: request.maxTokens,
     eosIds: [...request.eosIds],
     chunkRows: route.plan.chunkRows,
+    ...prefixFor(state, route),
   };
 }

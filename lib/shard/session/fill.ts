@@ -48,8 +48,16 @@ export function onReport(
   grown(turn, place, kvLength);
   const complete = reports.filter((report) => report !== null);
   if (complete.length < reports.length) return;
+  const starts = planFill(complete, route.resumeAt);
+  if (phase.kind === 'preparing' && route.epoch === 1) tellHit(turn, starts);
   if (complete.every((report) => report.kvLength === route.resumeAt)) handOver(turn);
-  else if (phase.kind === 'preparing') orderFill(turn, planFill(complete, route.resumeAt));
+  else if (phase.kind === 'preparing') orderFill(turn, starts);
+}
+
+/** What no place has to compute of a prompt: the least that one of them starts at. */
+function tellHit(turn: Turn, starts: readonly number[]): void {
+  const positions = Math.min(...starts);
+  if (positions > 0) turn.out.push({ type: 'prefix-hit', positions });
 }
 
 /**

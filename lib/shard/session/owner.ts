@@ -9,6 +9,7 @@ import { beginEpoch, onNodeLost, onNodeReturned, onNodesChanged, onRoute } from 
 import { onFault, onResync, onRoom } from './faults.ts';
 import { onReport } from './fill.ts';
 import { onPrepared, onProgress, onTick } from './liveness.ts';
+import { pageDigests } from './prefix.ts';
 import { finishOf, onToken } from './tokens.ts';
 import type { OwnerState, Sender, Turn } from './state.ts';
 
@@ -26,6 +27,7 @@ export function createOwner(
   const state: OwnerState = {
     request,
     acceptedIds: request.acceptedIds,
+    pages: [],
     phase: { kind: 'routing', asked: plan !== null, noRoom: null, isPutOff: false },
     route: null,
     everyone: new Map(),
@@ -133,6 +135,12 @@ function onMessage(turn: Turn, from: Sender, message: StageMessage): void {
     default:
       return unreachable(message);
   }
+}
+
+/** Names of all whole pages of prompt and accepted ids; none where nothing is shared (S3). */
+export function ownerPages({ request, acceptedIds, pages }: OwnerState): readonly string[] {
+  if (!request.prefix) return [];
+  return pageDigests(request.prefix, [...request.promptIds, ...acceptedIds], pages);
 }
 
 export function viewOwner(state: OwnerState): OwnerView {

@@ -62,6 +62,8 @@ export type Phase =
 export interface OwnerState {
   readonly request: SessionRequest;
   readonly acceptedIds: readonly number[];
+  /** Names of the whole pages below the present epoch's L; none where nothing is shared. */
+  readonly pages: readonly string[];
   readonly phase: Phase;
   readonly route: Route | null;
   /** Nodes of every epoch that still live, by their incarnation: all are told the end (S10). */

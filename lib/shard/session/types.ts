@@ -10,6 +10,7 @@ import type {
   StageMessage,
   WireDtype,
 } from '#lib/shard/wire/session-messages.ts';
+import type { PrefixSharing } from './prefix.ts';
 
 /** The seam of the owner's core: what the orchestrator feeds and performs. */
 
@@ -25,6 +26,8 @@ export interface SessionRequest {
   readonly grammar: string | null;
   /** Empty with `ignore_eos`. */
   readonly eosIds: readonly number[];
+  /** Absent: no page of another session is used, and none of this one kept. */
+  readonly prefix?: PrefixSharing;
 }
 
 /** One place as placement proposes it; the owner's core adds `since`. */
@@ -120,6 +123,8 @@ export type OwnerOutput =
       readonly atIndex: number;
       readonly cause: string;
     }
+  /** In the first epoch: positions of the prompt that no place computes, for all had them (S5). */
+  | { readonly type: 'prefix-hit'; readonly positions: number }
   /** The session is over; `end` has been sent to every node of every epoch. */
   | {
       readonly type: 'done';

@@ -1,8 +1,7 @@
-import { invariant, must } from '#lib/kernel/assert.ts';
+import { invariant, must, unreachable } from '#lib/kernel/assert.ts';
 import type { KvId, Stage } from '#lib/webgpu/stage.ts';
-import type { RunResult, RunSegment, StageOutput } from './types.ts';
+import type { KvOrder, RunResult, RunSegment, StageOutput } from './types.ts';
 
-type KvOrder = Extract<StageOutput, { type: 'kv' }>;
 type RunOrder = Extract<StageOutput, { type: 'run' }>;
 
 interface Engine {
@@ -49,23 +48,19 @@ export class Engines {
     return this.#sum((stage) => stage.pagesFree());
   }
 
-  applyKv(order: KvOrder): void {
+  /** @returns the KV's length where the order asks for it (`share`), else null. */
+  applyKv(order: KvOrder): number | null {
     const engine = this.#engines.get(order.shard);
     // The core may forget KV of a shard that went away with it.
-    if (!engine) return;
+    if (!engine) return null;
     const key = kvKey(order);
     if (order.op === 'open') {
       invariant(!engine.kvs.has(key), 'a place has one KV');
       engine.kvs.set(key, engine.stage.openKv());
-      return;
+      return null;
     }
     const kv = engine.kvs.get(key);
-    if (kv === undefined) return;
-    if (order.op === 'truncate') engine.stage.truncateKv(kv, order.length);
-    else {
-      engine.stage.closeKv(kv);
-      engine.kvs.delete(key);
-    }
+    return kv === undefined ? null : applyTo(engine, { key, kv }, order);
   }
 
   /** @throws FaultError `engine/no-pages` or `engine/lost`; nothing has changed then. */
@@ -94,6 +89,31 @@ export class Engines {
     let total = 0;
     for (const { stage } of this.#engines.values()) total += of(stage);
     return total;
+  }
+}
+
+function applyTo(
+  { stage, kvs }: Engine,
+  { key, kv }: { readonly key: string; readonly kv: KvId },
+  order: KvOrder,
+): number | null {
+  switch (order.op) {
+    case 'share':
+      return stage.prefixCache?.share(kv, order.keys) ?? 0;
+    case 'keep':
+      stage.prefixCache?.keep(kv, order.firstPage, order.keys);
+      return null;
+    case 'truncate':
+      stage.truncateKv(kv, order.length);
+      return null;
+    case 'close':
+      stage.closeKv(kv);
+      kvs.delete(key);
+      return null;
+    case 'open':
+      return null;
+    default:
+      return unreachable(order);
   }
 }
 

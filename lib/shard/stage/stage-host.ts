@@ -199,7 +199,10 @@ export class StageHost {
         return;
       }
       case 'kv': {
-        this.engines.applyKv(output);
+        const length = this.engines.applyKv(output);
+        const { shard, session, place } = output;
+        if (output.op === 'share' && length !== null)
+          this.feed({ type: 'kv-shared', shard, session, place, epoch: output.epoch, length });
         if (output.op === 'close') this.#grammars.forget(output.session);
         return;
       }

@@ -76,11 +76,37 @@ export type StageInput =
       readonly results: readonly RunResult[];
     }
   | { readonly type: 'run-failed'; readonly run: number; readonly why: 'no-room' | 'engine' }
+  /** Answer to a `kv` order `share`: positions that the KV has now. */
+  | {
+      readonly type: 'kv-shared';
+      readonly shard: string;
+      readonly session: SessionId;
+      readonly place: Place;
+      readonly epoch: Epoch;
+      readonly length: number;
+    }
   /** The owner's socket is back: name sessions and epochs (S4). */
   | { readonly type: 'socket-back' }
   | { readonly type: 'pause' }
   | { readonly type: 'resume' }
   | { readonly type: 'tick' };
+
+/** Never emitted while a run of that place is in flight. */
+export type KvOrder = {
+  readonly type: 'kv';
+  readonly shard: string;
+  readonly session: SessionId;
+  /** The place at which this KV was opened: it names the KV, also when the route shifts. */
+  readonly place: Place;
+} & KvOp;
+
+export type KvOp =
+  /** `length` 0 with `close`: forget the KV. */
+  | { readonly op: 'open' | 'truncate' | 'close'; readonly length: number }
+  /** An empty KV begins with the pages of these keys, as far as there are any: `kv-shared` says. */
+  | { readonly op: 'share'; readonly epoch: Epoch; readonly keys: readonly string[] }
+  /** Whole pages from `firstPage` on are found by these keys from now on. */
+  | { readonly op: 'keep'; readonly firstPage: number; readonly keys: readonly string[] };
 
 export type StageOutput =
   | { readonly type: 'owner'; readonly message: StageMessage }
@@ -105,16 +131,7 @@ export type StageOutput =
       readonly shard: string;
       readonly segments: readonly RunSegment[];
     }
-  /** Never emitted while a run of that place is in flight. `length` 0 with `close`: forget the KV. */
-  | {
-      readonly type: 'kv';
-      readonly shard: string;
-      readonly session: SessionId;
-      /** The place at which this KV was opened: it names the KV, also when the route shifts. */
-      readonly place: Place;
-      readonly op: 'open' | 'truncate' | 'close';
-      readonly length: number;
-    }
+  | KvOrder
   /** A peer's message broke M4 or held non-finite values: the shell closes the link. */
   | { readonly type: 'reject-peer'; readonly peer: NodeId; readonly why: string };
 

@@ -14,12 +14,19 @@ export const WIRE = {
   /** One data-channel message: under every browser's limit, short enough to let a token pass (S12). */
   fragmentBytesMax: 64 * KIB,
   promptIdsMax: 1 << 20,
+  /** Of a prompt of that length, at 32 positions a page. */
+  prefixPagesMax: 1 << 15,
+  /** The page of the CPU stage: owners name pages of this size, others share nothing. */
+  prefixPagePositions: 32,
   /** Largest id of a vocabulary of 2²⁰. */
   tokenIdMax: 1 << 20,
   /** Client → server JSON, before parsing. */
   messageBytesMax: 96 * KIB,
-  /** Server → client JSON: a `prepare` with 2²⁰ ids of seven digits and a comma, twice (history). */
-  serverMessageBytesMax: 17 * MIB,
+  /**
+   * Server → client JSON: a `prepare` with 2²⁰ ids of seven digits and a comma, twice (history), and
+   * names of 2¹⁵ pages.
+   */
+  serverMessageBytesMax: 18 * MIB,
   sdpCharsMax: 16_384,
   textCharsMax: 512,
 } as const;

@@ -69,6 +69,18 @@ const historySchema = z.strictObject({
   answerIds: z.array(tokenId).check(z.maxLength(WIRE.promptIdsMax)),
 }) as unknown as z.ZodMiniType<TokenHistory>;
 
+const pageDigests = z
+  .array(z.string().check(z.regex(HEX_32)))
+  .check(z.maxLength(WIRE.prefixPagesMax));
+
+/** Names of whole pages of ids below L; inner places see no ids, and learn none from these (S3). */
+const prefixSchema = z.strictObject({
+  pagePositions: z.number().check(z.int(), z.gte(1), z.lte(WIRE.rowsPerFrameMax)),
+  /** Whether a place without KV looks for pages of these names before it reports (S5). */
+  mayHit: z.boolean(),
+  digests: pageDigests,
+});
+
 const prepareSchema = z.strictObject({
   type: z.literal('prepare'),
   session: sessionIdSchema,
@@ -95,6 +107,8 @@ const prepareSchema = z.strictObject({
   eosIds: z.array(tokenId).check(z.maxLength(16)),
   /** Rows of a prefill chunk: ≤ 250 ms predicted on the slowest place (V1). */
   chunkRows: z.number().check(z.int(), z.gte(1), z.lte(WIRE.rowsPerFrameMax)),
+  /** Absent: the session shares no page. */
+  prefix: z.optional(prefixSchema),
 });
 
 /** Owner → node. */
@@ -120,8 +134,15 @@ export const ownerMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('keepalive'), session: sessionIdSchema, epoch }),
   /** The new route leaves this node out (S5). */
   z.strictObject({ type: z.literal('release'), session: sessionIdSchema, epoch }),
-  /** Final (S10). */
-  z.strictObject({ type: z.literal('end'), session: sessionIdSchema }),
+  /**
+   * Final (S10). `pages`: for holders that are in this epoch, the names of the pages that follow those
+   * of its `prepare`, up to the last accepted id.
+   */
+  z.strictObject({
+    type: z.literal('end'),
+    session: sessionIdSchema,
+    pages: z.optional(z.strictObject({ epoch, digests: pageDigests })),
+  }),
 ]);
 export type OwnerMessage = z.infer<typeof ownerMessageSchema>;
 export type Prepare = z.infer<typeof prepareSchema>;

@@ -201,10 +201,13 @@ function promptIdsJson(facts: AnswerFacts): { prompt: Json; inChoice: Json } {
 function usageJson({ facts, choices }: AnswerSource): Json {
   const prompt = facts.promptIds.length;
   const completion = choices.tokens;
+  const cached = choices.records[0]?.cachedTokens ?? 0;
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
+    // OpenAI's; left out where there is nothing to tell, as vLLM does.
+    ...(cached > 0 && { prompt_tokens_details: { cached_tokens: cached } }),
   };
 }
 

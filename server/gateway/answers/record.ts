@@ -37,6 +37,7 @@ export class AnswerRecord {
   #ending: Ending | null = null;
   #answer: Answer | null = null;
   #queuePosition: number | null = null;
+  #cachedTokens = 0;
 
   constructor(options: RecordOptions) {
     this.#options = options;
@@ -60,6 +61,11 @@ export class AnswerRecord {
     return this.#queuePosition;
   }
 
+  /** Ids of the prompt that nobody had to compute. */
+  get cachedTokens(): number {
+    return this.#cachedTokens;
+  }
+
   /** The session behind the record; one that a stop string has already ended is cancelled. */
   bind(answer: Answer): void {
     this.#answer = answer;
@@ -78,6 +84,9 @@ export class AnswerRecord {
         this.#routes.push(event.route);
         if (this.#routes.length > this.#options.routesKeptMax) this.#routes.shift();
         break;
+      case 'prefix-hit':
+        this.#cachedTokens = event.positions;
+        return; // Told with the usage.
       case 'token':
         invariant(event.index === this.#pieces.length, 'tokens come once an index, in order');
         this.accept(event.id, event.finish, event.logprobs);

@@ -69,8 +69,14 @@ export function serveCompletion(
     resumableMs: (body.declai?.resumable_s ?? 0) * 1000,
     retryKey: key,
   };
+  const prefix = parts.prefixes.scopeOf({
+    headers: exchange.req.headers,
+    key: body.prompt_cache_key ?? null,
+    ...{ model, promptIds, text: completion.text },
+  });
   startAnswer(parts, {
     facts,
+    prefix,
     text: completion.text,
     choices: count,
     sampling,

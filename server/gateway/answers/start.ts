@@ -1,4 +1,5 @@
 import { FaultError, isFault } from '#lib/kernel/errors.ts';
+import type { PrefixScope } from '#lib/shard/session/prefix.ts';
 import { StopMatcher } from '#lib/shard/session/stop-strings.ts';
 import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import type { Answers } from '#server/orchestrator/answers.ts';
@@ -24,6 +25,8 @@ export interface AnswerPlan {
   readonly maxTokens: number | null;
   /** What a resuming page has already (S13), else empty. */
   readonly acceptedIds: readonly number[];
+  /** Whose computed prompts it may use; null: nobody's. */
+  readonly prefix: PrefixScope | null;
 }
 
 /**
@@ -45,6 +48,7 @@ export function startAnswer(parts: GatewayParts, plan: AnswerPlan): void {
     maxTokens,
     grammar: plan.grammar,
     eosIds,
+    ...(plan.prefix && { prefix: plan.prefix }),
   };
   const tokens = plan.choices * (facts.promptIds.length + maxTokens);
   const begin = (record: AnswerRecord, choice: number): void => {

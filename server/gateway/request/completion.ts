@@ -94,6 +94,8 @@ export const completionFields = {
   response_format: z.nullish(responseFormat),
   stream: z.nullish(z.boolean()),
   stream_options: z.nullish(z.object({ include_usage: z.nullish(z.boolean()) })),
+  /** OpenAI's: requests with one key use each other's computed prompts. */
+  prompt_cache_key: z.nullish(z.string().check(z.maxLength(GATEWAY.cacheKeyCharsMax))),
   ignore_eos: z.nullish(z.boolean()),
   return_token_ids: z.nullish(z.boolean()),
   declai: z.nullish(declaiSchema),

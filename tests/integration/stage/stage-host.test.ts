@@ -67,6 +67,31 @@ describe('hosts in a ring', () => {
     }
   });
 
+  it('[S3] [S5] a prompt that was computed before gives the same ids, wherever its pages still are', async () => {
+    const made = makeRing([
+      { first: 0, last: 16 },
+      { first: 17, last: 29 },
+    ]);
+    const promptIds = goldenRow('long1000').promptIds.slice(0, 110);
+    const sharing = { salt: 'a reader', public: null, pagePositions: 32 };
+    const ask = (mayHit: boolean, salt = sharing.salt, ids = promptIds) =>
+      made.answer({
+        ...{ promptIds: ids, maxTokens: 24 },
+        choosing: { prefix: { ...sharing, salt, mayHit } },
+      });
+    const ids = await ask(false);
+    expect([await ask(true), made.hits]).toEqual([ids, [96]]);
+    expect([await ask(true, 'another reader'), made.hits]).toEqual([ids, [96]]);
+    // What the answer added is there, too: 133 positions were computed.
+    await ask(true, sharing.salt, [...promptIds, ...ids, 7]);
+    expect(made.hits).toEqual([96, 128]);
+    // The second host begins anew: the first one computes again what that lacks.
+    made.nodes[1]!.host.unloadIdle(new Set());
+    expect([await ask(true), made.hits]).toEqual([ids, [96, 128]]);
+    expect([await ask(true), made.hits]).toEqual([ids, [96, 128, 96]]);
+    expect(made.nodes.flatMap(({ faults }) => faults)).toEqual([]);
+  });
+
   it('[F3] an answer that has to fit a schema: the same ids through the loss of the last stage', async () => {
     const made = makeRing(
       [

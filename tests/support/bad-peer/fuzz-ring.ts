@@ -152,6 +152,8 @@ export class FuzzRing {
         return;
       }
       case 'kv':
+        // Its sessions share nothing.
+        if (output.op === 'share' || output.op === 'keep') throw new Error(`a ${output.op} order`);
         node.engine.order(output);
         return;
       case 'reject-peer':
@@ -193,6 +195,7 @@ export class FuzzRing {
         return;
       }
       case 'route-changed':
+      case 'prefix-hit':
         return;
     }
   }
@@ -249,4 +252,4 @@ export class FuzzRing {
 }
 
 const engineOf = (range: LayerRange): FakeEngine =>
-  new FakeEngine(range, { pagePositions: 4, pagesMax: 10_000, salted: false });
+  new FakeEngine(range, { pagesMax: 10_000, salted: false, onEvicted: () => undefined });

@@ -19,6 +19,8 @@ const SCENARIO: Scenario = {
       seed: 1,
       cancelAtMs: null,
       stops: [],
+      prefix: null,
+      follows: null,
     },
   ],
   chunkRows: 2,

@@ -112,6 +112,7 @@ describe('the next connection', () => {
 
   it('[CH3] sends prompt, accepted ids and seed, and says that it may be read on', () => {
     const ask = {
+      cacheKey: 'c'.repeat(32),
       turns: [{ role: 'user', content: 'hi' } as const],
       settings: { temperature: 0, maxTokens: null },
     };
@@ -125,6 +126,7 @@ describe('the next connection', () => {
       stream: true,
       stream_options: { include_usage: true },
       return_token_ids: true,
+      prompt_cache_key: 'c'.repeat(32),
       declai: {
         resumable_s: CHAT.resumableSeconds,
         resume: { prompt_ids: [5, 6], accepted_ids: [100], seed: 7 },

@@ -4,7 +4,7 @@ import { hasEnded, newAnswer, type AnswerState } from '#components/chat/answer/s
 import { CHAT } from '#components/chat/limits.ts';
 import { twinGateway, WHOLE, WORDS, type Behaviour, type TwinGateway } from './twin-gateway.ts';
 
-const ask = { turns: [], settings: { temperature: 0, maxTokens: null } };
+const ask = { cacheKey: 'c'.repeat(32), turns: [], settings: { temperature: 0, maxTokens: null } };
 
 function start(behaviours: readonly Behaviour[], from: AnswerState = newAnswer('m', 1, 0)) {
   const gateway = twinGateway(behaviours);

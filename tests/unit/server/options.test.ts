@@ -11,6 +11,7 @@ test('defaults, and --port over PORT', () => {
     tls: { kind: 'off' },
     model: 'smollm2-135m-instruct',
     minStages: 1,
+    publicPrompt: null,
     seedVolunteer: true,
     logLevel: 'info',
   });
@@ -22,6 +23,10 @@ test('defaults, and --port over PORT', () => {
 test('--log-level names a level', () => {
   expect(parse('--log-level', 'debug')?.logLevel).toBe('debug');
   expect(parse('--log-level', 'silent')?.logLevel).toBe('silent');
+});
+
+test('--public-prompt names a file', () => {
+  expect(parse('--public-prompt', '/prompts/system.txt')?.publicPrompt).toBe('/prompts/system.txt');
 });
 
 test('--tls takes two files, or self', () => {

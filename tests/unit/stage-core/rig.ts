@@ -7,6 +7,7 @@ import { createStageCore, stepStage, type StageCore } from '#lib/shard/stage/cor
 import type { StageCoreOptions } from '#lib/shard/stage/core/core.ts';
 import {
   shardKey,
+  type KvOrder,
   type RunResult,
   type StageInput,
   type StageOutput,
@@ -158,5 +159,19 @@ export const frames = (out: readonly StageOutput[]): Frame[] =>
 export const runs = (out: readonly StageOutput[]) =>
   out.flatMap((output) => (output.type === 'run' ? [output] : []));
 
+function describeKv(order: KvOrder): string {
+  switch (order.op) {
+    case 'share':
+      return `share ${order.keys.map(tail).join()}`;
+    case 'keep':
+      return `keep ${order.firstPage}: ${order.keys.map(tail).join()}`;
+    default:
+      return `${order.op} ${order.length}`;
+  }
+}
+
+/** The digest at a key's end. */
+const tail = (key: string): string => key.slice(key.lastIndexOf('/') + 1);
+
 export const kvOps = (out: readonly StageOutput[]): string[] =>
-  out.flatMap((output) => (output.type === 'kv' ? [`${output.op} ${output.length}`] : []));
+  out.flatMap((output) => (output.type === 'kv' ? [describeKv(output)] : []));

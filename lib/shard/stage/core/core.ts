@@ -10,6 +10,7 @@ import { expireHeld } from './held.ts';
 import { STAGE } from './limits.ts';
 import { onOwnerMessage } from './orders.ts';
 import { onRunDone, onRunFailed } from './results.ts';
+import { onKvShared } from './prefix.ts';
 import { keptTotal, tellRoom } from './room.ts';
 import { schedule } from './run.ts';
 import { onLinkClosed, onLinkOpen, sentTo } from './send.ts';
@@ -100,6 +101,10 @@ function takeInput(turn: Turn, input: StageInput): void {
     }
     case 'run-failed': {
       onRunFailed(turn, input);
+      return;
+    }
+    case 'kv-shared': {
+      onKvShared(turn, input);
       return;
     }
     case 'socket-back': {

@@ -131,6 +131,8 @@ function isNext(turn: Turn, seat: Seat, seq: number): boolean {
  * @returns false where `first` lies past the end: rows are missing in between.
  */
 function rollBack(turn: Turn, seat: Seat, first: number): boolean {
+  // Its fill cannot have begun: nobody knows yet what it has.
+  if (seat.sharing) return false;
   const { inbox, filled } = seat.flow;
   const { resumeAt } = seat.session.prepare;
   const last = inbox.at(-1);

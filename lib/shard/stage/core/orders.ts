@@ -2,6 +2,7 @@ import { unreachable } from '#lib/kernel/assert.ts';
 import type { OwnerMessage } from '#lib/shard/wire/session-messages.ts';
 import { fenceOff } from './ending.ts';
 import { cutKv } from './kv.ts';
+import { nameAnswer } from './prefix.ts';
 import { onPrepare } from './prepare.ts';
 import { pump } from './send.ts';
 import { fault, prefillAhead, type Seat, type Session, type Turn } from './state.ts';
@@ -44,6 +45,7 @@ export function onOwnerMessage(turn: Turn, message: OwnerMessage): void {
       return;
     }
     case 'end': {
+      nameAnswer(turn, message);
       fenceOff(turn, message.session, Infinity);
       return;
     }

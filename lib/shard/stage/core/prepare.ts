@@ -77,6 +77,8 @@ function reseat(turn: Turn, session: Session, prepare: Prepare): void {
         since,
         slot,
         kvOpen: false,
+        sharing: false,
+        namedTo: 0,
         kvLength: 0,
         kept,
         flow,

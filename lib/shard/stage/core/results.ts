@@ -4,6 +4,7 @@ import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import { looksAtAnswer } from '#lib/webgpu/sampling/params.ts';
 import { appendRows } from './kept-rows.ts';
 import { voidKv } from './kv.ts';
+import { nameWhole } from './prefix.ts';
 import { giveBack, trimKept } from './room.ts';
 import { pump, sendChunkAck } from './send.ts';
 import { learnStep } from './step-times.ts';
@@ -65,7 +66,10 @@ function onRows(turn: Turn, seat: Seat, done: { segment: RunSegment; result: Run
     flow.framesDone += 1;
     if (isFill) sendChunkAck(turn, seat);
   }
-  if (isFill) report(turn, seat);
+  if (isFill) {
+    nameWhole(turn, seat);
+    report(turn, seat);
+  }
   if (result.sampledId !== null) onSampled(turn, seat, { ...result, id: result.sampledId });
   pump(turn, seat);
 }

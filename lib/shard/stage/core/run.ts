@@ -56,6 +56,7 @@ function workOfShard(turn: Turn, shard: string): Work[] {
 function workOf(turn: Turn, seat: Seat): number {
   const { flow, session, kvLength } = seat;
   if (!turn.core.shards.get(seat.shard)?.limits || session.room !== 'kept') return 0;
+  if (seat.sharing) return 0;
   const { resumeAt, chunkRows } = session.prepare;
   if (kvLength < resumeAt && isAhead(seat)) return 0;
   if (isLast(seat) && kvLength >= resumeAt && !maySample(seat)) return 0;

@@ -1,6 +1,7 @@
 import type { StageInput } from '../types.ts';
 import { emptyRows } from './kept-rows.ts';
 import { openKv } from './kv.ts';
+import { askShared, nameWhole } from './prefix.ts';
 import { allSeats, emptyFlow, fault, newShard, report, type Seat, type Turn } from './state.ts';
 
 type Ready = Extract<StageInput, { type: 'shard-ready' }>;
@@ -16,9 +17,11 @@ export function onShardReady(turn: Turn, ready: Ready): void {
   for (const seat of seatsOf(turn, ready.shard)) if (!seat.kvOpen) seatReady(turn, seat);
 }
 
-/** The shard is there: its KV is opened and the seat reports (S5). */
+/** The shard is there: its KV is opened and the seat reports, its prefix hit included (S5). */
 export function seatReady(turn: Turn, seat: Seat): void {
   if (!seat.kvOpen) openKv(turn, seat);
+  if (askShared(turn, seat)) return;
+  nameWhole(turn, seat);
   report(turn, seat);
 }
 
@@ -35,6 +38,8 @@ export function onShardGone(turn: Turn, shard: string): void {
   for (const seat of seatsOf(turn, shard)) {
     fault(turn, seat, 'engine');
     seat.kvOpen = false;
+    seat.sharing = false;
+    seat.namedTo = 0;
     seat.kvLength = 0;
     seat.kept = emptyRows(0, turn.core.options.keptBlockRows);
     seat.flow = { ...emptyFlow(seat.session.prepare.resumeAt), faulted: true };

@@ -3,7 +3,7 @@ import type { Epoch, NodeId, Place, SessionId } from '#lib/kernel/ids.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
 import type { FaultWhy, Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
-import type { RunSegment, StageOutput } from '../types.ts';
+import type { KvOrder, RunSegment, StageOutput } from '../types.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { emptyStepTimes, type StepLoad, type StepTimes } from './step-times.ts';
 
@@ -77,7 +77,7 @@ export interface Running {
   readonly segments: readonly RunSegment[];
   /** The flow each segment was taken from: where its seat has another by now, it is void (S5). */
   readonly flows: readonly Flow[];
-  readonly after: Extract<StageOutput, { type: 'kv' }>[];
+  readonly after: KvOrder[];
   /** As predicted: milliseconds that its prefill adds, and when the run ends. */
   readonly prefill: { readonly ms: number; readonly until: InstantMs };
   readonly load: StepLoad;
@@ -107,6 +107,10 @@ export interface Seat {
   /** Names its KV at the shell, as `place`: stays when the route's places shift. */
   readonly slot: number;
   kvOpen: boolean;
+  /** It was asked which pages of the prompt are here already: what its KV holds is not known (S5). */
+  sharing: boolean;
+  /** Pages below this position have their names (S3). */
+  namedTo: number;
   /** Positions computed: the KV holds exactly those below. */
   kvLength: number;
   /** What it computed for the next place; `to` is `kvLength` where there is a next place. */

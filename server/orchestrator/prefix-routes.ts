@@ -1,0 +1,106 @@
+import { mayHit, type KnownPrefix } from '#lib/shard/placement/core.ts';
+import { ownerPages } from '#lib/shard/session/owner.ts';
+import { pageDigests, type PrefixSharing } from '#lib/shard/session/prefix.ts';
+import type { PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
+import { WIRE } from '#lib/shard/wire/limits.ts';
+import type { AnswerRequest } from './answers.ts';
+import { update, type Turn } from './events.ts';
+import { ORCHESTRATOR } from './limits.ts';
+import type { OrchestratorState, PromptPages, SessionRecord, Waiting } from './state.ts';
+
+/** Which route computed which prompts, so that a conversation returns to its pages (S3, P1). */
+
+export interface PrefixRoute {
+  /** Names of the pages that its places had, each at its own time. */
+  readonly digests: readonly string[];
+  readonly places: readonly PlannedPlace[];
+}
+
+const pagePositions = WIRE.prefixPagePositions;
+
+/** Names of the whole pages below a request's first position to sample; null: it shares nothing. */
+export function promptPages(state: OrchestratorState, request: AnswerRequest): PromptPages | null {
+  if (!request.prefix) return null;
+  const { salt, public: open } = request.prefix;
+  const aged = (text: string): string => `${state.prefixAge}/${text}`;
+  const scope = {
+    salt: salt === null ? null : aged(salt),
+    public: open && { ...open, salt: aged(open.salt) },
+  };
+  const ids = [...request.promptIds, ...request.acceptedIds].slice(0, -1);
+  return { scope, digests: pageDigests({ ...scope, pagePositions }, ids) };
+}
+
+/** The route that computed most of the prompt, the latest of these. */
+export function knownPrefix(state: OrchestratorState, waiting: Waiting): KnownPrefix | null {
+  return knownPrefixes(state, waiting).reduce<KnownPrefix | null>(
+    (best, known) => (known.positions >= (best?.positions ?? 0) ? known : best),
+    null,
+  );
+}
+
+/** What the owner shares; in its first epoch places look for pages only where one may have some. */
+export function sharingOf(
+  state: OrchestratorState,
+  waiting: Waiting,
+  plan: RoutePlan,
+): { readonly prefix?: PrefixSharing } {
+  if (!waiting.pages) return {};
+  const isKnown = knownPrefixes(state, waiting).some((known) => mayHit(plan, known));
+  return { prefix: { ...waiting.pages.scope, pagePositions, mayHit: isKnown } };
+}
+
+/** The session's places have computed its prompt, or all of its answer, too. */
+export function rememberRoute(turn: Turn, { owner, plan }: SessionRecord): void {
+  const digests = ownerPages(owner);
+  if (!plan || digests.length === 0) return;
+  const { places } = plan;
+  const others = turn.state.prefixRoutes.filter(
+    (each) => !isSame(each.places, places) || !beginsWith(digests, each.digests),
+  );
+  const prefixRoutes = [...others, { digests, places }].slice(-ORCHESTRATOR.prefixRoutesMax);
+  let pages = prefixRoutes.reduce((sum, each) => sum + each.digests.length, 0);
+  while (pages > ORCHESTRATOR.prefixPagesMax)
+    pages -= prefixRoutes.shift()?.digests.length ?? pages;
+  update(turn, { prefixRoutes });
+}
+
+/** A node's work was wrong: pages that may rest on it are asked for no more (M7). */
+export function distrustPages(turn: Turn): void {
+  const queue = turn.state.queue.map((waiting) => ({ ...waiting, pages: null }));
+  update(turn, { prefixAge: turn.state.prefixAge + 1, prefixRoutes: [], queue });
+}
+
+function knownPrefixes(state: OrchestratorState, { pages, request }: Waiting): KnownPrefix[] {
+  if (!pages) return [];
+  const promptPositions = request.promptIds.length + request.acceptedIds.length;
+  return state.prefixRoutes.flatMap(({ digests, places }) => {
+    const shared = sharedPages(digests, pages.digests);
+    if (shared === 0) return [];
+    const answerTokens = request.maxTokens;
+    return { places, positions: shared * pagePositions, promptPositions, answerTokens };
+  });
+}
+
+/** Each name stands for all before it: the first difference is the last. */
+function sharedPages(a: readonly string[], b: readonly string[]): number {
+  const end = Math.min(a.length, b.length);
+  let shared = 0;
+  while (shared < end && a[shared] === b[shared]) shared += 1;
+  return shared;
+}
+
+const beginsWith = (digests: readonly string[], start: readonly string[]): boolean =>
+  digests[start.length - 1] === start.at(-1);
+
+const isSame = (a: readonly PlannedPlace[], b: readonly PlannedPlace[]): boolean =>
+  a.length === b.length &&
+  a.every(({ node, incarnation, range }, at) => {
+    const other = b[at];
+    return (
+      node === other?.node &&
+      incarnation === other.incarnation &&
+      range.first === other.range.first &&
+      range.last === other.range.last
+    );
+  });
