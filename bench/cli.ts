@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchR
   ring: () => import('./ring.ts'),
   load: () => import('./load.ts'),
   'ledger-state': () => import('./ledger-state.ts'),
+  prefix: () => import('./prefix.ts'),
 };
 
 const HELP = `npm run bench -- NAME [--json]
@@ -27,6 +28,7 @@ const HELP = `npm run bench -- NAME [--json]
   ring     one tab against three tabs, one stream and eight, beside the RTT of the same channel
   load     click to ready, cold and from the cache, and what fills the time
   ledger-state  the ledger's state machine a transaction, beside one verification
+  prefix   first token of a conversation's second turn against its first
 
 Exit 1 when a bar is missed. --json prints one object on stdout.
 `;
