@@ -24,6 +24,7 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
   ['lib/shard/', ['lib/kernel/', 'lib/webgpu/', 'lib/shard/']],
   ['lib/ledger/crypto/', ['lib/kernel/']],
   ['lib/ledger/account/', ['lib/kernel/', 'lib/ledger/crypto/']],
+  ['lib/ledger/pbft/', ['lib/kernel/', 'lib/ledger/crypto/']],
   ['lib/ledger/', ['lib/kernel/', 'lib/ledger/']],
   ['server/', ['lib/', 'server/']],
   ['components/', ['lib/', 'components/']],
@@ -38,6 +39,7 @@ const CORES = [
   'lib/shard/stage/core/',
   'lib/shard/placement/',
   'lib/ledger/account/',
+  'lib/ledger/pbft/',
 ];
 
 const files = sourceFiles();

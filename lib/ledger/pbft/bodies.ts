@@ -1,0 +1,103 @@
+import { must } from '#lib/kernel/assert.ts';
+import { toHex } from '#lib/kernel/bytes.ts';
+import { LIMITS } from './limits.ts';
+import { executeReady } from './execute.ts';
+import { castPrepare } from './pre-prepare.ts';
+import { progress } from './votes.ts';
+import { send, slotsOf, update, type ReplicaState, type Turn } from './state.ts';
+import type { CheckedBatch, Environment, Link } from './types.ts';
+
+export const bodyOf = (state: ReplicaState, digest: Uint8Array): CheckedBatch | null =>
+  state.bodies.get(toHex(digest))?.batch ?? null;
+
+/** The batch of a gap: no request, and it leaves ledger time where it is. */
+export const nullBatch = ({ application }: Environment): CheckedBatch =>
+  must(application.checkBatch(application.writeBatch(0, [])), 'a null batch is valid');
+
+export const isNull = ({ timeMs, requests }: CheckedBatch): boolean =>
+  timeMs === 0 && requests.length === 0;
+
+/** Keeps a batch until its slot is below a stable checkpoint. */
+export function keepBody(turn: Turn, sequence: number, batch: CheckedBatch): void {
+  const { state } = turn;
+  const key = toHex(batch.digest);
+  const known = state.bodies.get(key);
+  if (known !== undefined && known.sequence >= sequence) return;
+  const bodies = new Map(state.bodies).set(key, { sequence, batch });
+  const most = LIMITS.bodiesPerSlotMax * state.constitution.parameters.logWindow;
+  if (bodies.size > most) forgetOne(state, bodies);
+  update(turn, { bodies });
+}
+
+/** The oldest that no slot names: of a view that is over, and nothing of it prepared here. */
+function forgetOne(state: ReplicaState, bodies: Map<string, unknown>): void {
+  const named = new Set(
+    [...state.slots.values()]
+      .flatMap(({ proposal, certificate, committed }) => [
+        proposal?.digest,
+        certificate?.digest,
+        committed,
+      ])
+      .filter((digest) => digest instanceof Uint8Array)
+      .map((digest) => toHex(digest)),
+  );
+  for (const key of bodies.keys()) {
+    if (named.has(key)) continue;
+    bodies.delete(key);
+    return;
+  }
+}
+
+/** Digests that slots name and whose batches are not here. */
+function missing(
+  state: ReplicaState,
+): { readonly sequence: number; readonly digest: Uint8Array }[] {
+  return slotsOf(state).flatMap(({ sequence, proposal, committed }) => {
+    const digest = committed ?? proposal?.digest ?? null;
+    if (digest === null || bodyOf(state, digest) !== null) return [];
+    return [{ sequence, digest }];
+  });
+}
+
+/** Asks everybody for batches that are lacking; repeated with each STATUS. */
+export function fetchMissing(turn: Turn): void {
+  const { window } = turn.state.constitution.parameters;
+  for (const { digest } of missing(turn.state).slice(0, window)) {
+    send(turn, 'all', { type: 'fetch', digest });
+  }
+}
+
+export function onFetch(turn: Turn, digest: Uint8Array, link: Link): void {
+  const batch = bodyOf(turn.state, digest);
+  if (batch === null || !mayAnswer(turn, link.id, LIMITS.fetchesPerPeerMax)) return;
+  send(turn, { id: link.id }, { type: 'body', batch: batch.bytes });
+}
+
+/** Counts an answer to this name until our next STATUS; false once it had its share. */
+export function mayAnswer(turn: Turn, name: string, most: number): boolean {
+  const { answered } = turn.state;
+  const count = answered.get(name) ?? 0;
+  if (count >= most) return false;
+  update(turn, { answered: new Map(answered).set(name, count + 1) });
+  return true;
+}
+
+/** Only a batch that a slot waits for; its digest shows that it is the one. */
+export function onBody(turn: Turn, bytes: Uint8Array): void {
+  const wanted = missing(turn.state);
+  if (wanted.length === 0) return;
+  const batch = turn.state.env.application.checkBatch(bytes);
+  if (batch === null) return;
+  const key = toHex(batch.digest);
+  for (const { sequence, digest } of wanted) {
+    if (toHex(digest) === key) onBodyOf(turn, sequence, batch);
+  }
+}
+
+/** The batch of a slot whose proposal came without it. */
+export function onBodyOf(turn: Turn, sequence: number, batch: CheckedBatch): void {
+  keepBody(turn, sequence, batch);
+  castPrepare(turn, sequence);
+  progress(turn, sequence);
+  executeReady(turn);
+}

@@ -1,0 +1,92 @@
+import { must } from '#lib/kernel/assert.ts';
+import { toHex } from '#lib/kernel/bytes.ts';
+import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { accuse } from './evidence.ts';
+import type { Seal, SealCertificate } from './messages/seal.ts';
+import { logAgain } from './log-again.ts';
+import { propose } from './propose.ts';
+import { electorateOf, sealHolds } from './signatures.ts';
+import { enterEpoch } from './epochs.ts';
+import { inWindow, quorum, update, type ChainHead, type Turn } from './state.ts';
+import { inOrder } from './votes.ts';
+
+/** CHECKPOINT: another's SEAL at n ≡ 0 mod K. */
+export function onSeal(turn: Turn, seal: Seal): void {
+  const { state } = turn;
+  const { sequence, replica } = seal;
+  const { checkpointInterval } = state.constitution.parameters;
+  if (seal.epoch !== state.constitution.epoch || sequence % checkpointInterval !== 0) return;
+  if (!inWindow(state, sequence)) return;
+  const known = state.seals.get(sequence)?.get(replica);
+  if (known !== undefined && bytesEqual(known.headerHash, seal.headerHash)) return;
+  if (!sealHolds(electorateOf(state), seal)) return;
+  if (known !== undefined) {
+    accuse(turn, known, seal);
+    return;
+  }
+  keepSeal(turn, seal);
+  checkStable(turn, sequence);
+}
+
+export function keepSeal(turn: Turn, seal: Seal): void {
+  const { seals } = turn.state;
+  const at = new Map(seals.get(seal.sequence)).set(seal.replica, seal);
+  update(turn, { seals: new Map(seals).set(seal.sequence, at) });
+}
+
+/** q equal SEALs at `sequence`, if they are there: digests are never mixed. */
+function certificateAt({ state }: Turn, sequence: number): SealCertificate | null {
+  const byHash = new Map<string, Seal[]>();
+  for (const seal of state.seals.get(sequence)?.values() ?? []) {
+    const key = toHex(seal.headerHash);
+    byHash.set(key, [...(byHash.get(key) ?? []), seal]);
+  }
+  const equal = [...byHash.values()].find((seals) => seals.length >= quorum(state));
+  if (equal?.[0] === undefined) return null;
+  const { epoch, headerHash } = equal[0];
+  return { epoch, sequence, headerHash, seals: inOrder(equal) };
+}
+
+/** After a SEAL or a block at a checkpoint. */
+export function checkStable(turn: Turn, sequence: number): void {
+  const { ahead } = turn.state;
+  const certificate = ahead?.sequence === sequence ? ahead : certificateAt(turn, sequence);
+  if (certificate !== null) onProven(turn, certificate);
+}
+
+/** A checkpoint that q have proven: stable if our own is the same, else a state to be fetched. */
+export function onProven(turn: Turn, certificate: SealCertificate): void {
+  const { stable, ahead, checkpoints } = turn.state;
+  const { sequence, headerHash } = certificate;
+  if (sequence <= stable.sequence) return;
+  const own = checkpoints.get(sequence);
+  if (own !== undefined && bytesEqual(own.headerHash, headerHash)) {
+    becomeStable(turn, own, certificate);
+  } else if (ahead === null || sequence > ahead.sequence) {
+    update(turn, { ahead: certificate });
+  }
+}
+
+/** Everything up to this checkpoint is history: only here the log is cut. */
+export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertificate): void {
+  const { sequence } = certificate;
+  const { ahead, slots, bodies, seals, checkpoints, constitution } = turn.state;
+  const above = <T>(map: ReadonlyMap<number, T>, from: number): Map<number, T> =>
+    new Map([...map].filter(([at]) => at >= from));
+  update(turn, {
+    stable: certificate,
+    ahead: ahead !== null && ahead.sequence > sequence ? ahead : null,
+    slots: above(slots, sequence + 1),
+    bodies: new Map([...bodies].filter(([, body]) => body.sequence > sequence)),
+    seals: above(seals, sequence + 1),
+    checkpoints: above(checkpoints, sequence).set(sequence, own),
+  });
+  const endsEpoch = own.constitution.epoch !== constitution.epoch;
+  if (endsEpoch) enterEpoch(turn, own, certificate);
+  logAgain(turn, own, endsEpoch);
+  propose(turn, 'arrival');
+}
+
+/** Our head at the stable checkpoint: what a peer is given. */
+export const stableHead = ({ state }: Turn): ChainHead =>
+  must(state.checkpoints.get(state.stable.sequence), 'the stable checkpoint is kept');

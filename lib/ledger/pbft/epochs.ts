@@ -1,0 +1,37 @@
+import type { SealCertificate } from './messages/seal.ts';
+import { selfIn, update, type ChainHead, type Turn } from './state.ts';
+
+/**
+ * Epoch e + 1 begins at c + 1 in view 0, once c is stable. Slots above c of the old epoch were never
+ * executed and are void; their requests still wait here, and so are proposed again.
+ */
+export function enterEpoch(turn: Turn, last: ChainHead, certificate: SealCertificate): void {
+  const { state, now } = turn;
+  const { constitution, header, headerHash, sequence } = last;
+  const { membership } = constitution;
+  update(turn, {
+    ...newEpoch(turn),
+    constitution,
+    self: selfIn(state.env, constitution),
+    base: { sequence, headerHash },
+    epochEnds: [...state.epochEnds, { header, certificate, membership }],
+    phase: { kind: 'active', since: now.atMs },
+  });
+}
+
+/** What every epoch begins with. */
+export const newEpoch = ({ state: { head }, now }: Turn) => ({
+  view: 0,
+  ahead: null,
+  slots: new Map(),
+  bodies: new Map(),
+  seals: new Map(),
+  viewChanges: new Map(),
+  newView: null,
+  withheld: [],
+  proposed: head.sequence,
+  doublings: 0,
+  delayed: new Set<string>(),
+  heardAt: now.atMs,
+  batchAt: now.atMs,
+});

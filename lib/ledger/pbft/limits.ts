@@ -1,0 +1,43 @@
+import { KIB, MIB } from '#lib/kernel/units.ts';
+
+/** Bounds of the replica core. What the genesis sets (T, K, L, W, B_max) is in `Parameters`. */
+export const LIMITS = {
+  /** A MINT of 64 KiB with its envelope. */
+  requestBytesMax: 66 * KIB,
+  batchBytesMax: 8 * MIB,
+  /** A NEW-VIEW at n = 64 and L = 256 stays below it while fewer than 20 slots are open. */
+  frameBytesMax: 32 * MIB,
+  /** A member list of 64 with three keys and an address each. */
+  membershipBytesMax: 64 * KIB,
+  snapshotPartsMax: 4096,
+  epochEndsMax: 1024,
+  /** Slots one certificate list may name: the largest L. */
+  logWindowMax: 1024,
+  /** Peaks of a mountain range of 2⁵³ headers. */
+  peaksMax: 53,
+  /** Requests that wait, from all together and from one link. */
+  pendingMax: 4096,
+  pendingPerLinkMax: 256,
+  /** Bodies kept above the stable checkpoint, as a multiple of L: those of lost views, too. */
+  bodiesPerSlotMax: 4,
+  evidenceMax: 64,
+  /** Answers to FETCH a peer gets between two of our STATUS. */
+  fetchesPerPeerMax: 64,
+} as const;
+
+/** Times that genesis does not set. */
+export const TIMES = {
+  /** A backup votes only for a batch whose time is so near to its own clock. */
+  skewMsMax: 2_000,
+  /** A batch is proposed at least so often, and so soon after something falls due (ledger.md, Time). */
+  batchEveryMs: 10_000,
+  /** The oldest request waits so long for company while slots are under way. */
+  batchWaitMs: 3,
+  /** T doubles at most so often. */
+  doublingsMax: 6,
+} as const;
+
+/** Of T: heartbeats and STATUS go out so often in it. */
+export const BEATS_PER_TIMEOUT = 4;
+/** Slots that may be unprepared while the oldest request's wait still opens a new one. */
+export const UNPREPARED_MAX = 2;

@@ -1,0 +1,103 @@
+import { isFault, toFault, type FaultError } from '#lib/kernel/errors.ts';
+import { unreachable } from '#lib/kernel/assert.ts';
+import { Reader, Writer, malformed } from './codec/bytes.ts';
+import { readNewView, writeNewView, type NewView } from './messages/new-view.ts';
+import { readPrePrepare, writePrePrepare, type PrePrepare } from './messages/pre-prepare.ts';
+import {
+  readSealCertificate,
+  writeSealCertificate,
+  type SealCertificate,
+} from './messages/seal.ts';
+import {
+  readPrepared,
+  readViewChange,
+  writePrepared,
+  writeViewChange,
+  type PreparedCertificate,
+  type ViewChange,
+} from './messages/view-change.ts';
+
+/** What goes to disk before a vote leaves (ledger.md, Disk). */
+export type LogRecord =
+  /** Own PRE-PREPARE. */
+  | { readonly type: 'propose'; readonly message: PrePrepare }
+  /** Own PREPARE: the proposal and the batch it is for. */
+  | { readonly type: 'prepare'; readonly message: PrePrepare }
+  /** Own COMMIT: what prepared. */
+  | { readonly type: 'commit'; readonly certificate: PreparedCertificate }
+  | { readonly type: 'view-change'; readonly message: ViewChange }
+  | { readonly type: 'new-view'; readonly message: NewView }
+  /** Nothing before it is needed any more. */
+  | {
+      readonly type: 'stable';
+      readonly certificate: SealCertificate;
+      readonly epoch: number;
+      readonly view: number;
+    };
+
+const NUMBERS = {
+  propose: 1,
+  prepare: 2,
+  commit: 3,
+  'view-change': 4,
+  'new-view': 5,
+  stable: 6,
+} as const;
+
+export function encodeRecord(record: LogRecord): Uint8Array {
+  const out = new Writer().u8(NUMBERS[record.type]);
+  switch (record.type) {
+    case 'propose':
+    case 'prepare':
+      return writePrePrepare(out, record.message).done();
+    case 'commit':
+      return writePrepared(out, record.certificate).done();
+    case 'view-change':
+      return writeViewChange(out, record.message).done();
+    case 'new-view':
+      return writeNewView(out, record.message).done();
+    case 'stable':
+      return writeSealCertificate(out, record.certificate)
+        .u64(record.epoch)
+        .u64(record.view)
+        .done();
+    default:
+      return unreachable(record);
+  }
+}
+
+/** Never throws: disks lie, too. */
+export function decodeRecord(bytes: Uint8Array): LogRecord | FaultError {
+  try {
+    const from = new Reader(bytes);
+    const record = readRecord(from, from.u8());
+    if (!isFault(record)) from.end();
+    return record;
+  } catch (error) {
+    return toFault(error, 'wire/malformed');
+  }
+}
+
+function readRecord(from: Reader, number: number): LogRecord | FaultError {
+  switch (number) {
+    case NUMBERS.propose:
+      return { type: 'propose', message: readPrePrepare(from) };
+    case NUMBERS.prepare:
+      return { type: 'prepare', message: readPrePrepare(from) };
+    case NUMBERS.commit:
+      return { type: 'commit', certificate: readPrepared(from) };
+    case NUMBERS['view-change']:
+      return { type: 'view-change', message: readViewChange(from) };
+    case NUMBERS['new-view']:
+      return { type: 'new-view', message: readNewView(from) };
+    case NUMBERS.stable:
+      return {
+        type: 'stable',
+        certificate: readSealCertificate(from),
+        epoch: from.u64(),
+        view: from.u64(),
+      };
+    default:
+      return malformed('a record of an unknown type');
+  }
+}

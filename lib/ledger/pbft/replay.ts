@@ -1,0 +1,122 @@
+import { toHex, concatBytes } from '#lib/kernel/bytes.ts';
+import { isFault } from '#lib/kernel/errors.ts';
+import { unreachable } from '#lib/kernel/assert.ts';
+import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { keepBody } from './bodies.ts';
+import { onProven } from './checkpoints.ts';
+import type { PrePrepare } from './messages/pre-prepare.ts';
+import type { PreparedCertificate } from './messages/view-change.ts';
+import { takeOver } from './new-view.ts';
+import { decodeRecord, type LogRecord } from './records.ts';
+import { signVote } from './signatures.ts';
+import { withoutView } from './slots.ts';
+import { slotAt, update, updateSlot, votes, type Turn } from './state.ts';
+import type { Environment, Image } from './types.ts';
+import { keepVote } from './votes.ts';
+
+/**
+ * The log's records as far as they are whole, or null for amnesia: shorter than its head, damaged below
+ * it, or no head at all. Past the head nothing was ever sent: a torn tail is dropped, whole records count.
+ */
+export function judgeLog(env: Environment, image: Image): readonly LogRecord[] | null {
+  const { head, pruned, records } = image;
+  if (head === null || head.count < pruned.count) return null;
+  if (pruned.count > 0 && image.state === null) return null;
+  let hash = pruned.chainHash;
+  let count = pruned.count;
+  const read: LogRecord[] = [];
+  for (const bytes of records) {
+    if (count === head.count && !bytesEqual(hash, head.chainHash)) return null;
+    const record = decodeRecord(bytes);
+    if (isFault(record)) break;
+    read.push(record);
+    hash = env.sha256(concatBytes([hash, bytes]));
+    count += 1;
+  }
+  if (count < head.count) return null;
+  return count === head.count && !bytesEqual(hash, head.chainHash) ? null : read;
+}
+
+/** Takes every vote back into mind. False: the log belongs to a state that is not here. */
+export function replay(turn: Turn, records: readonly LogRecord[]): boolean {
+  for (const record of records) {
+    const epoch = epochOf(record);
+    if (epoch > turn.state.constitution.epoch) return false;
+    if (epoch === turn.state.constitution.epoch) replayOne(turn, record);
+  }
+  return true;
+}
+
+function epochOf(record: LogRecord): number {
+  switch (record.type) {
+    case 'propose':
+    case 'prepare':
+      return record.message.vote.epoch;
+    case 'commit':
+      return record.certificate.epoch;
+    case 'stable':
+      return record.epoch;
+    default:
+      return record.message.epoch;
+  }
+}
+
+function replayOne(turn: Turn, record: LogRecord): void {
+  switch (record.type) {
+    case 'propose':
+    case 'prepare':
+      replayProposal(turn, record.message);
+      return;
+    case 'commit':
+      replayCommit(turn, record.certificate);
+      return;
+    case 'view-change': {
+      const { view, replica } = record.message;
+      update(turn, {
+        view,
+        phase: { kind: 'changing', deadline: null },
+        newView: null,
+        slots: withoutView(turn.state.slots, view),
+        viewChanges: new Map([[replica, record.message]]),
+      });
+      return;
+    }
+    case 'new-view':
+      takeOver(turn, record.message);
+      return;
+    case 'stable':
+      // Where its state is on disk it is stable already; else it is proven, and to be fetched.
+      update(turn, { view: Math.max(turn.state.view, record.view) });
+      if (record.certificate.epoch === record.epoch) onProven(turn, record.certificate);
+      return;
+    default:
+      unreachable(record);
+  }
+}
+
+function replayProposal(turn: Turn, { vote, batch }: PrePrepare): void {
+  const { state } = turn;
+  if (vote.sequence <= state.stable.sequence) return;
+  const checked = state.env.application.checkBatch(batch);
+  if (checked !== null) keepBody(turn, vote.sequence, checked);
+  if (vote.view !== state.view) return;
+  updateSlot(turn, vote.sequence, { proposal: vote, proposedAt: turn.now.atMs });
+  if (vote.replica === state.self) {
+    update(turn, { proposed: Math.max(state.proposed, vote.sequence) });
+  } else if (votes(state)) {
+    updateSlot(turn, vote.sequence, { preparedIn: vote.view });
+    keepVote(turn, signVote(state, 'prepare', vote));
+  }
+}
+
+/** The certificate is what this replica must tell of; its COMMIT follows from it. */
+function replayCommit(turn: Turn, certificate: PreparedCertificate): void {
+  const { state } = turn;
+  const { sequence, view, digest } = certificate;
+  if (sequence <= state.stable.sequence) return;
+  updateSlot(turn, sequence, { certificate, committedIn: view });
+  if (view !== state.view || !votes(state)) return;
+  const slot = slotAt(turn.state, sequence);
+  if (slot.proposal !== null && toHex(slot.proposal.digest) !== toHex(digest)) return;
+  keepVote(turn, signVote(state, 'commit', certificate));
+}

@@ -1,0 +1,43 @@
+import { LIMITS } from './limits.ts';
+import { propose } from './propose.ts';
+import { memberId, primaryOf, send, update, type Pending, type Turn } from './state.ts';
+import type { Link } from './types.ts';
+
+const nameOf = (link: Link): string => `${link.kind}/${link.id}`;
+
+/** A client's bytes, from itself or relayed by a backup. */
+export function onRequest(turn: Turn, request: Uint8Array, link: Link): void {
+  const { env, pending, head } = turn.state;
+  const name = nameOf(link);
+  let fromLink = 0;
+  for (const each of pending.values()) if (each.link === name) fromLink += 1;
+  if (pending.size >= LIMITS.pendingMax || fromLink >= LIMITS.pendingPerLinkMax) return;
+  const id = env.application.checkRequest(request);
+  if (id === null || pending.has(id) || !env.application.admits(head.app, request)) return;
+  const added: Pending = { id, request, link: name, at: turn.now.atMs, isRelayed: false };
+  update(turn, { pending: new Map(pending).set(id, added) });
+  propose(turn, 'arrival');
+}
+
+/** After a transfer: what the blocks we did not see executed waits no longer. */
+export function admitAgain(turn: Turn): void {
+  const { env, head, pending } = turn.state;
+  const kept = [...pending].filter(([, { request }]) => env.application.admits(head.app, request));
+  update(turn, { pending: new Map(kept) });
+}
+
+/** Half of the patience is over: the primary may not have heard of it at all. */
+export function relayOld(turn: Turn, olderThanMs: number): void {
+  const { state } = turn;
+  const primary = primaryOf(state, state.view);
+  if (primary === state.self || state.phase.kind !== 'active') return;
+  const old = [...state.pending.values()].filter(
+    ({ at, isRelayed }) => !isRelayed && turn.now.atMs - at >= olderThanMs,
+  );
+  if (old.length === 0) return;
+  const to = { id: memberId(state, primary) };
+  for (const { request } of old) send(turn, to, { type: 'request', request });
+  const pending = new Map(state.pending);
+  for (const each of old) pending.set(each.id, { ...each, isRelayed: true });
+  update(turn, { pending });
+}

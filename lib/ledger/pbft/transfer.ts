@@ -1,0 +1,210 @@
+import { rangeRoot, type MountainRange } from '#lib/ledger/crypto/mountain-range.ts';
+import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { mayAnswer } from './bodies.ts';
+import { sealCertificateHolds } from './certificates.ts';
+import { becomeStable, stableHead } from './checkpoints.ts';
+import { newEpoch } from './epochs.ts';
+import { executeReady } from './execute.ts';
+import { headerHash, type Header } from './messages/header.ts';
+import type { FetchState, Status } from './messages/link-messages.ts';
+import type { SealCertificate } from './messages/seal.ts';
+import type { EpochEnd, StateTransfer } from './messages/state-transfer.ts';
+import { admitAgain } from './requests.ts';
+import {
+  beatMs,
+  isClosing,
+  selfIn,
+  send,
+  update,
+  type ChainHead,
+  type Hint,
+  type ReplicaState,
+  type Turn,
+} from './state.ts';
+import type { Environment, Link, Member, StoredState } from './types.ts';
+
+/** Links are the members' and a few observers': the transport knows them all by key. */
+const HINTS_MAX = 128;
+
+/** A peer says that it has a checkpoint which we lack: its log below is gone, so votes will not help. */
+export function noteHint(turn: Turn, { epoch, stable }: Status, link: Link): void {
+  const { hints } = turn.state;
+  const known = hints.get(link.id);
+  const hint: Hint = { epoch, stable, since: known?.since ?? turn.now.atMs };
+  if (isNews(turn.state, hint)) {
+    if (known === undefined && hints.size >= HINTS_MAX) return;
+    update(turn, { hints: new Map(hints).set(link.id, hint) });
+  } else if (known !== undefined) {
+    const left = new Map(hints);
+    left.delete(link.id);
+    update(turn, { hints: left });
+  }
+}
+
+function isNews(state: ReplicaState, { epoch, stable }: Pick<Hint, 'epoch' | 'stable'>): boolean {
+  return epoch > state.constitution.epoch || stable > lackingAbove(state);
+}
+
+/**
+ * Any certified state above this one helps. At the end of an epoch, and where our own block is not the
+ * one that q have, that of our own sequence does, too.
+ */
+function lackingAbove(state: ReplicaState): number {
+  const { head, ahead } = state;
+  if (isClosing(state)) return head.sequence - 1;
+  return ahead !== null && ahead.sequence <= head.sequence ? ahead.sequence - 1 : head.sequence;
+}
+
+/** Asks one after the other: nobody can hold us up by promising. */
+export function askForState(turn: Turn): void {
+  const { state, now } = turn;
+  const old = [...state.hints]
+    .filter(([, hint]) => isNews(state, hint) && now.atMs - hint.since >= beatMs(state))
+    .map(([id]) => id)
+    .sort();
+  const [first] = old;
+  if (first === undefined) {
+    if (state.askedForState !== null) update(turn, { askedForState: null });
+    return;
+  }
+  const next = old.find((id) => id > (state.askedForState ?? '')) ?? first;
+  update(turn, { askedForState: next });
+  const { epoch } = state.constitution;
+  send(turn, { id: next }, { type: 'fetch-state', epoch, above: lackingAbove(state) });
+}
+
+export function onFetchState(turn: Turn, message: FetchState, link: Link): void {
+  const { state } = turn;
+  const { stable, epochEnds, base } = state;
+  if (stable.seals.length === 0) return;
+  if (message.above >= stable.sequence && message.epoch >= state.constitution.epoch) return;
+  if (!mayAnswer(turn, `state/${link.id}`, 1)) return;
+  const head = stableHead(turn);
+  const isBase = stable.sequence === base.sequence;
+  send(
+    turn,
+    { id: link.id },
+    {
+      type: 'state',
+      epochEnds: epochEnds
+        .slice(0, isBase ? -1 : undefined)
+        .filter(({ header }) => header.epoch >= message.epoch),
+      header: head.header,
+      certificate: stable,
+      peaks: head.range.peaks,
+      snapshot: state.env.application.snapshot(head.app),
+    },
+  );
+}
+
+/** Only from whom we asked. All of it hangs on one header, and that on q SEALs of its epoch. */
+export function onState(turn: Turn, message: StateTransfer, link: Link): void {
+  const { state } = turn;
+  if (link.id !== state.askedForState) return;
+  const { header } = message;
+  if (!isNews(state, { epoch: header.epoch, stable: header.sequence })) return;
+  const members = membersAt(state, message.epochEnds, header.epoch);
+  if (members === null || !isCertified(state, { ...message, members })) return;
+  const head = headOf(state.env, message);
+  if (head === null) return;
+  update(turn, { hints: new Map(), askedForState: null });
+  adopt(turn, { head, certificate: message.certificate, epochEnds: message.epochEnds });
+  admitAgain(turn);
+  executeReady(turn);
+}
+
+/** Who votes in `epoch`, led there from our own epoch by certified ends; null where the chain breaks. */
+function membersAt(
+  state: ReplicaState,
+  ends: readonly EpochEnd[],
+  epoch: number,
+): readonly Member[] | null {
+  const { env, constitution } = state;
+  let { members } = constitution;
+  let at = constitution.epoch;
+  for (const end of ends) {
+    const { header, certificate, membership } = end;
+    if (header.epoch !== at) return null;
+    if (!isCertified(state, { header, certificate, members })) return null;
+    if (!bytesEqual(env.sha256(membership), header.nextMembersHash)) return null;
+    const next = env.application.readMembership(membership);
+    at += 1;
+    if (next?.epoch !== at) return null;
+    members = next.members;
+  }
+  return at === epoch ? members : null;
+}
+
+function isCertified(
+  { env }: ReplicaState,
+  of: {
+    readonly header: Header;
+    readonly certificate: SealCertificate;
+    readonly members: readonly Member[];
+  },
+): boolean {
+  const { header, certificate, members } = of;
+  return (
+    bytesEqual(header.chain, env.chain) &&
+    header.epoch === certificate.epoch &&
+    header.sequence === certificate.sequence &&
+    bytesEqual(headerHash(header, env.sha256), certificate.headerHash) &&
+    sealCertificateHolds({ env, members }, certificate)
+  );
+}
+
+/** The chain's head that a stored or sent state makes; null where a part is not under the header. */
+export function headOf(
+  env: Environment,
+  { header, peaks, snapshot }: Pick<StoredState, 'header' | 'peaks' | 'snapshot'>,
+): ChainHead | null {
+  const range: MountainRange = { size: header.sequence, peaks };
+  if (peaks.length !== onesOf(header.sequence)) return null;
+  if (!bytesEqual(rangeRoot(range, env.sha256), header.historyRoot)) return null;
+  const app = env.application.restore(snapshot, header.stateRoot);
+  if (app === null) return null;
+  const constitution = env.application.constitution(app);
+  if (!bytesEqual(env.sha256(constitution.membership), header.nextMembersHash)) return null;
+  const { sequence } = header;
+  return { sequence, header, headerHash: headerHash(header, env.sha256), range, app, constitution };
+}
+
+function onesOf(value: number): number {
+  let count = 0;
+  for (let rest = value; rest > 0; rest = Math.floor(rest / 2)) count += rest % 2;
+  return count;
+}
+
+/** A certified state in the place of what is here. Votes above it stand, where the epoch is the same. */
+export function adopt(
+  turn: Turn,
+  of: {
+    readonly head: ChainHead;
+    readonly certificate: SealCertificate;
+    readonly epochEnds: readonly EpochEnd[];
+  },
+): void {
+  const { head, certificate, epochEnds } = of;
+  update(turn, { head, checkpoints: new Map() });
+  const { state, now } = turn;
+  const last = epochEnds.at(-1);
+  if (head.header.epoch > state.constitution.epoch && last !== undefined) {
+    const { application } = state.env;
+    const { membership, header } = last;
+    const next = application.readMembership(membership);
+    const { parameters } = head.constitution;
+    const constitution = {
+      ...{ epoch: header.epoch + 1, members: next?.members ?? [], membership },
+      ...{ parameters, endsAfter: null },
+    };
+    update(turn, {
+      ...newEpoch(turn),
+      constitution,
+      self: selfIn(state.env, constitution),
+      base: { sequence: header.sequence, headerHash: last.certificate.headerHash },
+      epochEnds: [...state.epochEnds, ...epochEnds],
+      phase: { kind: 'active', since: now.atMs },
+    });
+  }
+  becomeStable(turn, head, certificate);
+}

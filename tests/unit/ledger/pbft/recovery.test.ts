@@ -1,0 +1,197 @@
+import { expect, test } from 'vitest';
+import { inspect } from '#lib/ledger/pbft/inspect.ts';
+import type { StateTransfer } from '#lib/ledger/pbft/messages/state-transfer.ts';
+import { Alone } from '#tests/support/replica-alone.ts';
+import { Cluster } from '#tests/support/replica-cluster.ts';
+
+const ALL = [0, 1, 2, 3];
+const SIGNED = ['pre-prepare', 'prepare', 'commit', 'seal', 'view-change', 'new-view'];
+
+function work(cluster: Cluster, name: string, count: number): void {
+  for (let i = 0; i < count; i += 1) {
+    cluster.request(`${name}${i}`);
+    cluster.run(30);
+  }
+}
+
+test('[R18] after a restart no vote differs from one that was given before', () => {
+  const alone = new Alone();
+  const batch = alone.batch('a');
+  alone.tell(1, 0, alone.proposal(0, 1, batch));
+  alone.run(5);
+  const [given] = alone.said(1, 'prepare');
+  alone.crash(1);
+  alone.restart(1);
+  alone.tell(1, 0, alone.proposal(0, 1, alone.batch('b')));
+  alone.run(5);
+  expect(alone.said(1, 'prepare')).toEqual([given]);
+  alone.tell(1, 2, alone.vote(2, 'prepare', { sequence: 1, digest: batch.digest }));
+  alone.run(5);
+  expect(alone.said(1, 'commit')).toMatchObject([{ sequence: 1, digest: batch.digest }]);
+});
+
+test('[R18] a promise outlives the restart: no vote in the view that was left', () => {
+  const alone = new Alone();
+  alone.run(1_100);
+  expect(alone.view(1)).toMatchObject({ view: 1, phase: 'changing' });
+  alone.crash(1);
+  alone.restart(1);
+  expect(alone.view(1)).toMatchObject({ view: 1, phase: 'changing' });
+  alone.tell(1, 0, alone.proposal(0, 1, alone.batch('a')));
+  alone.run(5);
+  expect(alone.said(1, 'prepare')).toEqual([]);
+});
+
+test('[R18] all crash at any moment: what was acknowledged is there, and it goes on', () => {
+  for (let ms = 1; ms < 24; ms += 1) {
+    const cluster = new Cluster();
+    cluster.request('a');
+    cluster.run(ms);
+    const acknowledged = cluster.effects.has('done a');
+    for (const index of ALL) cluster.crash(index);
+    cluster.run(10);
+    for (const index of ALL) cluster.restart(index);
+    if (!acknowledged) cluster.request('a');
+    cluster.request('b');
+    expect(cluster.until(() => cluster.isExecutedBy('b', ALL), 5_000)).toBeLessThan(Infinity);
+    expect(cluster.isExecutedBy('a', ALL)).toBe(true);
+    expect(ALL.map((index) => cluster.view(index).isAmnesiac)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+  }
+});
+
+test('[R18] a log cut at a stable checkpoint still knows the view', () => {
+  const cluster = new Cluster();
+  cluster.crash(0);
+  work(cluster, 'w', 1);
+  cluster.run(1_500);
+  work(cluster, 'v', 20);
+  expect(cluster.view(1)).toMatchObject({ view: 1, stable: 16 });
+  expect(cluster.node(1).disk.image().pruned.count).toBeGreaterThan(0);
+  const before = inspect(cluster.node(1).state);
+  cluster.crash(1);
+  cluster.restart(1);
+  expect(cluster.view(1)).toMatchObject({ view: before.view, stable: 16, isAmnesiac: false });
+});
+
+test('[R19] no head, a shorter log, a changed record: the key signs never again', () => {
+  for (const damage of ['head', 'short', 'bit', 'view'] as const) {
+    const cluster = new Cluster();
+    work(cluster, 'w', 3);
+    cluster.crash(1);
+    const image = cluster.node(1).disk.image();
+    const records = image.records.map((each) => Uint8Array.from(each));
+    records[1]![20]! ^= 1;
+    const head = image.head!;
+    const change = {
+      head: { head: null },
+      short: { records: image.records.slice(0, -1) },
+      bit: { records },
+      view: { head: { ...head, view: head.view + 1 } },
+    }[damage];
+    cluster.restart(1, { ...image, ...change });
+    expect(cluster.view(1)).toMatchObject({ isAmnesiac: true, votes: false });
+    expect(cluster.node(1).amnesias).toEqual([cluster.node(1).env.signer.publicKey]);
+    const signed: string[] = [];
+    cluster.fate = (from, _to, message) => {
+      if (from === cluster.node(1) && SIGNED.includes(message.type)) signed.push(message.type);
+      return [5];
+    };
+    work(cluster, 'v', 10);
+    cluster.run(3_000);
+    // It follows, and signs nothing.
+    expect(cluster.isExecutedBy('v9', ALL)).toBe(true);
+    expect(signed).toEqual([]);
+  }
+});
+
+test('[R19] past the head a torn tail is dropped, and a whole record counts', () => {
+  const alone = new Alone();
+  const batch = alone.batch('a');
+  alone.tell(1, 0, alone.proposal(0, 1, batch));
+  alone.run(5);
+  const image = alone.node(1).disk.image();
+  const torn = { ...image, records: [...image.records, image.records[0]!.subarray(0, 40)] };
+  alone.restart(1, torn);
+  expect(alone.view(1)).toMatchObject({ isAmnesiac: false, slots: [{ prepares: 1 }] });
+  const empty = { count: 0, chainHash: new Uint8Array(32), epoch: 0, view: 0 };
+  alone.restart(1, { ...image, head: empty });
+  expect(alone.view(1)).toMatchObject({ isAmnesiac: false, slots: [{ prepares: 1 }] });
+});
+
+/** r3 was away for three checkpoints; what it is sent then passes through `change`. */
+function away(change: (message: StateTransfer) => StateTransfer): Cluster {
+  const cluster = new Cluster();
+  cluster.crash(3);
+  work(cluster, 'w', 25);
+  const { fate } = cluster;
+  cluster.fate = (from, to, message) => {
+    if (message.type !== 'state') return fate(from, to, message);
+    cluster.inject(3, from.name, change(message));
+    return [];
+  };
+  cluster.restart(3);
+  return cluster;
+}
+
+test('[R20] who was away longer than the log takes a certified state, and votes again', () => {
+  const cluster = away((message) => message);
+  cluster.run(1_000);
+  expect(cluster.view(3)).toMatchObject({ executed: 25, stable: 24 });
+  cluster.crash(2);
+  work(cluster, 'v', 3);
+  expect(cluster.isExecutedBy('v2', [0, 1, 3])).toBe(true);
+});
+
+test('[R20] a state short of q, under another header, or changed is not taken', () => {
+  const bad: ((message: StateTransfer) => StateTransfer)[] = [
+    (message) => ({
+      ...message,
+      certificate: { ...message.certificate, seals: message.certificate.seals.slice(1, 3) },
+    }),
+    (message) => ({ ...message, header: { ...message.header, timeMs: 1 } }),
+    (message) => ({ ...message, snapshot: [new Uint8Array(3)] }),
+    (message) => ({ ...message, peaks: message.peaks.map(() => new Uint8Array(32)) }),
+  ];
+  for (const change of bad) {
+    const cluster = away(change);
+    cluster.run(1_000);
+    expect(cluster.view(3).executed).toBe(0);
+  }
+});
+
+test('[R20] nobody is heard who was not asked', () => {
+  let state: StateTransfer | null = null;
+  away((message) => (state = message)).run(1_000);
+  const fresh = new Cluster();
+  fresh.inject(3, 'r1', state!);
+  expect(fresh.view(3).executed).toBe(0);
+});
+
+test('[R9] a replica whose own block is in the minority takes the state of q', () => {
+  const cluster = new Cluster();
+  work(cluster, 'w', 7);
+  const { env, head } = cluster.node(3).state;
+  const wrong = { ...env.application, stateRoot: () => new Uint8Array(32) };
+  cluster.node(3).state = { ...cluster.node(3).state, env: { ...env, application: wrong } };
+  cluster.liars.add('r3');
+  work(cluster, 'v', 1);
+  expect(cluster.view(3)).toMatchObject({ executed: 8, stable: 0, ahead: 8 });
+  cluster.node(3).state = { ...cluster.node(3).state, env };
+  cluster.run(1_000);
+  expect(head.sequence).toBe(7);
+  expect(cluster.view(3)).toMatchObject({ executed: 8, stable: 8, ahead: null });
+  expect(cluster.view(3).headerHash).toBe(cluster.view(1).headerHash);
+});
+
+test('[R25] an observer executes what members commit and signs nothing', () => {
+  const cluster = new Cluster({ extra: ['x'] });
+  work(cluster, 'w', 20);
+  cluster.run(500);
+  expect(cluster.view(4)).toMatchObject({ self: -1, votes: false, executed: 20 });
+  expect(cluster.view(4).headerHash).toBe(cluster.view(0).headerHash);
+});
