@@ -47,7 +47,7 @@ export function stormRun(seed: number): Met {
   for (const end = STORM_MS; cluster.nowMs < end; cluster.run(20 + random.below(80))) {
     if (random.chance(0.5)) ask(cluster, random, `q${(asked += 1)}`);
     if (random.chance(0.05)) cut();
-    if (random.chance(0.04)) ask(cluster, random, membersOf(cluster, n, random));
+    if (random.chance(0.04)) ask(cluster, random, membersOf(n, random));
     const index = random.below(n);
     if (random.chance(0.06) && !cluster.node(index).isDown) {
       met.crashes += 1;
@@ -75,10 +75,10 @@ function ask(cluster: Cluster, random: Random, name: string): void {
 }
 
 /** The same members, the last of them perhaps exchanged for the observer. */
-function membersOf(cluster: Cluster, n: number, random: Random): string {
+function membersOf(n: number, random: Random): string {
   const names = Array.from({ length: n }, (_, i) => `r${i}:r${i}`);
   if (random.chance(0.5)) names.push('x:x');
-  return `members ${names.join(' ')} #${cluster.nowMs}`.replace(/ #\d+$/, '');
+  return `members ${names.join(' ')}`;
 }
 
 function revive(cluster: Cluster, index: number): void {
@@ -129,7 +129,7 @@ function heal(cluster: Cluster, { n, amnesiac }: { n: number; amnesiac: number }
   cluster.fate = (from, to) => (isOtherTwins(cluster, from, to) ? [] : [10]);
   for (let i = 0; i < cluster.nodes.length; i += 1) {
     if (i === amnesiac) {
-      cluster.node(i).disk.damage({ dropLast: 1 });
+      cluster.node(i).disk.loseLast(1);
       cluster.restart(i);
     } else if (i < n) {
       revive(cluster, i);

@@ -10,7 +10,7 @@ type Written = Extract<Effect, { type: 'persist' | 'stable' }>;
 export class ReplicaDisk {
   private records: { readonly id: number; readonly bytes: Uint8Array }[] = [];
   private pruned = { count: 0, chainHash: ZERO_HASH };
-  private head: LogHead | null = { count: 0, chainHash: ZERO_HASH, epoch: 0, view: 0 };
+  private head: LogHead = { count: 0, chainHash: ZERO_HASH, epoch: 0, view: 0 };
   private state: StoredState | null = null;
   private waiting: Written[] = [];
 
@@ -28,7 +28,7 @@ export class ReplicaDisk {
     for (const effect of this.waiting.splice(0)) {
       if (effect.type === 'persist') {
         this.records.push({ id: effect.id, bytes: effect.record });
-        const { chainHash, epoch, view } = this.head!;
+        const { chainHash, epoch, view } = this.head;
         this.head = {
           count: effect.id,
           chainHash: nodeSha256(concatBytes([chainHash, effect.record])),
@@ -64,9 +64,8 @@ export class ReplicaDisk {
     return { state, pruned, head, records: this.records.map(({ bytes }) => bytes), ...change };
   }
 
-  /** What is on it after a part was lost: later images are read from there. */
-  damage(change: { readonly head?: null; readonly dropLast?: number }): void {
-    if (change.head === null) this.head = null;
-    if (change.dropLast) this.records.splice(-change.dropLast);
+  /** Loses its last records, its head not: later images show it. */
+  loseLast(count: number): void {
+    this.records.splice(-count);
   }
 }
