@@ -19,10 +19,10 @@ export class Alone extends Cluster {
   }
 
   /** What `index` has sent to all, of this type. */
-  said<T extends Message['type']>(index: number, type: T): Extract<Message, { type: T }>[] {
+  said<T extends Message['type']>(index: number, type: T): (Message & { type: T })[] {
     return this.heard
       .filter(({ from, message }) => from === this.node(index) && message.type === type)
-      .map(({ message }) => message as Extract<Message, { type: T }>);
+      .map(({ message }) => message as Message & { type: T });
   }
 
   batch(...names: string[]): CheckedBatch {

@@ -1,5 +1,5 @@
 import type { SealCertificate } from './messages/seal.ts';
-import { selfIn, update, type ChainHead, type Turn } from './state.ts';
+import { selfIn, update, type ChainHead, type ReplicaState, type Turn } from './state.ts';
 
 /**
  * Epoch e + 1 begins at c + 1 in view 0, once c is stable. Slots above c of the old epoch were never
@@ -20,7 +20,7 @@ export function enterEpoch(turn: Turn, last: ChainHead, certificate: SealCertifi
 }
 
 /** What every epoch begins with. */
-export const newEpoch = ({ state: { head }, now }: Turn) => ({
+export const newEpoch = ({ state: { head }, now }: Turn): Partial<ReplicaState> => ({
   view: 0,
   ahead: null,
   slots: new Map(),
@@ -31,7 +31,7 @@ export const newEpoch = ({ state: { head }, now }: Turn) => ({
   withheld: [],
   proposed: head.sequence,
   doublings: 0,
-  delayed: new Set<string>(),
+  delayed: new Set(),
   heardAt: now.atMs,
   batchAt: now.atMs,
 });

@@ -72,6 +72,10 @@ test('[R24] STATUS and FETCH are answered a few times a beat', () => {
   cluster.run(20);
   const { state } = cluster.node(1);
   const digest = state.head.header.batchDigest;
+  const status = {
+    ...{ type: 'status' as const, epoch: 0, view: 0, isChanging: false },
+    ...{ executed: 0, stable: 0 },
+  };
   let sent = 0;
   cluster.fate = (from) => {
     if (from === cluster.node(1)) sent += 1;
@@ -79,9 +83,7 @@ test('[R24] STATUS and FETCH are answered a few times a beat', () => {
   };
   for (let i = 0; i < 1_000; i += 1) {
     cluster.inject(1, 'r2', { type: 'fetch', digest });
-    cluster.inject(1, 'r2', {
-      ...{ type: 'status', epoch: 0, view: 0, isChanging: false, executed: 0, stable: 0 },
-    } as const);
+    cluster.inject(1, 'r2', status);
     cluster.inject(1, 'r2', { type: 'fetch-state', epoch: 0, above: 0 });
   }
   expect(sent).toBeLessThanOrEqual(LIMITS.fetchesPerPeerMax + 20);
