@@ -30,9 +30,10 @@ export class Alone extends Cluster {
     return must(counterApp.checkBatch(bytes), 'a valid batch');
   }
 
-  /** A PRE-PREPARE as `primary` would sign it. */
-  proposal(primary: number, sequence: number, batch: CheckedBatch, view = 0): Message {
+  /** A PRE-PREPARE as `primary` would sign it, in view 0 if `batch` does not say another. */
+  proposal(primary: number, sequence: number, batch: CheckedBatch & { view?: number }): Message {
     const { state } = this.node(primary);
+    const { view = 0 } = batch;
     const vote = signVote(state, 'pre-prepare', { view, sequence, digest: batch.digest });
     return { type: 'pre-prepare', vote, batch: batch.bytes };
   }

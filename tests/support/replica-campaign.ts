@@ -44,7 +44,8 @@ export function stormRun(seed: number): Met {
     cluster.liars.has(name) || name === 'x' || i === amnesiac ? [] : [i],
   );
   let asked = 0;
-  for (const end = STORM_MS; cluster.nowMs < end; cluster.run(20 + random.below(80))) {
+  while (cluster.nowMs < STORM_MS) {
+    cluster.run(20 + random.below(80));
     if (random.chance(0.5)) ask(cluster, random, `q${(asked += 1)}`);
     if (random.chance(0.05)) cut();
     if (random.chance(0.04)) ask(cluster, random, membersOf(n, random));

@@ -9,6 +9,7 @@ import { headerHash } from '#lib/ledger/pbft/messages/header.ts';
 import { createReplica, stepReplica, type ReplicaState } from '#lib/ledger/pbft/replica.ts';
 import { nextTickAt } from '#lib/ledger/pbft/timers.ts';
 import type {
+  AppState,
   Effect,
   Environment,
   Evidence,
@@ -78,7 +79,7 @@ export class Cluster {
     for (const name of twins) this.liars.add(name);
   }
 
-  private add(name: string, genesis: unknown, key: string): void {
+  private add(name: string, genesis: AppState, key: string): void {
     const env: Environment = {
       chain: nodeSha256(utf8('chain')),
       genesis,

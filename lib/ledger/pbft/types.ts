@@ -39,7 +39,7 @@ export interface Constitution {
 }
 
 /** The application's state: opaque here, never changed in place. */
-export type AppState = unknown;
+export type AppState = object;
 
 /** A batch that is valid whoever looks, with what the core reads of it. */
 export interface CheckedBatch {

@@ -45,7 +45,7 @@ test('[R5] a proposal of another, of another view or window, with another batch,
   if (good.type !== 'pre-prepare') throw new Error('a proposal');
   const bad = [
     alone.proposal(2, 1, batch),
-    alone.proposal(0, 1, batch, 4),
+    alone.proposal(0, 1, { ...batch, view: 4 }),
     alone.proposal(0, 0, batch),
     alone.proposal(0, 17, batch),
     alone.proposal(0, Number.MAX_SAFE_INTEGER, batch),
