@@ -1,6 +1,7 @@
-// Compiles lib/webgpu/cpu/kernels (AssemblyScript) to public/kernels/kernels.wasm, which Node and
-// tabs both load. Does nothing when the sources have not changed since.
+// Compiles lib/webgpu/cpu/kernels (AssemblyScript) to public/kernels, for Node and tabs alike: once
+// for one thread, once for several over a shared memory. Does nothing when no source has changed.
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -14,6 +15,10 @@ const OPTIONS = [
   '--enable', 'simd', '--enable', 'bulk-memory',
   '--initialMemory', '1', '--maximumMemory', '65536',
 ];
+const BUILDS = {
+  'kernels.wasm': [],
+  'kernels-threads.wasm': ['--enable', 'threads', '--importMemory', '--sharedMemory'],
+};
 
 async function readSources() {
   const names = (await readdir(SOURCES)).filter((name) => name.endsWith('.ts')).sort();
@@ -27,10 +32,10 @@ async function digestOf(sources) {
   return hash.digest('hex');
 }
 
-async function compile(sources) {
+async function compile(sources, options) {
   const { default: asc } = await import('assemblyscript/asc');
   let binary = null;
-  const { error, stderr } = await asc.main(['index.ts', '--outFile', 'kernels.wasm', ...OPTIONS], {
+  const { error, stderr } = await asc.main(['index.ts', '--outFile', 'out.wasm', ...options], {
     readFile: (name) => sources.get(name) ?? null,
     writeFile: (_name, contents) => (binary = contents),
     listFiles: () => [],
@@ -44,17 +49,12 @@ export async function buildKernels() {
   const sources = await readSources();
   const digest = await digestOf(sources);
   const mark = join(OUT, 'kernels.sha256');
-  const built = await Promise.all([
-    readFile(mark, 'utf8').catch(() => ''),
-    readFile(join(OUT, 'kernels.wasm')).then(
-      () => true,
-      () => false,
-    ),
-  ]);
-  if (built[0] === digest && built[1]) return false;
-  const binary = await compile(sources);
+  const built = Object.keys(BUILDS).every((name) => existsSync(join(OUT, name)));
+  if (built && (await readFile(mark, 'utf8').catch(() => '')) === digest) return false;
   await mkdir(OUT, { recursive: true });
-  await writeFile(join(OUT, 'kernels.wasm'), binary);
+  for (const [name, options] of Object.entries(BUILDS)) {
+    await writeFile(join(OUT, name), await compile(sources, [...OPTIONS, ...options]));
+  }
   await writeFile(mark, digest);
   return true;
 }

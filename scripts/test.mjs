@@ -83,7 +83,7 @@ try {
   const env = {
     CHROMIUM: chromium,
     NEXT_TELEMETRY_DISABLED: '1',
-    ...(isFull ? { LEDGER_TRANSACTIONS: '100000', GPU_SEEDS: '200' } : {}),
+    ...(isFull ? { LEDGER_TRANSACTIONS: '100000', GPU_SEEDS: '200', EVERY_ROW: '1' } : {}),
   };
   for (const [name, ...lanes] of layers) {
     say(`\n— ${name} (${seconds()})`);

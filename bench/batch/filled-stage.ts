@@ -1,3 +1,4 @@
+import { must } from '#lib/kernel/assert.ts';
 import { kvPageBytes } from '#lib/webgpu/cpu/core.ts';
 import { Arena } from '#lib/webgpu/cpu/arena.ts';
 import { instantiateKernels, type Kernels } from '#lib/webgpu/cpu/kernels.ts';
@@ -6,9 +7,16 @@ import { CPU_LIMITS } from '#lib/webgpu/cpu/limits.ts';
 import { loadWeights } from '#lib/webgpu/cpu/load-weights.ts';
 import { PassRunner, type Placed } from '#lib/webgpu/cpu/pass-runner.ts';
 import { planPasses } from '#lib/webgpu/cpu/passes.ts';
+import { Helpers, type StageThreads } from '#lib/webgpu/cpu/threads.ts';
 import type { ModelShape } from '#lib/webgpu/model.ts';
 import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import type { StageOptions } from '#lib/webgpu/stage.ts';
+
+interface FilledWith {
+  readonly sessions: number;
+  readonly positions: number;
+  readonly threads?: StageThreads | null;
+}
 
 /**
  * A CPU stage whose sessions have a past that nobody computed: their KV pages hold numbers of some
@@ -21,15 +29,22 @@ export class FilledStage {
   /** Of each session, addresses of its pages. */
   readonly #sessions: readonly (readonly number[])[];
 
-  private constructor(runner: PassRunner, sessions: readonly (readonly number[])[]) {
+  readonly #helpers: Helpers | null;
+
+  private constructor(
+    runner: PassRunner,
+    sessions: readonly (readonly number[])[],
+    helpers: Helpers | null,
+  ) {
     this.#runner = runner;
     this.#sessions = sessions;
+    this.#helpers = helpers;
   }
 
   static async load(
     module: WebAssembly.Module,
     options: Omit<StageOptions, 'kvBytesMax'>,
-    of: { readonly sessions: number; readonly positions: number },
+    of: FilledWith,
   ): Promise<FilledStage> {
     const kernels = await instantiateKernels(module);
     const arena = new Arena(kernels.memory, kernels.heapBase());
@@ -37,14 +52,22 @@ export class FilledStage {
     const pagesMax = pages * of.sessions;
     const pageBytes = kvPageBytes(options.shape, options.range);
     const whole = { ...options, kvBytesMax: pagesMax * pageBytes };
-    const layout = layOut(arena, { ...whole, pagesMax });
-    kernels.useRange(layout.rangeAddress);
+    const { threads = null } = of;
+    const layout = layOut(arena, { ...whole, pagesMax, threads: threads?.count ?? 1 });
+    kernels.useRange(must(layout.ranges[0], 'the main thread has a range'));
     initRope(kernels, options.shape);
+    const helpers = threads ? new Helpers({ module, kernels, layout }, threads) : null;
     await loadWeights({ kernels, arena, layout }, whole);
+    await helpers?.join();
     const sessions = Array.from({ length: of.sessions }, () =>
       Array.from({ length: pages }, () => filledPage(arena, pageBytes)),
     );
-    return new FilledStage(new PassRunner(kernels, arena, { ...whole, layout }), sessions);
+    const runner = new PassRunner(kernels, arena, { ...whole, layout });
+    return new FilledStage(runner, sessions, helpers);
+  }
+
+  dispose(): void {
+    this.#helpers?.end();
   }
 
   /** One token of each of the first `sessions` sessions, `past` positions in. */

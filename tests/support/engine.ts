@@ -1,8 +1,8 @@
 import { concatBytes } from '#lib/kernel/bytes.ts';
-import { must } from '#lib/kernel/assert.ts';
+import { invariant, must } from '#lib/kernel/assert.ts';
 import { openSource } from '#lib/shard/package/import/open-source.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
-import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import { loadKernels, startHelper } from '#lib/webgpu/cpu/server.ts';
 import type { PartKey, StoredTensor, TensorName } from '#lib/webgpu/model.ts';
 import type { StageFactory } from '#lib/webgpu/stage.ts';
 import type { Model } from './stages.ts';
@@ -38,4 +38,12 @@ export async function openModel(path: string): Promise<Model> {
   return { shape: source.shape, weights };
 }
 
-export const cpuFactory = async (): Promise<StageFactory> => cpuStageFactory(await loadKernels());
+/** CPU stages of so many threads; the build for one where it is one. */
+export async function cpuFactory(threads = 1): Promise<StageFactory> {
+  if (threads === 1) return cpuStageFactory(await loadKernels());
+  return cpuStageFactory(await loadKernels('threads'), {
+    count: threads,
+    start: startHelper,
+    onThreads: (count) => invariant(count === threads, `${threads} threads joined`),
+  });
+}

@@ -20,6 +20,7 @@ import { loadWeights } from './load-weights.ts';
 import { PagedKv } from './paged-kv.ts';
 import { PassRunner, type MutableResult } from './pass-runner.ts';
 import { planPasses } from './passes.ts';
+import { Helpers, type StageThreads } from './threads.ts';
 
 /**
  * Bytes of one KV page: keys and values, fp32, of all layers of the range. Where a head's last two
@@ -33,22 +34,29 @@ export function kvPageBytes({ kvHeads, headDim }: ModelShape, range: LayerRange)
 
 /**
  * The factory of stages on the processor: kernels of ours, compiled once (`server.ts`,
- * `browser.ts`), an instance and a memory for each stage.
+ * `browser.ts`), an instance and a memory for each stage. `threads` goes with the build for threads.
  * @throws FaultError `engine/unsupported`, `engine/out-of-memory`, `package/…` (see `load-weights`).
  */
 export const cpuStageFactory =
-  (module: WebAssembly.Module): StageFactory =>
+  (module: WebAssembly.Module, threads: StageThreads | null = null): StageFactory =>
   async (options) => {
     checkShape(options.shape, options.range);
     const kernels = await instantiateKernels(module);
     const arena = new Arena(kernels.memory, kernels.heapBase());
     const pagesMax = Math.floor(options.kvBytesMax / kvPageBytes(options.shape, options.range));
     if (pagesMax < 1) throw new FaultError('engine/out-of-memory', 'no room for one KV page');
-    const layout = layOut(arena, { ...options, pagesMax });
-    kernels.useRange(layout.rangeAddress);
+    const layout = layOut(arena, { ...options, pagesMax, threads: threads?.count ?? 1 });
+    kernels.useRange(must(layout.ranges[0], 'the main thread has a range'));
     initRope(kernels, options.shape);
-    await loadWeights({ kernels, arena, layout }, options);
-    return new CpuStage({ ...options, layout, pagesMax }, kernels, arena);
+    const helpers = threads ? new Helpers({ module, kernels, layout }, threads) : null;
+    try {
+      await loadWeights({ kernels, arena, layout }, options);
+      threads?.onThreads?.((await helpers?.join()) ?? 1);
+    } catch (error) {
+      helpers?.end();
+      throw error;
+    }
+    return new CpuStage({ ...options, layout, pagesMax, helpers }, kernels, arena);
   };
 
 function initRope(kernels: Kernels, { ropeTheta, ropeScaling }: ModelShape): void {
@@ -73,12 +81,13 @@ class CpuStage implements Stage {
   readonly #arena: Arena;
   readonly #kv: PagedKv;
   readonly #runner: PassRunner;
+  readonly #helpers: Helpers | null;
   /** Address of each page made so far. */
   readonly #pageAddresses: number[] = [];
   #lost = false;
 
   constructor(
-    options: StageOptions & { layout: Layout; pagesMax: number },
+    options: StageOptions & { layout: Layout; pagesMax: number; helpers: Helpers | null },
     kernels: Kernels,
     arena: Arena,
   ) {
@@ -89,6 +98,7 @@ class CpuStage implements Stage {
     this.#arena = arena;
     this.#kv = new PagedKv(this.pagePositions, this.pagesMax);
     this.#runner = new PassRunner(kernels, arena, options);
+    this.#helpers = options.helpers;
   }
 
   pagesFree(): number {
@@ -124,6 +134,7 @@ class CpuStage implements Stage {
 
   dispose(): void {
     this.#lost = true;
+    this.#helpers?.end();
   }
 
   #stepNow(segments: readonly Segment[]): SegmentResult[] {
@@ -143,7 +154,7 @@ class CpuStage implements Stage {
     try {
       for (const pass of passes) this.#runner.run(placed, pass, results);
     } catch (cause) {
-      this.#lost = true;
+      this.dispose();
       throw new FaultError('engine/lost', 'a kernel stopped', { cause });
     }
     return results;

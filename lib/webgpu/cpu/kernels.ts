@@ -1,4 +1,5 @@
 import { FaultError } from '#lib/kernel/errors.ts';
+import { CPU_LIMITS } from './limits.ts';
 
 /** What `kernels/index.ts` exports: addresses and counts are unsigned 32-bit numbers. */
 export interface Kernels {
@@ -9,19 +10,45 @@ export interface Kernels {
   pack(type: number, from: number, to: number, rows: number, cols: number): void;
   layers(segments: number, count: number, rows: number, ids: number): void;
   head(rowList: number, count: number): void;
+  useThreads(control: number): void;
+  closeThreads(): number;
+  endThreads(): void;
 }
 
-const FUNCTIONS = ['heapBase', 'useRange', 'ropeInit', 'pack', 'layers', 'head'] as const;
+// prettier-ignore
+const FUNCTIONS = [
+  'heapBase', 'useRange', 'ropeInit', 'pack', 'layers', 'head', 'useThreads', 'closeThreads', 'endThreads',
+] as const;
+
+/** Whether a module is the build for several threads: it takes a shared memory. */
+export const isForThreads = (module: WebAssembly.Module): boolean =>
+  WebAssembly.Module.imports(module).some(({ kind }) => kind === 'memory');
 
 /**
  * A fresh instance with a memory of its own.
- * @throws FaultError `engine/unsupported` where the module is not our kernels.
+ * @throws FaultError `engine/unsupported` where the module is not our kernels, or this device gives
+ *   no shared memory.
  */
 export async function instantiateKernels(module: WebAssembly.Module): Promise<Kernels> {
-  const { exports } = await WebAssembly.instantiate(module, {});
+  const memory = isForThreads(module) ? sharedMemory() : null;
+  const imports = memory ? { env: { memory } } : {};
+  const { exports } = await WebAssembly.instantiate(module, imports);
   const complete =
-    exports['memory'] instanceof WebAssembly.Memory &&
+    (memory !== null || exports['memory'] instanceof WebAssembly.Memory) &&
     FUNCTIONS.every((name) => typeof exports[name] === 'function');
   if (!complete) throw new FaultError('engine/unsupported', 'this module is not the CPU kernels');
-  return exports as unknown as Kernels;
+  return { ...(exports as unknown as Kernels), ...(memory ? { memory } : {}) };
+}
+
+/** A shared memory never moves: address space for all it may become is taken at once. */
+function sharedMemory(): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({
+      initial: 1,
+      maximum: CPU_LIMITS.sharedMemoryPagesMax,
+      shared: true,
+    });
+  } catch (cause) {
+    throw new FaultError('engine/unsupported', 'this device gives no shared memory', { cause });
+  }
 }

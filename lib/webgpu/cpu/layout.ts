@@ -26,6 +26,7 @@ const RANGE_FIELDS = [
   'embedding',
   'finalNorm',
   'head',
+  'step',
   'frequencies',
   'cos',
   'sin',
@@ -48,9 +49,13 @@ const RANGE_FIELDS = [
 type RangeField = (typeof RANGE_FIELDS)[number];
 type Addresses = Partial<Record<RangeField, number>>;
 
-/** Words of a `Tensor` (type, rows, cols, data) and of a `Segment` struct. */
+/** Words of a `Tensor` (type, rows, cols, data), of a `Segment` and of a `Step` struct. */
 export const TENSOR_WORDS = 4;
 export const SEGMENT_WORDS = 4;
+const STEP_WORDS = 4;
+/** Bytes of the words that threads share (`kernels/threads.ts`), and of a cache line. */
+const CONTROL_BYTES = 512;
+const LINE_BYTES = 128;
 
 export interface LayoutOptions {
   readonly shape: ModelShape;
@@ -58,11 +63,15 @@ export interface LayoutOptions {
   readonly numerics: Numerics;
   /** Most KV pages: as many entries have the page tables of one pass. */
   readonly pagesMax: number;
+  readonly threads: number;
 }
 
 /** Where the shell finds what it writes and reads. Addresses are bytes. */
 export interface Layout {
-  readonly rangeAddress: number;
+  /** The `Range` struct of each thread, the main one first. */
+  readonly ranges: readonly number[];
+  /** The words that threads share. */
+  readonly control: number;
   /** Structs of the tensors: [layers × `LAYER_TENSORS`], then embedding, final norm, head (0 where absent). */
   readonly tensors: number;
   readonly embedding: number;
@@ -79,7 +88,7 @@ export interface Layout {
 
 export const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
-/** Allocates structs and work space of a range, and writes its `Range` struct. */
+/** Allocates structs and work space of a range, and writes its `Range` structs. */
 export function layOut(arena: Arena, options: LayoutOptions): Layout {
   const { shape, range } = options;
   const layers = range.last - range.first + 1;
@@ -89,20 +98,18 @@ export function layOut(arena: Arena, options: LayoutOptions): Layout {
     embedding: hasEmbedding(range) ? struct() : 0,
     finalNorm: hasHead(shape, range) ? struct() : 0,
     head: hasHead(shape, range) ? struct() : 0,
+    step: arena.allocate(4 * STEP_WORDS),
   };
   const work = workSpace(arena, options);
-  const rangeAddress = arena.allocate(4 * RANGE_FIELDS.length);
-  const values: Addresses = { ...numbersOf(options, layers), ...own, ...work };
-  const words = arena.wordsAt(rangeAddress, RANGE_FIELDS.length);
-  RANGE_FIELDS.forEach((field, i) => {
-    words[i] = must(values[field], `the range's ${field} is known`);
-  });
-  const rmsEps = RANGE_FIELDS.indexOf('rmsEps');
-  arena.floatsAt(rangeAddress, RANGE_FIELDS.length)[rmsEps] = shape.rmsEps;
+  const shared: Addresses = { ...numbersOf(options, layers), ...own, ...work };
+  const ranges = Array.from({ length: options.threads }, () =>
+    writeRange(arena, { ...shared, ...threadSpace(arena, options) }, shape.rmsEps),
+  );
   const { passRowsMax, headRowsMax } = CPU_LIMITS;
   return {
     ...own,
-    rangeAddress,
+    ranges,
+    control: roundUp(arena.allocate(CONTROL_BYTES + LINE_BYTES), LINE_BYTES),
     stream: work.stream,
     logits: work.logits,
     ids: arena.allocate(4 * passRowsMax),
@@ -110,6 +117,16 @@ export function layOut(arena: Arena, options: LayoutOptions): Layout {
     pageTables: arena.allocate(4 * options.pagesMax),
     headRows: arena.allocate(4 * headRowsMax),
   };
+}
+
+function writeRange(arena: Arena, values: Addresses, rmsEps: number): number {
+  const address = arena.allocate(4 * RANGE_FIELDS.length);
+  const words = arena.wordsAt(address, RANGE_FIELDS.length);
+  RANGE_FIELDS.forEach((field, i) => {
+    words[i] = must(values[field], `the range's ${field} is known`);
+  });
+  arena.floatsAt(address, RANGE_FIELDS.length)[RANGE_FIELDS.indexOf('rmsEps')] = rmsEps;
+  return address;
 }
 
 function numbersOf({ shape, numerics }: LayoutOptions, layers: number): Addresses {
@@ -123,14 +140,16 @@ function numbersOf({ shape, numerics }: LayoutOptions, layers: number): Addresse
   };
 }
 
+const widest = ({ hidden, heads, headDim, mlp }: ModelShape): number =>
+  Math.max(hidden, heads * headDim, mlp);
+
 /** Buffers that a pass writes. What a product writes has room for whole vectors (`product.ts`). */
 function workSpace(arena: Arena, { shape, range }: LayoutOptions) {
-  const { hidden, heads, kvHeads, headDim, mlp, contextMax, vocab } = shape;
+  const { hidden, heads, kvHeads, headDim, mlp, vocab } = shape;
   const rows = CPU_LIMITS.passRowsMax;
-  const cols = Math.max(hidden, heads * headDim, mlp);
+  const cols = widest(shape);
   const floats = (count: number) => arena.allocate(4 * count);
   const outputs = (width: number) => floats(rows * roundUp(width, 4));
-  const scoreRows = 4;
   return {
     frequencies: floats(headDim / 2),
     cos: floats((rows * headDim) / 2),
@@ -146,8 +165,14 @@ function workSpace(arena: Arena, { shape, range }: LayoutOptions) {
     gate: outputs(mlp),
     up: outputs(mlp),
     delta: outputs(hidden),
-    scores: floats(scoreRows * roundUp(contextMax, 8)),
-    unpacked: floats(Math.max(32 * 8, 4 * cols)),
     logits: hasHead(shape, range) ? floats(CPU_LIMITS.headRowsMax * roundUp(vocab, 4)) : 0,
   };
+}
+
+/** What each thread writes alone. */
+function threadSpace(arena: Arena, { shape }: LayoutOptions) {
+  const scoreRows = 4;
+  const scores = arena.allocate(4 * scoreRows * roundUp(shape.contextMax, 8));
+  const unpacked = arena.allocate(4 * Math.max(32 * 8, 4 * widest(shape)));
+  return { scores, unpacked };
 }

@@ -20,6 +20,10 @@ export const CPU_LIMITS = {
   memoryBytesMax: 4 * GIB - 65_536,
   /** Memory grows by at least this: V8 counts a whole memory at each growth, and collects garbage. */
   growthBytesMin: 32 * MIB,
+  /** The maximum that the build for threads was compiled with: 4 GiB. */
+  sharedMemoryPagesMax: 65_536,
+  /** A helper thread that has not joined by then never does: the stage goes on without it. */
+  helperStartMs: 4_000,
   /** Work space and score rows grow with these: past them a shape is refused. */
   contextMax: 1 << 20,
   headDimMax: 512,

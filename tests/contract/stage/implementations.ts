@@ -11,5 +11,6 @@ export interface StageImplementation {
 
 /** What runs in Node; `gpu.test.ts` runs the suite in a tab, where this list is another one. */
 export const IMPLEMENTATIONS: readonly StageImplementation[] = [
-  { name: 'cpu', factory: cpuFactory, numerics: NUMERICS, class: 'bits' },
+  { name: 'cpu', factory: () => cpuFactory(), numerics: NUMERICS, class: 'bits' },
+  { name: 'cpu, two threads', factory: () => cpuFactory(2), numerics: NUMERICS, class: 'bits' },
 ];

@@ -1,14 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import {
-  BLOCK,
-  NUMERICS,
-  TENSOR_TYPES,
-  type ModelShape,
-  type TensorType,
-} from '#lib/webgpu/model.ts';
-import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
-import {
   cpuFactory,
   everyRow,
   firstDifference,
@@ -17,44 +9,8 @@ import {
   runRing,
   segmentFor,
 } from '#tests/support/engine.ts';
+import { VARIANTS, VARIANT_IDS as ids } from './variants.ts';
 
-const SHAPE: ModelShape = {
-  kind: 'llama',
-  layers: 2,
-  hidden: 64,
-  heads: 6,
-  kvHeads: 2,
-  headDim: 16,
-  mlp: 96,
-  vocab: 67,
-  contextMax: 64,
-  rmsEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  tiedEmbeddings: true,
-};
-const ODD: ModelShape = { ...SHAPE, hidden: 65, heads: 3, kvHeads: 1, headDim: 6, mlp: 33 };
-
-const variantOf = (name: string, shape: ModelShape, type: TensorType) => ({
-  name: `${name}, ${type}`,
-  shape,
-  weights: syntheticWeights(shape, () => type),
-  // Without blocks, both numerics are one.
-  numerics: BLOCK[type].values > 1 ? NUMERICS : (['exact'] as const),
-});
-
-/** Every stored type, every kind of layer, widths that are no multiples of anything. */
-const VARIANTS = [
-  ...TENSOR_TYPES.map((type) => variantOf('llama', SHAPE, type)),
-  variantOf('qwen2', { ...SHAPE, kind: 'qwen2' }, 'Q4_1'),
-  variantOf('qwen3', { ...SHAPE, kind: 'qwen3' }, 'Q4_1'),
-  variantOf('odd llama', ODD, 'F16'),
-  variantOf('odd qwen2', { ...ODD, kind: 'qwen2' }, 'BF16'),
-  variantOf('odd qwen3', { ...ODD, kind: 'qwen3' }, 'F32'),
-];
-
-/** Past the border of a KV page, past whole tiles of rows. */
-const ids = Int32Array.from({ length: 39 }, (_, i) => (i * 37 + 16) % SHAPE.vocab);
 /** Each a size that kernels treat apart: one row, two, three, few, many. */
 const CHUNKS = [1, 2, 3, 4, 5, 14, 10];
 

@@ -2,18 +2,27 @@ import { BLOCK, TILE, range } from './range';
 import { ROUNDER, sumLanes } from './vector';
 
 /**
- * Readies `input` [rows × cols] for products with block formats. fp32: `sums` [rows × blocks].
- * int16: `input16` in tiles of four rows, the last of what is left, each as the products read it,
- * [col / 2][row] pairs; `scales` and `sums` by tile, too: [block][row].
+ * Readies rows `from` to `to` of `input` [rows × cols], of each its blocks `first` to `last`, for
+ * products with block formats. fp32: `sums` [rows × blocks]. int16: `input16` in tiles of four rows,
+ * the last of what is left, each as the products read it, [col / 2][row] pairs; `scales` and `sums`
+ * by tile, too: [block][row].
  */
-export function prepareInput(rows: i32, cols: i32): void {
+export function prepareInput(rows: i32, cols: i32, from: i32, to: i32, first: i32, last: i32): void {
   if (cols % BLOCK != 0) return; // only F32 and F16 weights may have such a width
   const r = range();
   const blocks = <usize>cols / BLOCK;
-  let x = r.input;
-  for (let row = 0; row < rows; row++, x += <usize>cols * 4) {
-    if (r.int16) quantiseRow(x, row, <usize>min(TILE, rows - (row & -TILE)), blocks);
-    else sumRow(x, r.sums + <usize>row * blocks * 4, blocks);
+  const skipped = <usize>first;
+  const count = <usize>(last - first);
+  let x = r.input + (<usize>(from * cols) + skipped * BLOCK) * 4;
+  for (let row = from; row < to; row++, x += <usize>cols * 4) {
+    if (!r.int16) {
+      sumRow(x, r.sums + (<usize>row * blocks + skipped) * 4, count);
+      continue;
+    }
+    const height = <usize>min(TILE, rows - (row & -TILE));
+    const lane = <usize>(row & (TILE - 1)) * 4;
+    const at = <usize>(row & -TILE) * blocks + skipped * height;
+    quantiseRow(x, at, lane, height, count);
   }
 }
 
@@ -21,11 +30,9 @@ function sumRow(x: usize, to: usize, blocks: usize): void {
   for (const end = to + blocks * 4; to < end; to += 4, x += BLOCK * 4) store<f32>(to, sumBlock(x));
 }
 
-/** Row `row` at `x` to its lane of a tile of `height` rows. */
-function quantiseRow(x: usize, row: i32, height: usize, blocks: usize): void {
+/** `blocks` blocks at `x` to their lane of a tile of `height` rows; `first` of row and block. */
+function quantiseRow(x: usize, first: usize, lane: usize, height: usize, blocks: usize): void {
   const r = range();
-  const lane = <usize>(row & (TILE - 1)) * 4;
-  const first = <usize>(row & -TILE) * blocks;
   let x16 = r.input16 + first * BLOCK * 2 + lane;
   let at = first * 4 + lane;
   for (let block: usize = 0; block < blocks; block++, x += BLOCK * 4) {

@@ -14,29 +14,31 @@ let q1: usize = 0;
 let q2: usize = 0;
 let q3: usize = 0;
 
-/** Writes the heads' outputs of the segment's rows to `input` [rows × heads × headDim]. */
-export function attend(segment: Segment, layer: i32): void {
+/**
+ * Writes to `input` [rows × heads × headDim] what the heads of kv head `head` give of the segment's
+ * rows `from` to `to`.
+ */
+export function attend(segment: Segment, layer: i32, head: i32, from: i32, to: i32): void {
   const r = range();
   const group = r.heads / r.kvHeads;
-  const queries = segment.rows * group;
-  for (let head = 0; head < r.kvHeads; head++) {
-    const keys = layerOffset(layer) + <usize>head * headBytes();
-    for (let query = 0; query < queries; query += 4) {
-      const count = min(4, queries - query);
-      q0 = queryAddress(segment, head, query);
-      if (count > 1) q1 = queryAddress(segment, head, query + 1);
-      if (count > 2) q2 = queryAddress(segment, head, query + 2);
-      if (count > 3) q3 = queryAddress(segment, head, query + 3);
-      const limit = positionsSeen(segment, query + count - 1);
-      if (query == 0) fetchPages(segment.pages, keys, limit);
-      scores(count, segment.pages, keys, limit);
-      for (let i = 0; i < count; i++) {
-        softmax(r.scores + <usize>(i * r.scoreStride) * 4, positionsSeen(segment, query + i), limit);
-      }
-      const offset = keys + <usize>r.kvHeads * headBytes();
-      if (query == 0) fetchPages(segment.pages, offset, limit);
-      values(count, segment.pages, offset, limit);
+  const first = from * group;
+  const end = to * group;
+  const keys = layerOffset(layer) + <usize>head * headBytes();
+  for (let query = first; query < end; query += 4) {
+    const count = min(4, end - query);
+    q0 = queryAddress(segment, head, query);
+    if (count > 1) q1 = queryAddress(segment, head, query + 1);
+    if (count > 2) q2 = queryAddress(segment, head, query + 2);
+    if (count > 3) q3 = queryAddress(segment, head, query + 3);
+    const limit = positionsSeen(segment, query + count - 1);
+    if (query == first) fetchPages(segment.pages, keys, limit);
+    scores(count, segment.pages, keys, limit);
+    for (let i = 0; i < count; i++) {
+      softmax(r.scores + <usize>(i * r.scoreStride) * 4, positionsSeen(segment, query + i), limit);
     }
+    const offset = keys + <usize>r.kvHeads * headBytes();
+    if (query == first) fetchPages(segment.pages, offset, limit);
+    values(count, segment.pages, offset, limit);
   }
 }
 

@@ -1,108 +1,113 @@
-import {
-  ATTN_K,
-  ATTN_NORM,
-  ATTN_O,
-  ATTN_Q,
-  ATTN_V,
-  K_BIAS,
-  K_NORM,
-  MLP_DOWN,
-  MLP_GATE,
-  MLP_NORM,
-  MLP_UP,
-  Q_BIAS,
-  Q_NORM,
-  Segment,
-  Tensor,
-  V_BIAS,
-  layerTensor,
-  range,
-} from './range';
-import { prepareInput } from './activations';
-import { attend } from './attention';
+import { Tensor, range, step } from './range';
 import { embedRows } from './embed';
-import { writeKv } from './kv';
-import { gateRows } from './mlp';
-import { addBias, addDelta, normHeads, rmsNorm } from './norm';
-import { product } from './product';
-import { ropeRows, rotate } from './rope';
+import { addDelta, rmsNorm } from './norm';
+import {
+  ATTENTION,
+  ATTENTION_OUT,
+  DOWN,
+  GATED,
+  GATE_UP,
+  HEAD,
+  INPUT_OF_ATTENTION,
+  INPUT_OF_MLP,
+  KEYS_VALUES,
+  QKV,
+  completePhase,
+  computeItems,
+  itemsOf,
+  prepareAll,
+  workOf,
+} from './phases';
+import { ropeRows } from './rope';
+import {
+  awaitParts,
+  awaitWork,
+  firstItem,
+  hasHelpers,
+  openPhase,
+  openedItems,
+  openedLayer,
+  openedParts,
+  openedPhase,
+  partDone,
+  partsOf,
+  takePart,
+} from './threads';
 
 export { heapBase, useRange } from './range';
 export { pack } from './pack';
 export { ropeInit } from './rope';
+export { closeThreads, endThreads, failThread, joinThreads, useThreads } from './threads';
 
 /**
  * One step of the whole range: `rows` rows in `count` segments at `segments`. Rows come from the
  * token ids at `ids`, or, where that is 0, lie in `stream`; there the result is, too.
  */
 export function layers(segments: usize, count: i32, rows: i32, ids: usize): void {
+  const s = step();
+  s.segments = segments;
+  s.segmentCount = count;
+  s.rows = rows;
   if (ids) embedRows(ids, rows);
   ropeRows(segments, count);
   const layerCount = range().layers;
   for (let layer = 0; layer < layerCount; layer++) {
-    attentionBlock(layer, segments, count, rows);
-    mlpBlock(layer, rows);
+    compute(INPUT_OF_ATTENTION, layer);
+    compute(QKV, layer);
+    compute(KEYS_VALUES, layer);
+    compute(ATTENTION, layer);
+    compute(ATTENTION_OUT, layer);
+    compute(INPUT_OF_MLP, layer);
+    compute(GATE_UP, layer);
+    compute(GATED, layer);
+    compute(DOWN, layer);
   }
+  addDelta(0, rows);
 }
 
 /** Logits of the `count` rows whose numbers lie at `rowList`. Runs after `layers`. */
 export function head(rowList: usize, count: i32): void {
   const r = range();
   const bytes = <usize>r.hidden * 4;
-  const finalNorm = changetype<Tensor>(r.finalNorm);
   for (let i: usize = 0; i < <usize>count; i++) {
     memory.copy(r.delta + i * bytes, r.stream + load<usize>(rowList + i * 4) * bytes, bytes);
   }
-  rmsNorm(r.delta, finalNorm.data, count);
-  prepareInput(count, r.hidden);
-  product(changetype<Tensor>(r.head), count, r.logits);
+  rmsNorm(r.delta, changetype<Tensor>(r.finalNorm).data, 0, count);
+  prepareAll(count, r.hidden);
+  step().headRows = count;
+  compute(HEAD, 0);
 }
 
-function attentionBlock(layer: i32, segments: usize, count: i32, rows: i32): void {
-  const r = range();
-  rmsNorm(r.stream, layerTensor(layer, ATTN_NORM).data, rows);
-  prepareInput(rows, r.hidden);
-  product(layerTensor(layer, ATTN_Q), rows, r.q);
-  product(layerTensor(layer, ATTN_K), rows, r.k);
-  product(layerTensor(layer, ATTN_V), rows, r.v);
-  biasAndNorm(layer, rows);
-  rotate(r.q, rows, r.heads);
-  rotate(r.k, rows, r.kvHeads);
-  for (let s = 0; s < count; s++) {
-    const segment = changetype<Segment>(segments + <usize>s * offsetof<Segment>());
-    writeKv(segment, layer);
-    attend(segment, layer);
-  }
-  prepareInput(rows, r.heads * r.headDim);
-  product(layerTensor(layer, ATTN_O), rows, r.delta);
-  addDelta(rows);
+/** All items of a phase, by all threads. */
+@inline
+function compute(phase: i32, layer: i32): void {
+  const items = itemsOf(phase, layer);
+  const parts = hasHelpers() ? partsOf(items, workOf(phase, layer)) : 1;
+  if (parts == 1) computeItems(phase, layer, 0, items);
+  else dealOut(phase, layer, items, parts);
+  completePhase(phase, layer);
 }
 
-/** What only some kinds have: biases on q, k and v (qwen2), a norm over each q and k head (qwen3). */
-function biasAndNorm(layer: i32, rows: i32): void {
-  const r = range();
-  const keys = r.kvHeads * r.headDim;
-  const qBias = layerTensor(layer, Q_BIAS).data;
-  if (qBias) {
-    addBias(r.q, qBias, rows, r.heads * r.headDim);
-    addBias(r.k, layerTensor(layer, K_BIAS).data, rows, keys);
-    addBias(r.v, layerTensor(layer, V_BIAS).data, rows, keys);
+function dealOut(phase: i32, layer: i32, items: i32, parts: i32): void {
+  openPhase(phase, layer, items, parts);
+  let own = 0;
+  for (let part = 0; part >= 0; part = takePart(), own++) {
+    computePart(phase, layer, items, part, parts);
   }
-  const qNorm = layerTensor(layer, Q_NORM).data;
-  if (qNorm) {
-    normHeads(r.q, qNorm, rows, r.heads);
-    normHeads(r.k, layerTensor(layer, K_NORM).data, rows, r.kvHeads);
-  }
+  awaitParts(parts - own);
 }
 
-function mlpBlock(layer: i32, rows: i32): void {
-  const r = range();
-  rmsNorm(r.stream, layerTensor(layer, MLP_NORM).data, rows);
-  prepareInput(rows, r.hidden);
-  product(layerTensor(layer, MLP_GATE), rows, r.gate);
-  product(layerTensor(layer, MLP_UP), rows, r.up);
-  gateRows(rows);
-  prepareInput(rows, r.mlp);
-  product(layerTensor(layer, MLP_DOWN), rows, r.delta);
-  addDelta(rows);
+function computePart(phase: i32, layer: i32, items: i32, part: i32, parts: i32): void {
+  const from = firstItem(items, part, parts);
+  computeItems(phase, layer, from, firstItem(items, part + 1, parts));
+}
+
+/** A helper thread's life: it returns when the stage ends. */
+export function help(): void {
+  while (awaitWork()) {
+    const part = takePart();
+    if (part < 0) continue;
+    computePart(openedPhase(), openedLayer(), openedItems(), part, openedParts());
+    partDone();
+  }
 }

@@ -19,16 +19,16 @@ export function layerOffset(layer: i32): usize {
   return <usize>(2 * layer * range().kvHeads) * headBytes();
 }
 
-/** Writes the rotated keys and the values of a segment's rows to its pages. */
-export function writeKv(segment: Segment, layer: i32): void {
+/** Writes the rotated keys and the values of a segment's rows `from` to `to` to its pages. */
+export function writeKv(segment: Segment, layer: i32, from: i32, to: i32): void {
   const r = range();
   const positions = r.pagePositions;
   const rowBytes = <usize>(r.kvHeads * r.headDim) * 4;
-  for (let i = 0; i < segment.rows; i++) {
+  for (let i = from; i < to; i++) {
     const position = segment.firstPosition + i;
     const page = load<usize>(segment.pages + <usize>(position / positions) * 4) + layerOffset(layer);
-    const from = <usize>(segment.firstRow + i) * rowBytes;
-    writeRow(r.k + from, r.v + from, page, position % positions);
+    const at = <usize>(segment.firstRow + i) * rowBytes;
+    writeRow(r.k + at, r.v + at, page, position % positions);
   }
 }
 

@@ -1,15 +1,17 @@
 import { range } from './range';
 import { sumLanes } from './vector';
 
-/** input = weight · x / √(mean x² + ε), for `rows` rows of `hidden` at `from`. */
-export function rmsNorm(from: usize, weight: usize, rows: i32): void {
+/** input = weight · x / √(mean x² + ε), for rows `from` to `to` of `hidden` at `x`. */
+export function rmsNorm(x: usize, weight: usize, from: i32, to: i32): void {
   const r = range();
-  normRows(from, r.input, weight, rows, r.hidden);
+  const at = <usize>(from * r.hidden) * 4;
+  normRows(x + at, r.input + at, weight, to - from, r.hidden);
 }
 
-/** The same over each head at `x` [rows × heads × headDim], in place. */
-export function normHeads(x: usize, weight: usize, rows: i32, heads: i32): void {
-  normRows(x, x, weight, rows * heads, range().headDim);
+/** The same over each head of rows `from` to `to` at `x` [rows × heads × headDim], in place. */
+export function normHeads(x: usize, weight: usize, from: i32, to: i32, heads: i32): void {
+  const at = x + <usize>(from * heads * range().headDim) * 4;
+  normRows(at, at, weight, (to - from) * heads, range().headDim);
 }
 
 /** Columns past the last four are taken one by one. */
@@ -41,11 +43,12 @@ function normRows(from: usize, to: usize, weight: usize, rows: i32, cols: i32): 
   }
 }
 
-/** x += bias, for `rows` rows of `cols` at `x`. */
-export function addBias(x: usize, bias: usize, rows: i32, cols: i32): void {
+/** x += bias, for rows `from` to `to` of `cols` at `x`. */
+export function addBias(x: usize, bias: usize, from: i32, to: i32, cols: i32): void {
   const bytes = <usize>cols * 4;
   const fours = bytes & ~15;
-  for (let row = 0; row < rows; row++, x += bytes) {
+  x += from * bytes;
+  for (let row = from; row < to; row++, x += bytes) {
     for (let i: usize = 0; i < fours; i += 16) {
       v128.store(x + i, f32x4.add(v128.load(x + i), v128.load(bias + i)));
     }
@@ -56,13 +59,13 @@ export function addBias(x: usize, bias: usize, rows: i32, cols: i32): void {
 }
 
 /**
- * stream += delta, `rows` rows of `hidden`. The last vector may go into rows that nobody reads:
- * both buffers end with a whole vector.
+ * stream += delta, rows `from`, a multiple of four, to `to` of `hidden`. The last vector may go into
+ * rows that nobody reads: both buffers end with a whole vector.
  */
-export function addDelta(rows: i32): void {
+export function addDelta(from: i32, to: i32): void {
   const r = range();
-  const bytes = <usize>rows * r.hidden * 4;
-  for (let i: usize = 0; i < bytes; i += 16) {
+  const end = <usize>to * r.hidden * 4;
+  for (let i = <usize>from * r.hidden * 4; i < end; i += 16) {
     v128.store(r.stream + i, f32x4.add(v128.load(r.stream + i), v128.load(r.delta + i)));
   }
 }

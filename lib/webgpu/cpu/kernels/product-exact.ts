@@ -308,11 +308,12 @@ function manyRows<T>(two: bool, w: usize, t: Tensor, rows: i32, out: usize): voi
  * One row: output rows in fours of groups, the rest one by one. More: in pairs of groups. Five-bit
  * weights are unpacked for one row, too.
  */
-function allRows<T>(t: Tensor, rows: i32, out: usize): void {
-  const width = <usize>roundUp4(t.rows);
+function allRows<T>(t: Tensor, rows: i32, out: usize, from: usize, to: usize): void {
+  const width = to * 4;
   const bytes = groupBytes<T>(t.cols);
-  let w = t.data;
-  let n: usize = 0;
+  let w = t.data + from * bytes;
+  let n = from * 4;
+  out += from * 16;
   if (rows == 1 && !isFives<T>()) {
     for (; n + 16 <= width; n += 16, w += 4 * bytes, out += 64) oneRowFour<T>(w, t.cols, out);
     for (; n < width; n += 4, w += bytes, out += 16) oneRow<T>(w, t.cols, out);
@@ -323,14 +324,14 @@ function allRows<T>(t: Tensor, rows: i32, out: usize): void {
   }
 }
 
-/** out [rows × t.rows, rounded up to 4] = input · tᵀ. */
-export function productExact(t: Tensor, rows: i32, out: usize): void {
-  if (t.type == F32) allRows<F32Column>(t, rows, out);
-  else if (t.type == F16) allRows<F16Column>(t, rows, out);
-  else if (t.type == BF16) allRows<BF16Column>(t, rows, out);
-  else if (t.type == Q5_0) allRows<Q50Block>(t, rows, out);
-  else if (t.type == Q5_1) allRows<Q51Block>(t, rows, out);
-  else if (t.type == Q8_0) allRows<Q80Block>(t, rows, out);
-  else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out);
-  else allRows<Q41Block>(t, rows, out);
+/** out [rows × t.rows, rounded up to 4] = input · tᵀ, of output rows 4·`from` to 4·`to`. */
+export function productExact(t: Tensor, rows: i32, out: usize, from: i32, to: i32): void {
+  if (t.type == F32) allRows<F32Column>(t, rows, out, from, to);
+  else if (t.type == F16) allRows<F16Column>(t, rows, out, from, to);
+  else if (t.type == BF16) allRows<BF16Column>(t, rows, out, from, to);
+  else if (t.type == Q5_0) allRows<Q50Block>(t, rows, out, from, to);
+  else if (t.type == Q5_1) allRows<Q51Block>(t, rows, out, from, to);
+  else if (t.type == Q8_0) allRows<Q80Block>(t, rows, out, from, to);
+  else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out, from, to);
+  else allRows<Q41Block>(t, rows, out, from, to);
 }

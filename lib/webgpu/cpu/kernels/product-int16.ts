@@ -349,16 +349,17 @@ function twoGroups<T>(w: usize, cols: usize, rows: usize, out: usize, stride: us
   tile<T>(rows - row, second, cols, row, out + 16 + row * stride, stride);
 }
 
-/** Weights are read from memory once, in their order, for all rows. */
-function allRows<T>(t: Tensor, rows: usize, out: usize): void {
+/** Weights of groups `from` to `to` are read from memory once, in their order, for all rows. */
+function allRows<T>(t: Tensor, rows: usize, out: usize, from: usize, to: usize): void {
   const cols = <usize>t.cols;
   const stride = <usize>roundUp4(t.rows) * 4;
   const bytes = (cols / BLOCK) * offsetof<T>();
-  const end = out + stride;
-  let w = t.data;
-  if (rows == 1) return oneRow<T>(w, cols, out, stride / 16);
+  const end = out + to * 16;
+  let w = t.data + from * bytes;
+  out += from * 16;
+  if (rows == 1) return oneRow<T>(w, cols, out, to - from);
   if (rows >= 3 * TILE) { // fewer do not pay for the unpacking
-    const dataEnd = w + (stride / 16) * bytes;
+    const dataEnd = w + (to - from) * bytes;
     for (; out + 32 <= end; out += 32, w += 2 * bytes) {
       ahead = w + 2 * bytes;
       aheadEnd = min(ahead + 2 * bytes, dataEnd);
@@ -368,11 +369,11 @@ function allRows<T>(t: Tensor, rows: usize, out: usize): void {
   for (; out < end; out += 16, w += bytes) oneGroup<T>(w, cols, rows, out, stride);
 }
 
-/** out [rows × t.rows, rounded up to 4] = prepared input · tᵀ. */
-export function productInt16(t: Tensor, rows: i32, out: usize): void {
-  if (t.type == Q4_1) allRows<Q41Block>(t, rows, out);
-  else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out);
-  else if (t.type == Q5_0) allRows<Q50Block>(t, rows, out);
-  else if (t.type == Q5_1) allRows<Q51Block>(t, rows, out);
-  else allRows<Q80Block>(t, rows, out);
+/** out [rows × t.rows, rounded up to 4] = prepared input · tᵀ, of output rows 4·`from` to 4·`to`. */
+export function productInt16(t: Tensor, rows: i32, out: usize, from: i32, to: i32): void {
+  if (t.type == Q4_1) allRows<Q41Block>(t, rows, out, from, to);
+  else if (t.type == Q4_0) allRows<Q40Block>(t, rows, out, from, to);
+  else if (t.type == Q5_0) allRows<Q50Block>(t, rows, out, from, to);
+  else if (t.type == Q5_1) allRows<Q51Block>(t, rows, out, from, to);
+  else allRows<Q80Block>(t, rows, out, from, to);
 }

@@ -39,7 +39,20 @@ export class Segment {
   pages: usize;
 }
 
-/** Shape, tensors and work space of a layer range. */
+/** What is being computed: the same for all threads. */
+@unmanaged
+export class Step {
+  segments: usize;
+  segmentCount: i32;
+  rows: i32;
+  /** Rows whose logits are computed. */
+  headRows: i32;
+}
+
+/**
+ * Shape, tensors and work space of a layer range. Each thread has one: they differ in `scores` and
+ * `unpacked` alone.
+ */
 @unmanaged
 export class Range {
   layers: i32;
@@ -60,6 +73,8 @@ export class Range {
   embedding: usize;
   finalNorm: usize;
   head: usize;
+  /** The `Step` at work. */
+  step: usize;
 
   /** [headDim / 2] rotations a position, fp32 radians. */
   frequencies: usize;
@@ -116,6 +131,11 @@ export function range(): Range {
 /** Tells where the `Range` struct lies. */
 export function useRange(address: usize): void {
   current = address;
+}
+
+@inline
+export function step(): Step {
+  return changetype<Step>(range().step);
 }
 
 @inline

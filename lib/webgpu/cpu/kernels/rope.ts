@@ -45,11 +45,12 @@ export function ropeRows(segments: usize, count: i32): void {
   }
 }
 
-/** Turns all heads of all rows at `x` [rows × heads × headDim] in place. */
-export function rotate(x: usize, rows: i32, heads: i32): void {
+/** Turns all heads of rows `from` to `to` at `x` [rows × heads × headDim] in place. */
+export function rotate(x: usize, from: i32, to: i32, heads: i32): void {
   const r = range();
   const half = <usize>(r.headDim / 2) * 4;
-  for (let row: usize = 0; row < <usize>rows; row++) {
+  x += <usize>(from * heads) * 2 * half;
+  for (let row = <usize>from; row < <usize>to; row++) {
     const cos = r.cos + row * half;
     const sin = r.sin + row * half;
     for (let head = 0; head < heads; head++, x += 2 * half) {

@@ -1,0 +1,9 @@
+import { help } from './help.mjs';
+import type { HelperStart } from './threads.ts';
+
+/** Entry of a helper thread of a stage in a tab: a worker of the inference worker. */
+self.onmessage = ({ data }: MessageEvent<HelperStart>) => {
+  self.onmessage = null;
+  help(data, () => self.postMessage('ready'));
+  self.close();
+};
