@@ -68,14 +68,13 @@ function resultOf(alone: number[], beside: readonly Beside[], chunkRows: number)
 async function oneHost(): Promise<{ ring: HostRing; chunkRows: number }> {
   const { manifest, weights } = await openPackageFolder(MODEL);
   const { shape } = manifest;
-  const module = await loadKernels();
+  const factory = cpuStageFactory(await loadKernels());
   const range = { first: 0, last: shape.layers - 1 };
   const speed = {
-    ...(await measureSpeed(module, { shape, typeOf: storedTypes(manifest) })),
+    ...(await measureSpeed(factory, { shape, typeOf: storedTypes(manifest) })),
     slowdown: 1,
   };
   const chunkRows = chunkRowsFor(shape, [{ speed, range }]);
-  const factory = cpuStageFactory(module);
   const ring = new HostRing({
     ...{ hash: manifestHash(manifest), ranges: [range], numerics: 'int16', chunkRows },
     load: (order) =>

@@ -26,6 +26,7 @@ function factsOf(snapshot: VolunteerSnapshot): { name: string; value: string }[]
     { name: 'Computes on', value: engineText(snapshot) },
     // Three figures: one token, eight answers at once, a chunk of a prompt.
     { name: 'Time a layer, 1 / 8 / 64 rows', value: measured ? layerTimes(measured.layerMs) : '–' },
+    { name: 'Threads', value: threadText(snapshot) },
     { name: 'Steps', value: stepText(snapshot) },
     { name: 'From the network', value: formatBytes(snapshot.bytesFromNetwork) },
     { name: 'From this browser', value: formatBytes(snapshot.bytesFromCache) },
@@ -36,6 +37,11 @@ function factsOf(snapshot: VolunteerSnapshot): { name: string; value: string }[]
 /** The reason says which of the two it is. */
 const engineText = ({ engine }: VolunteerSnapshot): string =>
   engine === null ? '–' : reasonText(engine.reason);
+
+const threadText = ({ threads, engine }: VolunteerSnapshot): string =>
+  threads === null || engine?.name !== 'cpu-wasm'
+    ? '–'
+    : `${String(threads.count)}. ${reasonText(threads.reason)}`;
 
 const stepText = ({ steps, stepMsP50 }: VolunteerSnapshot): string =>
   steps === 0 ? '0' : `${String(steps)} of ${formatRate(stepMsP50)} ms`;

@@ -8,6 +8,9 @@ export interface Preferences {
   readonly startAfterReload: boolean;
   /** Null: what suits the device. */
   readonly memoryLentBytes: number | null;
+  /** How much of the processor is lent, 0 to 1; and threads, null: as many as that allows. */
+  readonly power: number;
+  readonly threads: number | null;
   readonly keepAwake: boolean;
   /** Links go through the server, so that other volunteers do not see this machine's address. */
   readonly relayOnly: boolean;
@@ -17,6 +20,8 @@ export interface Preferences {
 export const DEFAULT_PREFERENCES: Preferences = {
   startAfterReload: false,
   memoryLentBytes: null,
+  power: 0.5,
+  threads: null,
   keepAwake: false,
   relayOnly: false,
 };

@@ -105,7 +105,8 @@ export function createVolunteerClient(world: VolunteerWorld): VolunteerClient {
 }
 
 function optionsOf(world: VolunteerWorld): VolunteerOptions {
-  const { memoryLentBytes, keepAwake, relayOnly } = world.preferences.getSnapshot();
-  const engine = world.engineWish();
-  return { serverUrl: world.serverUrl(), engine, memoryLentBytes, keepAwake, relayOnly };
+  const { memoryLentBytes, power, threads, ...rest } = world.preferences.getSnapshot();
+  const { keepAwake, relayOnly } = rest;
+  const computing = { engine: world.engineWish(), memoryLentBytes, power, threads };
+  return { serverUrl: world.serverUrl(), ...computing, keepAwake, relayOnly };
 }

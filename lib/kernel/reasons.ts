@@ -25,6 +25,13 @@ export const REASONS = {
   'device.storage':
     'This browser has no room for more layers: free disk space or other sites’ data, then stop and contribute again.',
   'device.shape': 'This model’s shape runs on the processor.',
+  'device.threads': 'Several cores compute; one stays yours.',
+  'device.threads_chosen': 'As many cores compute as you chose.',
+  'device.threads_cores': 'One core computes, the other stays yours.',
+  'device.threads_light': 'One core computes: you chose to lend little.',
+  'device.threads_slower': 'More cores are not faster here.',
+  'device.threads_isolation': 'One core computes: this page may not share memory.',
+  'device.threads_failed': 'The other cores could not be started.',
   'device.insecure': 'This page needs https (or localhost) to store weights and to compute.',
   'refuse.credits': 'You do not have enough credits for this answer.',
   'refuse.queue': 'More requests than helpers just now.',

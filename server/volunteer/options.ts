@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { resolve } from 'node:path';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { MIB } from '#lib/kernel/units.ts';
+import { THREADS } from '#lib/webgpu/capability/limits.ts';
 import type { NodeVolunteerOptions } from '#lib/shard/runtime/server.ts';
 
 export const HELP = `npm run volunteer -- --join URL [options]
@@ -9,6 +10,7 @@ export const HELP = `npm run volunteer -- --join URL [options]
   --join URL      address of the server whose cluster this machine helps
   --data DIR      where identity and cached weights live (default .data/volunteer)
   --memory MB     memory to lend (default: a quarter of this machine's, 512 to 4096)
+  --threads N     threads that compute, 1 to 16 (default: what is faster here; a core stays free)
   --relay-only    hide this machine's IP addresses: every link goes through the server
   --insecure      take a server whose certificate nobody signed (npm start -- --tls self)
   --help          this text
@@ -24,6 +26,7 @@ export function parseVolunteerOptions(args: readonly string[]): NodeVolunteerOpt
     serverUrl: serverOrigin(values.join),
     dataDir: resolve(values.data ?? '.data/volunteer'),
     memoryLentBytes: values.memory === undefined ? null : memoryBytes(values.memory),
+    threads: values.threads === undefined ? null : threadCount(values.threads),
     relayOnly: values['relay-only'] === true,
     insecure: values.insecure === true,
   };
@@ -37,6 +40,7 @@ function parse(args: readonly string[]) {
         join: { type: 'string' },
         data: { type: 'string' },
         memory: { type: 'string' },
+        threads: { type: 'string' },
         'relay-only': { type: 'boolean' },
         insecure: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -56,6 +60,12 @@ function serverOrigin(link: string | undefined): string {
   const url = URL.canParse(link) ? new URL(link) : null;
   if (url && (url.protocol === 'http:' || url.protocol === 'https:')) return url.origin;
   throw new FaultError('server/config', `--join "${link}" is not an http or https address`);
+}
+
+function threadCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= THREADS.max) return count;
+  throw new FaultError('server/config', `--threads must be 1 to ${THREADS.max}; "${text}" is not`);
 }
 
 function memoryBytes(text: string): number {

@@ -20,6 +20,8 @@ const tabPlatform = (keepAwake: boolean): NodePlatform => ({
   device: deviceName(navigator.userAgent, navigator.hardwareConcurrency),
   findGpu,
   memoryLentBytes: memoryLentBytes(),
+  cores: navigator.hardwareConcurrency,
+  isolated: crossOriginIsolated,
   measurements: dexieMeasurements(),
   keys: tabKeys,
   storageBytes,

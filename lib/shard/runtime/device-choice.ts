@@ -4,19 +4,20 @@ import {
   NO_FAILURES,
   applyGpuFailure,
   chooseEngine,
-  type CpuFinding,
   type EngineChoice,
   type EngineWish,
   type GpuFinding,
+  type MeasuredCpu,
 } from '#lib/webgpu/capability/choose-engine.ts';
 import type { Speed } from '#lib/webgpu/capability/measure.ts';
+import type { ThreadChoice, ThreadPlan } from '#lib/webgpu/capability/threads.ts';
 import { NODE } from './limits.ts';
 import type { NodeInput } from './node-state.ts';
 import type { Measured, NodePlatform } from './platform.ts';
 
 /** What measures, in the worker. */
 export interface Measurer {
-  measure(): Promise<CpuFinding>;
+  measure(): Promise<MeasuredCpu>;
   measureGpu(cpu: Speed, wish: EngineWish): Promise<GpuFinding>;
   renew(): Promise<void>;
 }
@@ -25,6 +26,7 @@ export interface DeviceChoiceOptions {
   readonly platform: Pick<NodePlatform, 'device' | 'findGpu' | 'measurements' | 'alone'>;
   readonly measurer: Measurer;
   readonly wish: EngineWish;
+  readonly threads: ThreadPlan;
   readonly memoryLentBytes: number;
   /** Before the device is busy with itself for a while. */
   readonly onBusy: () => void;
@@ -39,24 +41,36 @@ export class DeviceChoice {
   readonly #options: DeviceChoiceOptions;
   #history = NO_FAILURES;
   #choice: EngineChoice | null = null;
+  #threads: ThreadChoice;
   #key = '';
 
   constructor(options: DeviceChoiceOptions) {
     this.#options = options;
+    this.#threads = { threads: 1, reason: options.threads.reason };
+  }
+
+  /** With how many threads the processor computes, by what was measured; one before that. */
+  get threads(): ThreadChoice {
+    return this.#threads;
   }
 
   /** @throws FaultError where not even the processor could be measured. */
   async choose(model: string): Promise<EngineChoice> {
     const { wish, memoryLentBytes, platform } = this.#options;
     const gpu = wish === 'cpu' ? null : await platform.findGpu();
-    const device = `${platform.device} / ${gpu ?? 'no GPU'}${wish === 'gpu' ? '!' : ''}`;
+    const { most, isAsked } = this.#options.threads;
     // Memory is tried up to what is lent: who lends more has it tried again.
-    this.#key = `${device} / ${Math.round(memoryLentBytes / MIB)} MB / ${model}`;
+    this.#key = [
+      ...[platform.device, `${gpu ?? 'no GPU'}${wish === 'gpu' ? '!' : ''}`],
+      ...[`${most} threads${isAsked ? '!' : ''}`, `${Math.round(memoryLentBytes / MIB)} MB`],
+      model,
+    ].join(' / ');
     const known = await this.#known();
     const measured = known ?? (await this.#measure(gpu));
     const facts = { ...measured, wish, memoryLentBytes, history: this.#history };
     const choice = chooseEngine(facts);
     this.#choice = choice;
+    this.#threads = measured.cpu.threads;
     const triedInVain = !known && gpu !== null && choice.engine === 'cpu-wasm';
     if (triedInVain) await this.#options.measurer.renew();
     return choice;
@@ -96,7 +110,7 @@ export class DeviceChoice {
     });
   }
 
-  async #measureGpu(cpu: CpuFinding): Promise<Measured> {
+  async #measureGpu(cpu: MeasuredCpu): Promise<Measured> {
     const { measurer, wish } = this.#options;
     // A tab may be closed in the middle, or taken down by its GPU: the second time it is the GPU.
     const before = await this.#options.platform.measurements.get(this.#key);

@@ -1,12 +1,18 @@
 import * as z from 'zod/mini';
 import { REASONS, type ReasonCode } from '#lib/kernel/reasons.ts';
+import { THREADS } from '#lib/webgpu/capability/limits.ts';
 import type { Measured, MeasurementStore } from './platform.ts';
 
 const times = z.tuple([z.number(), z.number(), z.number()]);
 const speed = z.strictObject({ layerMs: times, headMs: times });
 const memoryBytes = z.number().check(z.gte(0));
+const reason = z.enum(Object.keys(REASONS) as [ReasonCode, ...ReasonCode[]]);
+const threads = z.strictObject({
+  threads: z.number().check(z.int(), z.gte(1), z.lte(THREADS.max)),
+  reason,
+});
 const measuredSchema = z.strictObject({
-  cpu: z.strictObject({ layerMs: times, headMs: times, memoryBytes }),
+  cpu: z.strictObject({ layerMs: times, headMs: times, memoryBytes, threads }),
   gpu: z.discriminatedUnion('kind', [
     z.strictObject({
       kind: z.literal('sound'),
@@ -16,7 +22,7 @@ const measuredSchema = z.strictObject({
     }),
     z.strictObject({
       kind: z.literal('refused'),
-      reason: z.enum(Object.keys(REASONS) as [ReasonCode, ...ReasonCode[]]),
+      reason,
     }),
     z.strictObject({ kind: z.literal('trying'), tries: z.number().check(z.int(), z.gte(1)) }),
   ]),

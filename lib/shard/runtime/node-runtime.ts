@@ -4,6 +4,7 @@ import type { ManifestHash } from '#lib/kernel/ids.ts';
 import { systemClock } from '#lib/kernel/ports.ts';
 import type { NodeKeys } from '#lib/shard/mesh/identity.ts';
 import type { EngineChoice } from '#lib/webgpu/capability/choose-engine.ts';
+import { planThreads } from '#lib/webgpu/capability/threads.ts';
 import type { MeshEvent } from '#lib/shard/mesh/types.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
 import type { HostReport } from '#lib/shard/stage/host-protocol.ts';
@@ -47,9 +48,12 @@ export class NodeRuntime implements Volunteer {
   constructor(platform: NodePlatform, options: VolunteerOptions) {
     this.#platform = platform;
     this.#options = options;
+    const { cores, isolated } = platform;
+    const threads = planThreads({ cores, isolated, power: options.power, asked: options.threads });
     this.#room = new StageRoom({
       serverUrl: options.serverUrl,
       memoryLentBytes: this.#memoryLentBytes(),
+      threads,
       startWorker: () => platform.startWorker(),
       feed: (input) => this.#feed(this.#choice.hear(input)),
       onReport: (report) => this.#onReport(report),
@@ -59,6 +63,7 @@ export class NodeRuntime implements Volunteer {
       platform,
       measurer: this.#room,
       wish: options.engine,
+      threads,
       memoryLentBytes: this.#memoryLentBytes(),
       onBusy: () => this.#door?.hangUp(),
     });
@@ -189,7 +194,7 @@ export class NodeRuntime implements Volunteer {
   async #measure(): Promise<void> {
     if (this.#state.phase !== 'measuring') return;
     const measured = await this.#choice.choose(this.#state.model.hash);
-    await this.#room.use(measured);
+    await this.#room.use(measured, this.#choice.threads);
     this.#feed({ type: 'measured', measured });
   }
 
@@ -201,7 +206,7 @@ export class NodeRuntime implements Volunteer {
       kind: this.#platform.kind,
       device: this.#platform.device,
       engine: measured.engine,
-      threads: 1,
+      threads: measured.engine === 'cpu-wasm' ? this.#choice.threads.threads : 1,
       layerMs: [...measured.layerMs],
       headMs: [...measured.headMs],
       memoryLentBytes: measured.memoryBytes,

@@ -1,7 +1,7 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { WebRtc } from '#lib/shard/mesh/types.ts';
 import type { NodeKeys } from '#lib/shard/mesh/identity.ts';
-import type { CpuFinding, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
+import type { GpuFinding, MeasuredCpu } from '#lib/webgpu/capability/choose-engine.ts';
 
 /** A worker of the platform: a Web Worker or a worker thread, running `stage/worker-main`. */
 export interface WorkerHandle {
@@ -14,7 +14,7 @@ export interface WorkerHandle {
 
 /** What a device can do with one model. */
 export interface Measured {
-  readonly cpu: CpuFinding;
+  readonly cpu: MeasuredCpu;
   readonly gpu: GpuFinding;
 }
 
@@ -34,6 +34,9 @@ export interface NodePlatform {
   readonly findGpu: () => Promise<string | null>;
   /** Bytes lent where the person set nothing. */
   readonly memoryLentBytes: number;
+  /** What the number of threads is chosen from, beside the volunteer's wishes. */
+  readonly cores: number;
+  readonly isolated: boolean;
   readonly measurements: MeasurementStore;
   /** One key pair a tab or process, certified by the profile's identity (M1). */
   readonly keys: () => Promise<NodeKeys>;

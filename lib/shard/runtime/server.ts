@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import wrtc from '@roamhq/wrtc';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { THREADS } from '#lib/webgpu/capability/limits.ts';
 import { loadIdentity, newNodeKeys } from '#lib/shard/mesh/identity.ts';
 import { collectedWebRtc, fileKeyStore } from '#lib/shard/mesh/server.ts';
 import type { NodeWorkerData } from '#lib/shard/stage/worker-node.ts';
@@ -18,6 +19,8 @@ export interface NodeVolunteerOptions {
   /** Identity, measurements and the cache of chunks live here. */
   readonly dataDir: string;
   readonly memoryLentBytes: number | null;
+  /** Threads that compute; null: as many as pay, a core less than there are at most. */
+  readonly threads: number | null;
   readonly relayOnly: boolean;
   /** Takes a server whose certificate nobody signed. */
   readonly insecure: boolean;
@@ -25,13 +28,20 @@ export interface NodeVolunteerOptions {
 
 /** The node of a process: the tab's runtime and worker, over files and `@roamhq/wrtc`. */
 export const createNodeVolunteer = (options: NodeVolunteerOptions): Volunteer =>
-  new NodeRuntime(processPlatform(options), { ...options, keepAwake: false, engine: 'measured' });
+  new NodeRuntime(processPlatform(options), {
+    ...options,
+    power: THREADS.powerUsual,
+    keepAwake: false,
+    engine: 'measured',
+  });
 
 /** The doors of a process, apart from the runtime that goes through them. */
 export const processPlatform = ({ dataDir, insecure }: NodeVolunteerOptions): NodePlatform => ({
   kind: 'node',
   device: deviceName(),
   findGpu: () => Promise.resolve(null),
+  cores: availableParallelism(),
+  isolated: true,
   memoryLentBytes: Math.min(Math.max(totalmem() / 4, NODE.memoryLentMin), NODE.memoryLentMax),
   measurements: fileMeasurements(join(dataDir, 'measurements.json')),
   keys: async () => newNodeKeys(await loadIdentity(fileKeyStore(join(dataDir, 'identity.key')))),

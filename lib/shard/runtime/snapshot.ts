@@ -34,6 +34,7 @@ export function makeSnapshot(state: NodeState, facts: SnapshotFacts): VolunteerS
     device: facts.device,
     engine: choice && { name: choice.engine, reason: choice.reason },
     measured,
+    threads: room.threads && { count: room.threads.threads, reason: room.threads.reason },
     model,
     range: assignment?.range ?? null,
     layersTotal: model === null ? null : (manifest?.shape.layers ?? null),

@@ -2,12 +2,13 @@ import { toFault, type FaultWire } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import { systemClock } from '#lib/kernel/ports.ts';
 import type {
-  CpuFinding,
   EngineChoice,
   EngineWish,
   GpuFinding,
+  MeasuredCpu,
 } from '#lib/webgpu/capability/choose-engine.ts';
 import type { Speed } from '#lib/webgpu/capability/measure.ts';
+import type { ThreadChoice, ThreadPlan } from '#lib/webgpu/capability/threads.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
 import type {
@@ -30,6 +31,7 @@ export type StageOrder = Extract<
 export interface StageRoomOptions {
   readonly serverUrl: string;
   readonly memoryLentBytes: number;
+  readonly threads: ThreadPlan;
   readonly startWorker: () => WorkerHandle;
   readonly feed: (input: NodeInput) => void;
   /** Ring messages and refused peers; the room keeps figures and bytes to itself. */
@@ -61,6 +63,7 @@ export class StageRoom {
   #tenant: Tenant | null = null;
   #opened: OpenedFor | null = null;
   #view: HostSnapshot | null = null;
+  #threads: ThreadChoice | null = null;
   #stepsBefore = 0;
   #tokensBefore = 0;
   #fetched = NOTHING;
@@ -87,9 +90,9 @@ export class StageRoom {
     this.drop();
     this.#opened = opened;
     const { self, hash, manifest } = opened;
-    const { startWorker, serverUrl, memoryLentBytes } = this.#options;
+    const { startWorker, serverUrl, memoryLentBytes, threads } = this.#options;
     const worker: StageWorker = new StageWorker({
-      ...{ self, serverUrl, memoryLentBytes },
+      ...{ self, serverUrl, memoryLentBytes, threads },
       handle: startWorker(),
       onReport: (report) => this.#onReport(worker, report),
       onLost: (fault) => this.#onLost(worker, fault),
@@ -98,7 +101,7 @@ export class StageRoom {
     await worker.job('model', { manifest });
   }
 
-  measure(): Promise<CpuFinding> {
+  measure(): Promise<MeasuredCpu> {
     return this.#use(({ worker, hash }) => worker.job('measure', { hash }));
   }
 
@@ -108,8 +111,14 @@ export class StageRoom {
   }
 
   /** Stages are made of that from now on. */
-  async use({ engine, memoryBytes }: EngineChoice): Promise<void> {
-    await this.#use(({ worker }) => worker.job('engine', { use: engine, memoryBytes }));
+  async use({ engine, memoryBytes }: EngineChoice, threads: ThreadChoice): Promise<void> {
+    this.#threads = threads;
+    await this.#use(({ worker }) => worker.job('engine', { use: engine, memoryBytes, threads }));
+  }
+
+  /** With how many threads the processor computes, and why; null until that is chosen. */
+  get threads(): ThreadChoice | null {
+    return this.#threads;
   }
 
   /** A new worker: what ONNX Runtime took of memory goes back in no other way (stack.md). */
@@ -209,6 +218,12 @@ export class StageRoom {
         }
       case 'progress':
         if (report.progress.stage !== 'load') this.meter.take(report.progress, systemClock.now());
+        {
+          this.#options.onChange();
+          return;
+        }
+      case 'threads':
+        this.#threads = report.choice;
         {
           this.#options.onChange();
           return;

@@ -1,6 +1,7 @@
 import { Batch } from '#lib/kernel/batch.ts';
 import { FaultError, type FaultWire } from '#lib/kernel/errors.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
+import type { ThreadPlan } from '#lib/webgpu/capability/threads.ts';
 import { JobClient } from '#lib/webgpu/worker/job-client.ts';
 import type {
   HostCommand,
@@ -17,6 +18,7 @@ export interface StageWorkerOptions {
   readonly self: NodeId;
   readonly serverUrl: string;
   readonly memoryLentBytes: number;
+  readonly threads: ThreadPlan;
   readonly onReport: (report: HostReport) => void;
   /** Once: it died, broke a promise, or a job passed its deadline. It is terminated by then. */
   readonly onLost: (fault: FaultWire) => void;
@@ -61,9 +63,9 @@ export class StageWorker {
       for (const report of event.data) this.#onReport(report);
     };
     options.handle.onLost((fault) => this.#jobs.lose(FaultError.fromWire(fault)));
-    const { self, serverUrl, memoryLentBytes } = options;
+    const { self, serverUrl, memoryLentBytes, threads } = options;
     const start: WorkerStart = {
-      ...{ type: 'start', self, serverUrl, memoryLentBytes },
+      ...{ type: 'start', self, serverUrl, memoryLentBytes, threads },
       ...{ ring: ring.port2, jobs: jobs.port2 },
     };
     options.handle.postMessage(start, [ring.port2, jobs.port2]);

@@ -45,6 +45,8 @@ export interface VolunteerSnapshot {
   readonly engine: { readonly name: Engine; readonly reason: ReasonCode } | null;
   /** Milliseconds a layer at 1, 8 and 64 rows. */
   readonly measured: { readonly layerMs: readonly [number, number, number] } | null;
+  /** With how many threads the processor computes, and why not more. */
+  readonly threads: { readonly count: number; readonly reason: ReasonCode } | null;
   readonly model: string | null;
   readonly range: LayerRange | null;
   readonly layersTotal: number | null;
@@ -84,6 +86,10 @@ export interface VolunteerOptions {
   readonly memoryLentBytes: number | null;
   /** What computes: what is measured to be faster, or what the person says. */
   readonly engine: EngineWish;
+  /** How much of the processor is lent, 0 (light: one thread) to 1 (all cores but one). */
+  readonly power: number;
+  /** Threads that compute; null: as many as `power` allows and as pay. */
+  readonly threads: number | null;
   /** Hold a wake lock while the page is visible. */
   readonly keepAwake: boolean;
   /** Hide this machine's addresses from other nodes: every link goes through the server (M6). */
@@ -116,6 +122,7 @@ export const VOLUNTEER_OFF: VolunteerSnapshot = {
   device: '',
   engine: null,
   measured: null,
+  threads: null,
   model: null,
   range: null,
   layersTotal: null,

@@ -3,23 +3,22 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import { once } from '#lib/kernel/once.ts';
 import {
   hopelessMs,
-  type CpuFinding,
   type EngineWish,
   type GpuFinding,
+  type MeasuredCpu,
 } from '#lib/webgpu/capability/choose-engine.ts';
 import { measureGpu } from '#lib/webgpu/capability/measure-gpu.ts';
-import { measureSpeed, type Speed } from '#lib/webgpu/capability/measure.ts';
-import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
+import type { Speed } from '#lib/webgpu/capability/measure.ts';
+import type { ThreadChoice } from '#lib/webgpu/capability/threads.ts';
 import type { GpuEngine } from '#lib/webgpu/gpu/gpu-engine.ts';
 import { wasmMemoryBytes } from '#lib/webgpu/capability/wasm-memory.ts';
-import { selfCheck } from '#lib/webgpu/known-answer.ts';
 import type { Engine } from '#lib/webgpu/model.ts';
 import type { StageFactory } from '#lib/webgpu/stage.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
+import { CpuEngine, type CpuEngineDoors } from './cpu-engine.ts';
 import { storedTypes } from './stored-types.ts';
 
-export interface EngineDoors {
-  readonly loadKernels: () => Promise<WebAssembly.Module>;
+export interface EngineDoors extends CpuEngineDoors {
   /** Null where the platform has none (Node). @throws FaultError `engine/unsupported`. */
   readonly openGpu: (() => Promise<GpuEngine>) | null;
   readonly memoryLentBytes: number;
@@ -30,8 +29,7 @@ export interface EngineDoors {
 /** Where this worker's stages come from: the processor, until `use` says the GPU. */
 export class EngineSource {
   readonly #doors: EngineDoors;
-  readonly #kernels: () => Promise<WebAssembly.Module>;
-  readonly #cpu: () => Promise<StageFactory>;
+  readonly #cpu: CpuEngine;
   readonly #gpu: () => Promise<GpuEngine>;
   #engine: Engine = 'cpu-wasm';
   #memoryBytes: number;
@@ -39,12 +37,7 @@ export class EngineSource {
   constructor(doors: EngineDoors) {
     this.#doors = doors;
     this.#memoryBytes = doors.memoryLentBytes;
-    this.#kernels = once(doors.loadKernels);
-    this.#cpu = once(async () => {
-      const module = await this.#kernels();
-      await selfCheck(module);
-      return cpuStageFactory(module);
-    });
+    this.#cpu = new CpuEngine(doors);
     this.#gpu = once(async () => {
       const gpu = await must(doors.openGpu, 'only a tab is told to use a GPU')();
       // An idle stage hears of it in no other way.
@@ -59,19 +52,23 @@ export class EngineSource {
   }
 
   /** What loads from now on. Nothing is opened before it is needed. */
-  use(engine: Engine, memoryBytes: number): void {
+  use(
+    engine: Engine,
+    { memoryBytes, threads }: { readonly memoryBytes: number; readonly threads: ThreadChoice },
+  ): void {
     this.#engine = engine;
     this.#memoryBytes = memoryBytes;
+    this.#cpu.use(threads);
   }
 
   /** A checked engine: the processor's known answers, the GPU's device and ONNX Runtime. */
   async factory(): Promise<StageFactory> {
-    if (this.#engine === 'cpu-wasm') return this.#cpu();
+    if (this.#engine === 'cpu-wasm') return this.#cpu.factory();
     return (await this.#gpu()).factory;
   }
 
-  async measureCpu(manifest: Manifest): Promise<CpuFinding> {
-    const speed = await measureSpeed(await this.#kernels(), pieceOf(manifest));
+  async measureCpu(manifest: Manifest): Promise<MeasuredCpu> {
+    const speed = await this.#cpu.measure(pieceOf(manifest));
     return { ...speed, memoryBytes: wasmMemoryBytes(this.#doors.memoryLentBytes) };
   }
 
@@ -79,7 +76,7 @@ export class EngineSource {
   async measureGpu(manifest: Manifest, cpu: Speed, wish: EngineWish): Promise<GpuFinding> {
     return measureGpu({
       gpu: await this.#gpu(),
-      kernels: await this.#kernels(),
+      kernels: await this.#cpu.kernels(),
       piece: { ...pieceOf(manifest), numerics: 'exact' },
       hopelessMs: hopelessMs(cpu, wish),
       memoryLentBytes: this.#doors.memoryLentBytes,

@@ -1,8 +1,9 @@
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import type { ManifestHash, NodeId } from '#lib/kernel/ids.ts';
 import type { KnownAnswer } from '#lib/webgpu/answers-agree.ts';
-import type { CpuFinding, EngineWish, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
+import type { EngineWish, GpuFinding, MeasuredCpu } from '#lib/webgpu/capability/choose-engine.ts';
 import type { Speed } from '#lib/webgpu/capability/measure.ts';
+import type { ThreadChoice, ThreadPlan } from '#lib/webgpu/capability/threads.ts';
 import type { Engine, LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { LinkPath, LinkPort } from '#lib/shard/mesh/types.ts';
 import type { ObtainedChunk } from '#lib/shard/package/fetch-chunks.ts';
@@ -21,6 +22,7 @@ export interface WorkerStart {
   /** Origin of the server that manifests and chunks come from. */
   readonly serverUrl: string;
   readonly memoryLentBytes: number;
+  readonly threads: ThreadPlan;
   /** Lists of commands one way, lists of reports the other: what is said in one turn (`Batch`). */
   readonly ring: MessagePort;
   /** Requests with an answer each: `HostJobs`. */
@@ -55,6 +57,8 @@ export type HostReport =
   | { readonly type: 'snapshot'; readonly snapshot: HostSnapshot }
   /** Bytes of a running `fetch` or `load` job so far. */
   | { readonly type: 'progress'; readonly progress: ShardProgress }
+  /** H11: fewer threads compute than were told to. */
+  | { readonly type: 'threads'; readonly choice: ThreadChoice }
   /** M4: the link was closed here; the main thread closes its end. */
   | { readonly type: 'reject-peer'; readonly peer: NodeId; readonly why: string }
   /** The host's own code broke a promise: the main thread terminates and rebuilds the worker. */
@@ -105,7 +109,10 @@ export interface HostJobs {
   /** Makes a manifest known by its hash; the other jobs and the ring name it so. */
   readonly model: { readonly args: { readonly manifest: Manifest }; readonly result: ManifestHash };
   /** Milliseconds of one real layer and of the head, before any download (P1). */
-  readonly measure: { readonly args: { readonly hash: ManifestHash }; readonly result: CpuFinding };
+  readonly measure: {
+    readonly args: { readonly hash: ManifestHash };
+    readonly result: MeasuredCpu;
+  };
   /** What the GPU is worth beside that; a fault where it could not be tried to the end. */
   readonly 'measure-gpu': {
     readonly args: {
@@ -117,7 +124,11 @@ export interface HostJobs {
   };
   /** What `load` and the ring's loads make stages of from now on; the processor before the first. */
   readonly engine: {
-    readonly args: { readonly use: Engine; readonly memoryBytes: number };
+    readonly args: {
+      readonly use: Engine;
+      readonly memoryBytes: number;
+      readonly threads: ThreadChoice;
+    };
     readonly result: null;
   };
   /** Layers whose chunks are all in the cache, as ranges. */

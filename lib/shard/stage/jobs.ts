@@ -30,8 +30,8 @@ export function jobHandlers({ host, loader, engine }: JobDoors): JobHandlers {
       const manifest = loader.model(hash);
       return host.engines.exclusive(() => engine.measureGpu(manifest, cpu, wish));
     },
-    engine: ({ use, memoryBytes }) => {
-      engine.use(use, memoryBytes);
+    engine: ({ use, memoryBytes, threads }) => {
+      engine.use(use, { memoryBytes, threads });
       return Promise.resolve(null);
     },
     cached: ({ hash }) => loader.cachedRanges(hash),

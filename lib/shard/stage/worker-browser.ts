@@ -1,4 +1,4 @@
-import { loadKernels } from '#lib/webgpu/cpu/browser.ts';
+import { loadKernels, startHelper } from '#lib/webgpu/cpu/browser.ts';
 import { openGpuEngine } from '#lib/webgpu/gpu/gpu-engine.ts';
 import { openOpfsChunkStore } from '#lib/shard/package/browser.ts';
 import type { WorkerStart } from './host-protocol.ts';
@@ -8,6 +8,6 @@ import { runStageWorker } from './worker-main.ts';
 self.onmessage = (event: MessageEvent<WorkerStart>) => {
   self.onmessage = null;
   runStageWorker(event.data, {
-    ...{ openStore: openOpfsChunkStore, loadKernels, openGpu: openGpuEngine },
+    ...{ openStore: openOpfsChunkStore, loadKernels, startHelper, openGpu: openGpuEngine },
   });
 };

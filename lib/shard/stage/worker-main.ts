@@ -2,10 +2,12 @@ import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
 import { Batch } from '#lib/kernel/batch.ts';
 import { systemClock } from '#lib/kernel/ports.ts';
 import { once } from '#lib/kernel/once.ts';
+import type { StageThreads } from '#lib/webgpu/cpu/core.ts';
 import type { GpuEngine } from '#lib/webgpu/gpu/gpu-engine.ts';
 import { serveJobs } from '#lib/webgpu/worker/serve-jobs.ts';
 import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
 import { httpChunkFetcher } from '#lib/shard/package/http-fetcher.ts';
+import type { CpuEngineDoors } from './cpu-engine.ts';
 import type { HostCommand, HostReport, WorkerStart } from './host-protocol.ts';
 import { EngineSource } from './engine-source.ts';
 import { jobHandlers } from './jobs.ts';
@@ -16,7 +18,8 @@ import { StageHost } from './stage-host.ts';
 /** What a tab's worker and a Node worker thread do each in their own way. */
 export interface WorkerPlatform {
   readonly openStore: () => Promise<ChunkStore>;
-  readonly loadKernels: () => Promise<WebAssembly.Module>;
+  readonly loadKernels: CpuEngineDoors['loadKernels'];
+  readonly startHelper: StageThreads['start'];
   /** Null where there is none. */
   readonly openGpu: ((serverUrl: string) => Promise<GpuEngine>) | null;
 }
@@ -26,9 +29,10 @@ export function runStageWorker(start: WorkerStart, platform: WorkerPlatform): vo
   const reports = new Batch<HostReport>((items) => start.ring.postMessage(items));
   const report = (message: HostReport): void => reports.add(message);
   const store = once(platform.openStore);
-  const { openGpu, loadKernels } = platform;
+  const { openGpu, loadKernels, startHelper } = platform;
   const engine = new EngineSource({
-    loadKernels,
+    ...{ loadKernels, startHelper, plan: start.threads },
+    onThreads: (choice) => report({ type: 'threads', choice }),
     openGpu: openGpu && (() => openGpu(start.serverUrl)),
     memoryLentBytes: start.memoryLentBytes,
     onLost: (fault) => report({ type: 'failed', fault: fault.toWire() }),

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { must } from '#lib/kernel/assert.ts';
-import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import { loadKernels, startHelper } from '#lib/webgpu/cpu/server.ts';
 import { openFsChunkStore } from '#lib/shard/package/store/fs-store.ts';
 import type { WorkerStart } from './host-protocol.ts';
 import { runStageWorker } from './worker-main.ts';
@@ -14,5 +14,5 @@ export interface NodeWorkerData {
 const { cacheDir } = workerData as NodeWorkerData;
 must(parentPort, 'runs as a worker thread').once('message', (start: WorkerStart) => {
   const openStore = () => openFsChunkStore(cacheDir);
-  runStageWorker(start, { openStore, loadKernels, openGpu: null });
+  runStageWorker(start, { openStore, loadKernels, startHelper, openGpu: null });
 });

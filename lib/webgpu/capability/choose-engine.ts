@@ -3,6 +3,7 @@ import type { ReasonCode } from '#lib/kernel/reasons.ts';
 import type { Engine } from '../model.ts';
 import { ENGINE_CHOICE } from './limits.ts';
 import type { Speed } from './measure.ts';
+import type { ThreadChoice } from './threads.ts';
 
 /** Who decides: what was measured, or the person (`/volunteer?engine=cpu`). */
 export const ENGINE_WISHES = ['measured', 'cpu', 'gpu'] as const;
@@ -12,6 +13,11 @@ export type EngineWish = (typeof ENGINE_WISHES)[number];
 export interface CpuFinding extends Speed {
   /** What one WebAssembly memory can be made of, of the memory lent. */
   readonly memoryBytes: number;
+}
+
+/** The same, with the threads that it was measured with. */
+export interface MeasuredCpu extends CpuFinding {
+  readonly threads: ThreadChoice;
 }
 
 /** What was found out about a GPU for one model. */

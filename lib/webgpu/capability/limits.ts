@@ -33,3 +33,13 @@ export const ENGINE_CHOICE = {
   checkLayers: 2,
   checkRows: 18,
 } as const;
+
+/** How many threads a CPU stage may have. */
+export const THREADS = {
+  /** More than this share too little work each to pay for their messages. */
+  max: 16,
+  /** Twice the processor must bring at least this much speed: else it is somebody else's to use. */
+  gainMin: 1.15,
+  /** Of the cores but one, where the volunteer has said nothing. */
+  powerUsual: 0.5,
+} as const;

@@ -1,4 +1,3 @@
-import { cpuStageFactory } from '../cpu/core.ts';
 import type { ModelShape, Numerics, TensorName, TensorType } from '../model.ts';
 import type { Stage, StageFactory, Want } from '../stage.ts';
 import { syntheticWeights } from '../synthetic-weights.ts';
@@ -21,17 +20,16 @@ export interface PieceOptions {
   readonly numerics: Numerics;
   readonly layersMax?: number;
 }
+/** What the processor is measured with: in the numerics that it is used with. */
+export type CpuPiece = Omit<PieceOptions, 'numerics'>;
 
 /**
  * How fast the processor computes a model, before anything is downloaded: synthetic weights, a few
  * real layers and a piece of the head, about one second in all. A layer's time is the best of
  * several, so that somebody else's burst of work does not count.
  */
-export async function measureSpeed(
-  module: WebAssembly.Module,
-  piece: Omit<PieceOptions, 'numerics'>,
-): Promise<Speed> {
-  const stage = await loadPiece(cpuStageFactory(module), { ...piece, numerics: 'int16' });
+export async function measureSpeed(factory: StageFactory, piece: CpuPiece): Promise<Speed> {
+  const stage = await loadPiece(factory, { ...piece, numerics: 'int16' });
   try {
     return await timesOf(stage, piece.shape, bestSteps);
   } finally {

@@ -124,7 +124,7 @@ export class SmallServer {
   ): TestVolunteer {
     const options = {
       ...{ serverUrl: this.url, dataDir: this.dataDir(name), memoryLentBytes: null },
-      ...{ relayOnly: false, insecure: false, keepAwake: false },
+      ...{ relayOnly: false, insecure: false, keepAwake: false, power: 0.5, threads: null },
       engine: 'measured' as const,
       ...change,
     };

@@ -92,7 +92,7 @@ describe('known answers', () => {
 it.each<Partial<ModelShape>>([{}, { kind: 'qwen2', hidden: 66, headDim: 10, mlp: 98 }])(
   '[P1] measures layers and head at 1, 8 and 64 rows before any download: %j',
   async (other) => {
-    const { layerMs, headMs } = await measureSpeed(module, {
+    const { layerMs, headMs } = await measureSpeed(cpuStageFactory(module), {
       shape: { ...SHAPE, ...other },
       typeOf: () => 'F16',
     });

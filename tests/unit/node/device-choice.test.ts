@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { FaultError, type FaultCode } from '#lib/kernel/errors.ts';
 import type { EngineWish, GpuFinding } from '#lib/webgpu/capability/choose-engine.ts';
+import type { ThreadPlan } from '#lib/webgpu/capability/threads.ts';
 import { DeviceChoice } from '#lib/shard/runtime/device-choice.ts';
 import { memoryMeasurements } from '#lib/shard/runtime/measurements.ts';
 import type { NodePlatform } from '#lib/shard/runtime/platform.ts';
 import type { NodeInput } from '#lib/shard/runtime/node-state.ts';
 
-const cpu = { layerMs: [3, 10, 70], headMs: [3, 5, 30], memoryBytes: 2 ** 29 } as const;
+const threads = { threads: 1, reason: 'device.threads_cores' } as const;
+const times = { layerMs: [3, 10, 70], headMs: [3, 5, 30] } as const;
+const cpu = { ...times, memoryBytes: 2 ** 29, threads };
+const plan: ThreadPlan = { most: 1, isAsked: false, reason: 'device.threads_cores' };
 const speed = { layerMs: [1, 1, 2], headMs: [1, 1, 2] } as const;
 const sound: GpuFinding = { kind: 'sound', speed, memoryBytes: 2 ** 30, weightFactor: 1 };
 const fault = (code: FaultCode) => new FaultError(code, code).toWire();
@@ -36,7 +40,7 @@ function device(found: () => Promise<GpuFinding>, store = memoryMeasurements()) 
         },
         renew: () => note('renew', undefined),
       },
-      ...{ wish, memoryLentBytes: 2 ** 29, onBusy: () => void calls.push('busy') },
+      ...{ wish, threads: plan, memoryLentBytes: 2 ** 29, onBusy: () => void calls.push('busy') },
     });
   };
   return { open, calls, store };

@@ -167,7 +167,8 @@ describe('stored measurements', () => {
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   const speed = { layerMs: [0.3, 1, 7], headMs: [2, 3, 20] } as const;
-  const cpu = { ...speed, memoryBytes: 2 ** 30 };
+  const threads = { threads: 2, reason: 'device.threads' } as const;
+  const cpu = { ...speed, memoryBytes: 2 ** 30, threads };
   const gpu = { kind: 'sound', speed, memoryBytes: 2 ** 30, weightFactor: 1.2 } as const;
   const refused = { kind: 'refused', reason: 'device.shape' } as const;
   const measured = { cpu, gpu };
@@ -191,10 +192,12 @@ describe('stored measurements', () => {
     const path = join(folder, 'spoiled.json');
     await writeFile(path, '{"a": {"layerMs": ["x", 1, 2], "headMs": [1, 2, 3]}');
     expect(await fileMeasurements(path).get('a')).toBe(null);
-    const gpu = '{"kind": "refused", "reason": "device.shape"}';
-    for (const cpu of ['{"layerMs": ["x", 1, 2], "headMs": [1, 2, 3], "memoryBytes": 1}', '{}']) {
-      await writeFile(path, `{"a": {"cpu": ${cpu}, "gpu": ${gpu}}}`);
+    const noThread = { threads: 0, reason: 'device.threads' };
+    for (const part of [{ layerMs: ['x', 1, 2] }, { headMs: null }, { threads: noThread }]) {
+      const spoiled = { cpu: { ...cpu, ...part }, gpu: refused };
+      await writeFile(path, JSON.stringify({ a: spoiled, b: measured }));
       expect(await fileMeasurements(path).get('a')).toBe(null);
+      expect(await fileMeasurements(path).get('b')).toEqual(measured);
     }
   });
 });

@@ -9,6 +9,7 @@ describe('the command line of a volunteer', () => {
       serverUrl: 'https://a.example:8443',
       dataDir: resolve('.data/volunteer'),
       memoryLentBytes: null,
+      threads: null,
       relayOnly: false,
       insecure: false,
     });
@@ -16,8 +17,10 @@ describe('the command line of a volunteer', () => {
 
   it('reads every option', () => {
     const args = ['--join', 'http://localhost:3000', '--data', '/d', '--memory', '512'];
-    expect(parseVolunteerOptions([...args, '--relay-only', '--insecure'])).toMatchObject({
+    const more = ['--threads', '2', '--relay-only', '--insecure'];
+    expect(parseVolunteerOptions([...args, ...more])).toMatchObject({
       ...{ dataDir: '/d', memoryLentBytes: 512 * 1024 * 1024, relayOnly: true, insecure: true },
+      threads: 2,
     });
     expect(parseVolunteerOptions(['--help'])).toBe(null);
   });
@@ -28,6 +31,9 @@ describe('the command line of a volunteer', () => {
     [['--join', 'ftp://a']],
     [['--join', 'http://a', '--memory', 'much']],
     [['--join', 'http://a', '--memory', '1']],
+    [['--join', 'http://a', '--threads', '0']],
+    [['--join', 'http://a', '--threads', '17']],
+    [['--join', 'http://a', '--threads', '1.5']],
     [['--join', 'http://a', '--unknown']],
   ])('refuses %j with a sentence', (args) => {
     expect(() => parseVolunteerOptions(args)).toThrow(

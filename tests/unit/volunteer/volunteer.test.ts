@@ -51,9 +51,9 @@ describe('a state for people', () => {
       );
     }
     // What a node never meets, and what is no more than a connection that did not hold.
-    expect(general.filter((code) => !/^(session|request|wire|kernel|server|ledger)\//.test(code))).toEqual(
-      ['package/exists', 'engine/no-pages', 'mesh/closed', 'mesh/no-path'],
-    );
+    expect(
+      general.filter((code) => !/^(session|request|wire|kernel|server|ledger)\//.test(code)),
+    ).toEqual(['package/exists', 'engine/no-pages', 'mesh/closed', 'mesh/no-path']);
   });
 
   it('[VO7] says whether it comes back by itself', () => {
@@ -207,12 +207,13 @@ describe('the page’s hold on its node', () => {
   it('starts once at the click, with what was allowed', async () => {
     const { client, calls } = openPage();
     client.preferences.change({ keepAwake: true, memoryLentBytes: 5, relayOnly: true });
+    client.preferences.change({ power: 0.25 });
     client.start();
     expect(client.getSnapshot().phase).toBe('joining');
     client.start();
     await settle();
     expect(calls).toEqual([
-      'start {"serverUrl":"https://here","engine":"measured","memoryLentBytes":5,"keepAwake":true,"relayOnly":true}',
+      'start {"serverUrl":"https://here","engine":"measured","memoryLentBytes":5,"power":0.25,"threads":null,"keepAwake":true,"relayOnly":true}',
     ]);
   });
 
