@@ -20,7 +20,7 @@ const HELP = `npm run bench -- NAME [--json]
 
   batch    one stage in a tab and in Node, 1 to 16 sessions at past 128 and 1 000
   batching a prompt of 3 000 tokens beside a running answer, on one stage in Node
-  decode   one tab alone against wllama in the same browser and native llama.cpp, one thread each
+  decode   one tab alone against wllama in the same browser and native llama.cpp, one thread and two
   prefill  reading 128 and 512 tokens beside native llama.cpp, the first token beside wllama
   long     a token at past 4 000 and at past 128, beside native llama.cpp
   memory   what a tab holds at its peak, beside wllama's

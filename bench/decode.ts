@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { invariant } from '#lib/kernel/assert.ts';
 import { ask, decodeRate } from '#tests/support/answer.ts';
 import { VolunteerTab } from '#tests/support/browser.ts';
 import { TestServer } from '#tests/support/server.ts';
@@ -13,20 +14,24 @@ const NEW_TOKENS = 128;
 const PROMPT_TOKENS = 128;
 const RUNS = 3;
 
-/** One tab alone, one thread, through the API; wllama in the same browser, and native llama.cpp. */
+/** One tab alone through the API, one thread and two; wllama in the same browser, native llama.cpp. */
 export async function run(): Promise<BenchResult> {
-  const ours = await runOurs();
-  const { wllama: peer, nativeRate } = await runPeers();
+  const [ours, two] = [await runOurs(1), await runOurs(2)];
+  const { wllama: peer, wllamaTwo: peerTwo, nativeRate } = await runPeers();
   const bestRate = peer.tokensPerSecond * BEST_OF_PEER.decode;
   const bestTtft = peer.ttftMs * BEST_OF_PEER.ttft;
+  const bestRateTwo = peerTwo.tokensPerSecond * BEST_OF_PEER.decode;
   return {
     name: 'decode',
     machine: machine(),
     figures: {
       'ours, tokens/s': ours.rate.toFixed(1),
       'ours, first token ms': ours.ttftMs.toFixed(0),
+      'ours, two threads, tokens/s': two.rate.toFixed(1),
+      'ours, two threads, first token ms': two.ttftMs.toFixed(0),
       'wllama Q4_1, tokens/s': peer.tokensPerSecond.toFixed(1),
       'wllama Q4_1, first token ms': peer.ttftMs.toFixed(0),
+      'wllama Q4_1, two threads, tokens/s': peerTwo.tokensPerSecond.toFixed(1),
       'wllama best (Q8_0, by ratio), tokens/s': bestRate.toFixed(1),
       'wllama best (Q8_0, by ratio), first token ms': bestTtft.toFixed(0),
       'native llama.cpp Q4_1, tokens/s': nativeRate.toFixed(1),
@@ -42,16 +47,24 @@ export async function run(): Promise<BenchResult> {
         max: 0.25,
         unit: '×',
       }),
+      atLeast('decode, two threads over one', two.rate / ours.rate, { min: 1.7, unit: '×' }),
+      atLeast('decode against wllama at its best, two threads', two.rate / bestRateTwo, {
+        min: 5,
+        unit: '×',
+      }),
     ],
   };
 }
 
-async function runOurs(): Promise<{ rate: number; ttftMs: number }> {
+async function runOurs(threads: number): Promise<{ rate: number; ttftMs: number }> {
   const server = await TestServer.start(['--no-seed-volunteer']);
   const tab = await VolunteerTab.open(server.url);
   try {
+    await tab.prefer({ threads });
     await tab.contribute();
     await tab.untilPhase(['ready', 'serving', 'spare'], 60_000);
+    const { threads: choice } = await tab.snapshot();
+    invariant(choice?.count === threads, `the tab computes with ${threads} threads`);
     const job = {
       promptIds: promptIds(PROMPT_TOKENS),
       maxTokens: NEW_TOKENS,
@@ -75,10 +88,12 @@ async function runOurs(): Promise<{ rate: number; ttftMs: number }> {
 /** wllama and native llama.cpp, with the same weights. */
 const runPeers = () =>
   withGguf(MODEL, async (gguf) => {
-    const wllama = await runWllama({ gguf, prompt: PROMPT, newTokens: NEW_TOKENS });
+    const job = { gguf, prompt: PROMPT, newTokens: NEW_TOKENS };
+    const wllama = await runWllama({ ...job, threads: 1 });
+    const wllamaTwo = await runWllama({ ...job, threads: 2 });
     const { stepMs } = await runLlama({
       ...{ gguf, threads: 1, rounds: RUNS, newTokens: NEW_TOKENS },
       ...{ prefills: [], pasts: [PROMPT_TOKENS] },
     });
-    return { wllama, nativeRate: 1000 / median(stepMs[0] ?? []) };
+    return { wllama, wllamaTwo, nativeRate: 1000 / median(stepMs[0] ?? []) };
   });

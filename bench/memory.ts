@@ -64,7 +64,8 @@ async function peerBytes(gguf: string): Promise<number> {
   const tab = await PlainTab.open(server.origin);
   try {
     const memory = watchMemory(tab);
-    const call = callOf({ gguf, prompt: PROMPT, newTokens: NEW_TOKENS }, server.origin);
+    const job = { gguf, prompt: PROMPT, newTokens: NEW_TOKENS, threads: 1 };
+    const call = callOf(job, server.origin);
     await tab.evaluate(`${call}.finally(() => { globalThis.finished = true; })`);
     const deadline = performance.now() + PEER_MS_MAX;
     while ((await tab.evaluate('globalThis.finished')) !== true) {

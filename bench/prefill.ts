@@ -26,7 +26,7 @@ export async function run(): Promise<BenchResult> {
     const tab = await runInTab<number[][]>(MODEL, WORKER);
     const node = await measureInNode();
     const after = await runLlama(native);
-    const wllama = await runWllama({ gguf, prompt: PROMPT, newTokens: 2 });
+    const wllama = await runWllama({ gguf, prompt: PROMPT, newTokens: 2, threads: 1 });
     const ttftMs = await firstTokenMs();
     const bestTtft = wllama.ttftMs * BEST_OF_PEER.ttft;
     const rows = PREFILLS.map((tokens, at) => {

@@ -3,7 +3,7 @@ export async function run(job) {
   const { Wllama } = await import(`${job.origin}/wllama.js`);
   const peer = new Wllama({ default: `${job.origin}/wllama.wasm` }, { suppressNativeLog: true });
   await peer.loadModelFromUrl(`${job.origin}/model.gguf`, {
-    n_threads: 1,
+    n_threads: job.threads,
     n_ctx: 512,
     n_gpu_layers: 0,
     useCache: false,

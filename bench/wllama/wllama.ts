@@ -27,9 +27,10 @@ export interface PeerJob {
   readonly gguf: string;
   readonly prompt: string;
   readonly newTokens: number;
+  readonly threads: number;
 }
 
-/** wllama in a tab of the same Chromium, one thread, no GPU: one warm-up, then one timed answer. */
+/** wllama in a tab of the same Chromium, no GPU: one warm-up, then one timed answer. */
 export async function runWllama(job: PeerJob): Promise<PeerRun> {
   const server = await servePeer(job.gguf);
   const browser = await launchBrowser();
@@ -66,7 +67,12 @@ function serve(
 ): Promise<Server> {
   const server = createServer((req, res) => {
     const file = files[req.url ?? ''];
-    res.writeHead(file ? 200 : 404, { 'content-type': file?.type ?? 'text/plain' });
+    // Isolated: without shared memory there is one thread, whatever is asked for.
+    res.writeHead(file ? 200 : 404, {
+      'content-type': file?.type ?? 'text/plain',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-embedder-policy': 'require-corp',
+    });
     if (!file?.path) return void res.end('<!doctype html><title>peer</title>');
     createReadStream(file.path).pipe(res);
   });

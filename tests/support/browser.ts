@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { Preferences } from '#components/volunteer/preferences.ts';
 import type { VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
 import { findChromium } from '../../scripts/setup/chromium.mjs';
 
@@ -45,6 +46,9 @@ export async function launchProfile(userDataDir: string): Promise<BrowserContext
   });
 }
 
+/** The database in which a volunteer's page keeps what it may lend. */
+const PREFERENCES = 'declai-volunteer-page';
+
 /** How long a page computes to show which process is its own. */
 const PROBE_MS = 80;
 
@@ -83,6 +87,34 @@ export class VolunteerTab {
 
   async load(url: string): Promise<void> {
     await this.page.goto(`${url}/volunteer`);
+    this.#renderer = null;
+  }
+
+  /** What this profile's page lends from now on: it is loaded anew. */
+  async prefer(allowed: Partial<Preferences>): Promise<void> {
+    // The page makes its database as it opens; one that the test made first would be another.
+    await this.page.waitForFunction(async (name) => {
+      const there = await indexedDB.databases();
+      return there.some((database) => database.name === name);
+    }, PREFERENCES);
+    await this.page.evaluate(
+      ([name, value]) =>
+        new Promise<void>((resolve, reject) => {
+          const opening = indexedDB.open(name);
+          opening.onerror = () => reject(new Error('no preferences'));
+          opening.onsuccess = () => {
+            try {
+              const writing = opening.result.transaction('preferences', 'readwrite');
+              writing.objectStore('preferences').put({ key: 'volunteer', value });
+              writing.oncomplete = () => resolve();
+            } catch (error) {
+              reject(error instanceof Error ? error : new Error('preferences are not kept'));
+            }
+          };
+        }),
+      [PREFERENCES, allowed] as const,
+    );
+    await this.page.reload();
     this.#renderer = null;
   }
 
