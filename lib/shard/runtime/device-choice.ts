@@ -23,7 +23,7 @@ export interface Measurer {
 }
 
 export interface DeviceChoiceOptions {
-  readonly platform: Pick<NodePlatform, 'device' | 'findGpu' | 'measurements' | 'alone'>;
+  readonly platform: Pick<NodePlatform, 'kind' | 'device' | 'findGpu' | 'measurements' | 'alone'>;
   readonly measurer: Measurer;
   readonly wish: EngineWish;
   readonly threads: ThreadPlan;
@@ -71,8 +71,10 @@ export class DeviceChoice {
     const choice = chooseEngine(facts);
     this.#choice = choice;
     this.#threads = measured.cpu.threads;
-    const triedInVain = !known && gpu !== null && choice.engine === 'cpu-wasm';
-    if (triedInVain) await this.#options.measurer.renew();
+    // What measuring took (80 MB, with a GPU more) a worker gives back with its end; a process has
+    // the room, and takes a second to start another.
+    const hasLeftovers = !known && choice.engine === 'cpu-wasm' && platform.kind === 'tab';
+    if (hasLeftovers) await this.#options.measurer.renew();
     return choice;
   }
 

@@ -24,12 +24,14 @@ function device(found: () => Promise<GpuFinding>, store = memoryMeasurements()) 
     calls.push(name);
     return Promise.resolve(result);
   };
-  type Change = { wish?: EngineWish; browser?: string; alone?: NodePlatform['alone'] };
+  type Change = { wish?: EngineWish; browser?: string } & Partial<
+    Pick<NodePlatform, 'alone' | 'kind'>
+  >;
   const open = (gpu: string | null, change: Change = {}) => {
-    const { wish = 'measured', browser = 'B 1', alone = atOnce } = change;
+    const { wish = 'measured', browser = 'B 1', alone = atOnce, kind = 'tab' } = change;
     return new DeviceChoice({
       platform: {
-        ...{ device: browser, measurements: store, alone },
+        ...{ kind, device: browser, measurements: store, alone },
         findGpu: () => note('find', gpu),
       },
       measurer: {
@@ -79,7 +81,18 @@ describe('the choice of a device', () => {
     expect(await open('nvidia', { wish: 'cpu' }).choose('m')).toMatchObject({
       ...{ engine: 'cpu-wasm', reason: 'device.cpu_wished' },
     });
-    expect(calls).toEqual(['find', 'busy', 'cpu']);
+    expect(calls.filter((call) => call.startsWith('gpu'))).toEqual([]);
+  });
+
+  it('[N11] a tab’s worker that measured is let go with all it took, unless it has the GPU', async () => {
+    const { open, calls } = device(() => Promise.resolve(sound));
+    await open(null).choose('m');
+    expect(calls.splice(0)).toEqual(['find', 'busy', 'cpu', 'renew']);
+    await open(null).choose('m');
+    expect(calls.splice(0)).toEqual(['find']);
+    await open('nvidia').choose('m');
+    await open(null, { kind: 'node' }).choose('n');
+    expect(calls).not.toContain('renew');
   });
 
   it('[N11] a worker that tried a GPU in vain is let go with all it took', async () => {
