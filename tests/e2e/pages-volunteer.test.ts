@@ -66,7 +66,7 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
       buttons: ['Stop'],
       ...idle,
     });
-    expect(await tab.page.locator('[data-progress]').textContent()).toMatch(/ of 96\.6 MB/);
+    expect(await tab.page.locator('[data-progress]').textContent()).toMatch(/ of 98\.1 MB/);
     await chunks.break();
     await tab.page.getByText('A hitch').waitFor();
     await tab.shows('loading', {

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import type { Message } from '#lib/ledger/pbft/messages/message.ts';
-import type { NewView } from '#lib/ledger/pbft/messages/new-view.ts';
+import type { Carried, NewView } from '#lib/ledger/pbft/messages/new-view.ts';
 import type { ViewChange } from '#lib/ledger/pbft/messages/view-change.ts';
 import { takeoverOf } from '#lib/ledger/pbft/certificates.ts';
 import { newViewIsValid } from '#lib/ledger/pbft/new-view.ts';
-import { signNewView, signViewChange } from '#lib/ledger/pbft/signatures.ts';
+import { signNewView, signViewChange, signVote } from '#lib/ledger/pbft/signatures.ts';
 import { Alone } from '#tests/support/replica-alone.ts';
 import { Cluster } from '#tests/support/replica-cluster.ts';
 
@@ -203,7 +203,14 @@ test('[R16] a NEW-VIEW that omits, alters, repeats or is short of q is refused',
     signNewView(primary, { epoch, view, replica, viewChanges, minSequence, carried, ...change });
   expect(newViewIsValid(state, again({}))).toBe(true);
   const [first, second] = carried;
+  // Signed by the primary as it should be, but not what follows from the VIEW-CHANGEs.
+  const resigned = (sequence: number, digest: Uint8Array): Carried => ({
+    digest,
+    signature: signVote(primary, 'pre-prepare', { view, sequence, digest }).signature,
+  });
   const wrong: Partial<NewView>[] = [
+    { carried: [first!, resigned(2, first!.digest)] },
+    { carried: [resigned(1, second!.digest), resigned(2, first!.digest)] },
     { carried: [first!] },
     { carried: [second!, first!] },
     { carried: [first!, { ...second!, digest: new Uint8Array(32) }] },
