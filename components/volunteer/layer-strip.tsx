@@ -23,12 +23,16 @@ export function LayerStrip({ snapshot }: { snapshot: VolunteerSnapshot }) {
     : '';
   return (
     <figure data-range={range ? `${String(range.first)}-${String(range.last)}` : ''}>
-      <div role="img" aria-label={held + spare} className="flex flex-wrap gap-[3px]">
+      <div
+        role="img"
+        aria-label={held + spare}
+        className="grid grid-cols-[repeat(auto-fit,minmax(6px,1fr))] gap-[3px]"
+      >
         {cells.map((kind, layer) => (
           <span
             key={layer}
             title={`layer ${String(layer)}`}
-            className={classes('h-9 min-w-1.5 flex-1 rounded-[4px] border', LOOKS[kind])}
+            className={classes('h-9 rounded-[4px] border', LOOKS[kind])}
           />
         ))}
       </div>
