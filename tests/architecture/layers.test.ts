@@ -23,7 +23,8 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
   ['lib/shard/package/', ['lib/kernel/', 'lib/webgpu/']],
   ['lib/shard/', ['lib/kernel/', 'lib/webgpu/', 'lib/shard/']],
   ['lib/ledger/crypto/', ['lib/kernel/']],
-  ['lib/ledger/account/', ['lib/kernel/', 'lib/ledger/crypto/']],
+  // One definition of how many must agree: for votes and for operators' approvals.
+  ['lib/ledger/account/', ['lib/kernel/', 'lib/ledger/crypto/', 'lib/ledger/pbft/quorum.ts']],
   ['lib/ledger/pbft/', ['lib/kernel/', 'lib/ledger/crypto/']],
   ['lib/ledger/', ['lib/kernel/', 'lib/ledger/']],
   ['server/', ['lib/', 'server/']],

@@ -11,12 +11,6 @@ import { NEVER, type Constitution, type Gateway } from './records/records.ts';
  * the first multiple of K that is at least s + W (ledger.md, Epochs).
  */
 
-/** Replicas that must agree: q = ⌈(n + f + 1) / 2⌉ with f = ⌊(n − 1) / 3⌋. */
-export function quorumOf(replicas: number): number {
-  const faulty = Math.floor((replicas - 1) / 3);
-  return Math.ceil((replicas + faulty + 1) / 2);
-}
-
 /** c for a change executed at `sequence`. */
 export function lastOfEpoch(sequence: bigint, of: Constitution['parameters']): bigint {
   const least = sequence + of.window;

@@ -55,8 +55,7 @@ export const MEMBERS_PER_CLUSTER_MAX = 1024;
 /** Workers that one MINT pays. */
 export const SHARES_MAX = 64;
 
-/** Replicas; below four nothing tolerates a fault. */
-export const REPLICAS_MIN = 4;
+/** Replicas at most; the least, and how many must agree, are the replica core's (`pbft/quorum.ts`). */
 export const REPLICAS_MAX = 32;
 export const ADDRESS_BYTES_MAX = 64;
 /** Changes that wait for their epoch. */

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { toHex, utf8 } from '#lib/kernel/bytes.ts';
 import type { BodyOf, Change } from '#lib/ledger/account/codec/bodies.ts';
-import { lastOfEpoch, quorumOf } from '#lib/ledger/account/epochs.ts';
+import { lastOfEpoch } from '#lib/ledger/account/epochs.ts';
+import { quorumOf } from '#lib/ledger/pbft/quorum.ts';
 import { AMOUNT_MICRO_MAX } from '#lib/ledger/account/limits.ts';
 import { DAY, OPERATORS, World, type Ask } from '#tests/support/ledger/world.ts';
 
