@@ -13,7 +13,7 @@ function workerThreads(pid: number): number {
   return names.filter((name) => name.startsWith('DedicatedWorker')).length;
 }
 
-test('[T1] [H11] a tab computes with as many threads as it was told, and leaves none behind', async () => {
+test('[T1] [H12] a tab computes with as many threads as it was told, and leaves none behind', async () => {
   const server = await TestServer.start(['--no-seed-volunteer']);
   const tab = await VolunteerTab.open(server.url);
   try {

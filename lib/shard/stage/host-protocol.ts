@@ -57,7 +57,7 @@ export type HostReport =
   | { readonly type: 'snapshot'; readonly snapshot: HostSnapshot }
   /** Bytes of a running `fetch` or `load` job so far. */
   | { readonly type: 'progress'; readonly progress: ShardProgress }
-  /** H11: fewer threads compute than were told to. */
+  /** H12: fewer threads compute than were told to. */
   | { readonly type: 'threads'; readonly choice: ThreadChoice }
   /** M4: the link was closed here; the main thread closes its end. */
   | { readonly type: 'reject-peer'; readonly peer: NodeId; readonly why: string }

@@ -8,16 +8,16 @@ import { cpuFactory } from '#tests/support/engine.ts';
 /** 13 variants, most of them in both numerics: what one thread computes in Node is the measure. */
 const expected = await bitsOf(await cpuFactory());
 
-it('[W8] the build for threads, alone, gives what the build for one gives', async () => {
+it('[W9] the build for threads, alone, gives what the build for one gives', async () => {
   expect(await bitsOf(cpuStageFactory(await loadKernels('threads')))).toEqual(expected);
 });
 
-it.each([2, 3, 5])('[W8] %i threads give what one gives', { timeout: 30_000 }, async (threads) => {
+it.each([2, 3, 5])('[W9] %i threads give what one gives', { timeout: 30_000 }, async (threads) => {
   expect(await bitsOf(await cpuFactory(threads))).toEqual(expected);
 });
 
 it(
-  '[W8] Chromium gives what Node gives, with one thread and two',
+  '[W9] Chromium gives what Node gives, with one thread and two',
   { timeout: 60_000 },
   async () => {
     expect(await bitsInTab([1, 2])).toEqual([expected, expected]);

@@ -23,7 +23,7 @@ function engineWith(doors: Partial<CpuEngineDoors>): { cpu: CpuEngine; said: Thr
   };
 }
 
-it('[H11] measures and uses the threads that were asked for', async () => {
+it('[H12] measures and uses the threads that were asked for', async () => {
   const { cpu, said } = engineWith({});
   const { threads, layerMs } = await cpu.measure(PIECE);
   expect(threads).toEqual(TWO);
@@ -34,7 +34,7 @@ it('[H11] measures and uses the threads that were asked for', async () => {
   expect(said).toEqual([]);
 });
 
-it('[H11] helpers that do not come up leave one thread, and the load goes on', async () => {
+it('[H12] helpers that do not come up leave one thread, and the load goes on', async () => {
   const { cpu, said } = engineWith({
     startHelper: () => ({ ready: Promise.resolve(), end: () => undefined }),
   });
@@ -46,7 +46,7 @@ it('[H11] helpers that do not come up leave one thread, and the load goes on', a
   expect(said).toEqual([ONE]);
 });
 
-it('[H11] where memory cannot be shared, one thread computes', async () => {
+it('[H12] where memory cannot be shared, one thread computes', async () => {
   const { cpu, said } = engineWith({
     loadKernels: (build) =>
       build === 'one'
