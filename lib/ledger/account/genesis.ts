@@ -1,10 +1,10 @@
-import { FaultError } from '#lib/kernel/errors.ts';
+import { FaultError, toFault } from '#lib/kernel/errors.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { EMPTY_TRIE } from '#lib/ledger/crypto/trie/node.ts';
 import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
 import { REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import { parameterFields, replicaFields, type Parameters, type Replica } from './codec/bodies.ts';
-import { encodeCbor } from './codec/cbor.ts';
+import { decodeCbor, encodeCbor, malformed } from './codec/cbor.ts';
 import {
   amount,
   amountOrZero,
@@ -18,7 +18,7 @@ import {
 } from './codec/fields.ts';
 import { newGateway } from './epochs.ts';
 import { NO_INDEXES } from './indexes.ts';
-import { REPLICAS_MAX, SUPPLY_MICRO } from './limits.ts';
+import { GENESIS_BYTES_MAX, REPLICAS_MAX, SUPPLY_MICRO } from './limits.ts';
 import { recordKey, writeRecord, idOf, type AnyRecord } from './records/kinds.ts';
 import type { LedgerState } from './state.ts';
 
@@ -43,16 +43,37 @@ const genesisFields = {
 export type Genesis = ValueOf<typeof genesisFields>;
 export type { Parameters, Replica };
 
-/** SHA-256 of the genesis in canonical CBOR: the chain's id. */
+/** The genesis as a file holds it: its canonical CBOR, and nothing else. */
+export const writeGenesis = (genesis: Genesis): Uint8Array =>
+  encodeCbor(tuple(genesisFields).write(genesis));
+
+/** A genesis file's bytes, or what is wrong with them: `wire/malformed`. Never throws. */
+export function readGenesis(bytes: Uint8Array): Genesis | FaultError {
+  try {
+    if (bytes.length > GENESIS_BYTES_MAX) throw malformed('longer than any genesis');
+    const genesis = tuple(genesisFields).read(decodeCbor(bytes));
+    checkWindows(genesis.parameters);
+    return genesis;
+  } catch (error) {
+    return toFault(error, 'wire/malformed');
+  }
+}
+
+/** SHA-256 of the genesis file: the chain's id. */
 export const chainOf = (genesis: Genesis, sha256: Sha256): Uint8Array =>
-  sha256(encodeCbor(tuple(genesisFields).write(genesis)));
+  sha256(writeGenesis(genesis));
+
+/** @throws FaultError server/config */
+function checkWindows({ logWindow, checkpointInterval }: Parameters): void {
+  if (logWindow < 2n * checkpointInterval) {
+    throw new FaultError('server/config', 'genesis: logWindow is at least 2 × checkpointInterval');
+  }
+}
 
 /** Sequence 0, epoch 0: the treasury has everything. */
 export function genesisState(genesis: Genesis, sha256: Sha256): LedgerState {
   const { parameters, replicas, gateways, timeMs } = genesis;
-  if (parameters.logWindow < 2n * parameters.checkpointInterval) {
-    throw new FaultError('server/config', 'genesis: logWindow is at least 2 × checkpointInterval');
-  }
+  checkWindows(parameters);
   const records: AnyRecord[] = [
     {
       kind: 'totals',

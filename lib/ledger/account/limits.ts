@@ -58,6 +58,8 @@ export const SHARES_MAX = 64;
 /** Replicas at most; the least, and how many must agree, are the replica core's (`pbft/quorum.ts`). */
 export const REPLICAS_MAX = 32;
 export const ADDRESS_BYTES_MAX = 64;
+/** 32 replicas of three keys and an address, 16 gateways, the parameters. */
+export const GENESIS_BYTES_MAX = 16 * KIB;
 /** Changes that wait for their epoch. */
 export const PENDING_MAX = 32;
 /** Entries that fall due and are settled in one block; the rest wait for the next one. */

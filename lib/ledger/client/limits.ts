@@ -1,0 +1,36 @@
+import { invariant } from '#lib/kernel/assert.ts';
+import { KIB, MIB } from '#lib/kernel/units.ts';
+import { LIMITS } from '#lib/ledger/pbft/limits.ts';
+
+/** Bounds of what a ledger's clients and the replicas' client port say to one another. */
+export const CLIENT_LIMITS = {
+  /** Client → replica: a transaction of 66 KiB, or 64 keys, with what stands around it. */
+  requestBytesMax: 72 * KIB,
+  /** Replica → client: one whole block, or many small ones. */
+  answerBytesMax: 10 * MIB,
+  /** A replica stops adding blocks or epoch ends to an answer here; the first is always in it. */
+  answerBytesAim: MIB,
+  /** Records of one READ. */
+  keysMax: 64,
+  /** Records of one page of open holds. */
+  holdsMax: 64,
+  /** A record, a gateway's table of nonces being the longest (100 KB). */
+  recordBytesMax: 256 * KIB,
+  /** 64 levels of 15 siblings. */
+  proofBytesMax: 32 * KIB,
+  /** Blocks that one BLOCKS may ask for. */
+  blocksMax: 256,
+  /** Transactions of a block. */
+  resultsMax: 1024,
+  /** A path among 2¹⁰ results; one into a history of 2⁵³ headers. */
+  pathMax: 53,
+  /** Recent blocks whose SEALs stand beside an answer. */
+  sealSetsMax: 32,
+  epochEndsMax: LIMITS.epochEndsMax,
+} as const;
+
+invariant(
+  CLIENT_LIMITS.requestBytesMax > LIMITS.requestBytesMax &&
+    CLIENT_LIMITS.answerBytesMax > LIMITS.batchBytesMax + MIB,
+  'a frame holds the longest transaction, an answer the longest block',
+);
