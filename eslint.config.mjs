@@ -23,6 +23,7 @@ const CORES = [
   'lib/shard/stage/core/**',
   'lib/shard/placement/**',
   'lib/ledger/account/**',
+  'lib/ledger/application/**',
   'lib/ledger/pbft/**',
 ];
 

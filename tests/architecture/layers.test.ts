@@ -26,6 +26,10 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
   // One definition of how many must agree: for votes and for operators' approvals.
   ['lib/ledger/account/', ['lib/kernel/', 'lib/ledger/crypto/', 'lib/ledger/pbft/quorum.ts']],
   ['lib/ledger/pbft/', ['lib/kernel/', 'lib/ledger/crypto/']],
+  [
+    'lib/ledger/application/',
+    ['lib/kernel/', 'lib/ledger/crypto/', 'lib/ledger/account/', 'lib/ledger/pbft/'],
+  ],
   ['lib/ledger/', ['lib/kernel/', 'lib/ledger/']],
   ['server/', ['lib/', 'server/']],
   ['components/', ['lib/', 'components/']],
@@ -40,6 +44,7 @@ const CORES = [
   'lib/shard/stage/core/',
   'lib/shard/placement/',
   'lib/ledger/account/',
+  'lib/ledger/application/',
   'lib/ledger/pbft/',
 ];
 

@@ -253,7 +253,7 @@ export class Cluster {
 
   isExecutedBy(name: string, indexes: readonly number[]): boolean {
     return indexes.every(
-      (index) => !counterApp.admits(this.node(index).state.head.app, utf8(name)),
+      (index) => !counterApp.admits(this.node(index).state.head.app, utf8(name), DOOR),
     );
   }
 
@@ -290,6 +290,8 @@ export class Cluster {
     this.signed.set(key, digest);
   }
 }
+
+const DOOR = { wallMs: WALL_MS, isRelayed: false };
 
 const earlier = (a: Delivery, b: Delivery): boolean =>
   a.at < b.at || (a.at === b.at && a.order < b.order);

@@ -1,9 +1,11 @@
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
+import { REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import { decodeCbor, encodeCbor, type Cbor } from './codec/cbor.ts';
 import { readBody, type Change } from './codec/bodies.ts';
 import { changePlaces } from './codec/transaction.ts';
 import type { Draft } from './draft.ts';
-import { Writer, blob, hash } from './records/layout.ts';
+import { REPLICAS_MAX } from './limits.ts';
+import { Reader, Writer, blob, hash, long, record } from './records/layout.ts';
 import { NEVER, type Constitution, type Gateway } from './records/records.ts';
 
 /**
@@ -107,13 +109,40 @@ const termsOf = (change: Change & { type: 'register-gateway' }) => ({
   subsidyPerDayMicro: change.subsidyPerDayMicro,
 });
 
-/** What a header says of the replicas that vote on the next block: SHA-256 of the epoch and their list. */
-export function membersHash({ epoch, replicas }: Constitution, sha256: Sha256): Uint8Array {
+const replicaPlaces = record({
+  operatorKey: hash,
+  voteKey: hash,
+  transportKey: hash,
+  address: blob,
+});
+
+/** Who votes on the next block, as bytes: the epoch, then each replica. A header holds their hash. */
+export function membershipBytes({ epoch, replicas }: Membership): Uint8Array {
   const out = new Writer();
-  out.room(8).view.setBigUint64(0, epoch);
-  for (const { operatorKey, voteKey, transportKey, address } of replicas) {
-    for (const key of [operatorKey, voteKey, transportKey]) hash.write(out, key);
-    blob.write(out, address);
-  }
-  return sha256(out.done());
+  long.write(out, epoch);
+  for (const replica of replicas) replicaPlaces.write(out, replica);
+  return out.done();
 }
+
+/** Who votes in an epoch, how each is reached, and whose word changes it. */
+export type Membership = Pick<Constitution, 'epoch' | 'replicas'>;
+
+/** A member list from anybody: the header's hash says whether it is the one. Null: no such list. */
+export function readMembership(bytes: Uint8Array): Membership | null {
+  const from = new Reader(bytes);
+  try {
+    const epoch = long.read(from);
+    const replicas: Replicas[number][] = [];
+    while (from.left > 0) {
+      if (replicas.length === REPLICAS_MAX) return null;
+      replicas.push(replicaPlaces.read(from));
+    }
+    return replicas.length >= REPLICAS_MIN ? { epoch, replicas } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What a header says of the replicas that vote on the next block. */
+export const membersHash = (constitution: Membership, sha256: Sha256): Uint8Array =>
+  sha256(membershipBytes(constitution));

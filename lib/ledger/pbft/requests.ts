@@ -12,8 +12,11 @@ export function onRequest(turn: Turn, request: Uint8Array, link: Link): void {
   let fromLink = 0;
   for (const each of pending.values()) if (each.link === name) fromLink += 1;
   if (pending.size >= LIMITS.pendingMax || fromLink >= LIMITS.pendingPerLinkMax) return;
+  // The door first: a signature is verified only for a key that is known.
+  const door = { wallMs: turn.now.wallMs, isRelayed: link.kind === 'replica' };
+  if (!env.application.admits(head.app, request, door)) return;
   const id = env.application.checkRequest(request);
-  if (id === null || pending.has(id) || !env.application.admits(head.app, request)) return;
+  if (id === null || pending.has(id)) return;
   const added: Pending = { id, request, link: name, at: turn.now.atMs, isRelayed: false };
   update(turn, { pending: new Map(pending).set(id, added) });
   propose(turn, 'arrival');
@@ -22,7 +25,10 @@ export function onRequest(turn: Turn, request: Uint8Array, link: Link): void {
 /** After a transfer: what the blocks we did not see executed waits no longer. */
 export function admitAgain(turn: Turn): void {
   const { env, head, pending } = turn.state;
-  const kept = [...pending].filter(([, { request }]) => env.application.admits(head.app, request));
+  const door = { wallMs: turn.now.wallMs, isRelayed: true };
+  const kept = [...pending].filter(([, { request }]) =>
+    env.application.admits(head.app, request, door),
+  );
   update(turn, { pending: new Map(kept) });
 }
 

@@ -67,15 +67,27 @@ export interface Execution {
   readonly resultsRoot: Uint8Array;
 }
 
+/** What a door knows beside the state. */
+export interface Door {
+  /** This replica's clock. */
+  readonly wallMs: number;
+  /** From a replica, whose own door let it in. */
+  readonly isRelayed: boolean;
+}
+
 /** What is ordered. Every function is pure, total and the same to the byte on every replica. */
 export interface Application {
   /** A request's id, or null where its bytes, bounds or signature do not hold. Reads no state. */
   checkRequest(request: Uint8Array): string | null;
   /** Null where anything in it is invalid; reads no state, so replicas that lag agree. */
   checkBatch(bytes: Uint8Array): CheckedBatch | null;
+  /** A batch that is valid, of these requests in order as far as they fit. */
   writeBatch(timeMs: number, requests: readonly Uint8Array[]): Uint8Array;
-  /** This replica's door: false for what is executed already, unknown keys and the like. */
-  admits(state: AppState, request: Uint8Array): boolean;
+  /**
+   * This replica's door: false for what is executed already, unknown keys and the like. Asked before
+   * `checkRequest`, so it takes any bytes.
+   */
+  admits(state: AppState, request: Uint8Array, door: Door): boolean;
   execute(state: AppState, block: Block): Execution;
   stateRoot(state: AppState): Uint8Array;
   constitution(state: AppState): Constitution;

@@ -67,29 +67,43 @@ export interface CheckedBatch {
   readonly transactions: readonly Transaction[];
 }
 
+/** One transaction by itself: encoding, bounds, chain and every signature that it carries. Never throws. */
+export function checkTransaction(
+  bytes: Uint8Array,
+  { chain, verify, sha256 }: BatchRules,
+): Transaction | FaultError {
+  const transaction = readTransaction(bytes, sha256);
+  if (isFault(transaction)) return transaction;
+  if (!bytesEqual(transaction.chain, chain)) return malformed('a transaction of another chain');
+  const holds = signaturesOf(transaction).every(({ publicKey, message, signature }) =>
+    verify(publicKey, message, signature),
+  );
+  return holds ? transaction : malformed('a signature does not hold');
+}
+
 /**
  * Is a batch valid, whoever looks? Replicas stand at different points of execution and must agree, so
  * this reads bytes alone: encoding, sizes, chain, validity against the batch's own time, signatures
  * under the keys it carries. Never throws.
+ * @param check `checkTransaction`, or what remembers its verdicts.
  */
-export function checkBatch(bytes: Uint8Array, rules: BatchRules): CheckedBatch | FaultError {
+export function checkBatch(
+  bytes: Uint8Array,
+  rules: BatchRules,
+  check: (bytes: Uint8Array) => Transaction | FaultError = (each) => checkTransaction(each, rules),
+): CheckedBatch | FaultError {
   try {
     const batch = readBatch(bytes);
-    const transactions = batch.transactions.map((each) => checked(each, batch.timeMs, rules));
+    const transactions = batch.transactions.map((each) => {
+      const transaction = check(each);
+      if (isFault(transaction)) throw transaction;
+      if (transaction.validUntilMs > batch.timeMs + VALIDITY_MS_MAX) throw malformed(TOO_LONG);
+      return transaction;
+    });
     return { batch, transactions };
   } catch (error) {
     return toFault(error, 'wire/malformed');
   }
 }
 
-function checked(bytes: Uint8Array, timeMs: bigint, rules: BatchRules): Transaction {
-  const { chain, verify, sha256 } = rules;
-  const transaction = readTransaction(bytes, sha256);
-  if (isFault(transaction)) throw transaction;
-  if (!bytesEqual(transaction.chain, chain)) throw malformed('a transaction of another chain');
-  if (transaction.validUntilMs > timeMs + VALIDITY_MS_MAX) throw malformed('valid for too long');
-  for (const { publicKey, message, signature } of signaturesOf(transaction)) {
-    if (!verify(publicKey, message, signature)) throw malformed('a signature does not hold');
-  }
-  return transaction;
-}
+const TOO_LONG = 'valid for too long';

@@ -65,6 +65,11 @@ export class Reader {
     return this.#bytes.subarray(at, at + count);
   }
 
+  /** Bytes not read yet. */
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
   end(): void {
     if (this.#at !== this.#bytes.length) throw new FaultError('wire/malformed', 'a record goes on');
   }

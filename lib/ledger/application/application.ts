@@ -1,0 +1,114 @@
+import { isFault } from '#lib/kernel/errors.ts';
+import {
+  batchDigest,
+  checkBatch,
+  checkTransaction,
+  type BatchRules,
+} from '#lib/ledger/account/codec/batch.ts';
+import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
+import { toHex } from '#lib/kernel/bytes.ts';
+import { membershipBytes, readMembership } from '#lib/ledger/account/epochs.ts';
+import { execute, resultBytes } from '#lib/ledger/account/execute.ts';
+import { nextDueMs } from '#lib/ledger/account/indexes.ts';
+import { constitutionOf, restore, snapshot, type LedgerState } from '#lib/ledger/account/state.ts';
+import type {
+  Application,
+  AppState,
+  CheckedBatch,
+  Constitution,
+  Member,
+} from '#lib/ledger/pbft/types.ts';
+import { writeFitting } from './batch.ts';
+import { judgeAtDoor } from './door.ts';
+import { packParts, unpackParts } from './parts.ts';
+import { remembered } from './remembered.ts';
+
+/** The application's states are the account machine's. */
+export const ledgerState = (state: AppState): LedgerState => state as LedgerState;
+
+/** A batch with its transactions decoded, so that execution reads no bytes again. */
+interface LedgerBatch extends CheckedBatch {
+  readonly transactions: readonly Transaction[];
+}
+
+/**
+ * What the replicas order: the ledger of accounts. Pure, total and the same to the byte on every replica;
+ * verdicts on transactions are remembered, so that each signature is verified once.
+ */
+export function ledgerApplication(rules: BatchRules): Application {
+  const { sha256 } = rules;
+  const check = remembered((bytes) => checkTransaction(bytes, rules), sha256);
+  return {
+    checkRequest(bytes) {
+      const transaction = check(bytes);
+      return isFault(transaction) ? null : toHex(transaction.id);
+    },
+    checkBatch(bytes): LedgerBatch | null {
+      const checked = checkBatch(bytes, rules, check);
+      if (isFault(checked)) return null;
+      const { batch, transactions } = checked;
+      return {
+        bytes,
+        digest: batchDigest(batch, sha256),
+        timeMs: Number(batch.timeMs),
+        requests: batch.transactions,
+        ids: transactions.map(({ id }) => toHex(id)),
+        transactions,
+      };
+    },
+    writeBatch: (timeMs, requests) => writeFitting(timeMs, requests, check),
+    admits: (state, request, door) =>
+      judgeAtDoor(ledgerState(state), request, { ...door, sha256, chain: rules.chain }).type ===
+      'admitted',
+    execute(state, { sequence, batch }) {
+      const { timeMs } = batch;
+      const { transactions } = batch as LedgerBatch;
+      const block = { sequence: BigInt(sequence), timeMs: BigInt(timeMs), transactions };
+      const execution = execute(ledgerState(state), block, sha256);
+      return {
+        state: execution.state,
+        results: execution.results.map(resultBytes),
+        resultsRoot: execution.roots.resultsRoot,
+      };
+    },
+    stateRoot: (state) => ledgerState(state).trie.rootHash,
+    constitution: (state) => constitutionFor(ledgerState(state), rules),
+    dueAt(state) {
+      const dueMs = nextDueMs(ledgerState(state).indexes);
+      return dueMs === null ? null : Number(dueMs);
+    },
+    snapshot: (state) => packParts(snapshot(ledgerState(state))),
+    restore(parts, stateRoot) {
+      const values = unpackParts(parts);
+      return values === null ? null : restore(values, stateRoot, sha256);
+    },
+    readMembership(bytes) {
+      const read = readMembership(bytes);
+      return read && { epoch: Number(read.epoch), members: read.replicas.map(memberOf) };
+    },
+  };
+}
+
+const memberOf = (replica: {
+  readonly operatorKey: Uint8Array;
+  readonly voteKey: Uint8Array;
+}): Member => ({ id: toHex(replica.operatorKey), voteKey: replica.voteKey });
+
+function constitutionFor(state: LedgerState, { sha256 }: BatchRules): Constitution {
+  const constitution = constitutionOf(state, sha256);
+  const { epoch, replicas, pending, parameters } = constitution;
+  const ends = pending.map(({ effectAfter }) => Number(effectAfter));
+  return {
+    epoch: Number(epoch),
+    members: replicas.map(memberOf),
+    parameters: {
+      timeoutMs: Number(parameters.viewTimeoutMs),
+      checkpointInterval: Number(parameters.checkpointInterval),
+      logWindow: Number(parameters.logWindow),
+      window: Number(parameters.window),
+      batchMax: Number(parameters.batchMax),
+    },
+    membership: membershipBytes(constitution),
+    endsAfter: ends.length === 0 ? null : Math.min(...ends),
+  };
+}
