@@ -19,7 +19,7 @@ import type {
   ReplicaEvent,
 } from '#lib/ledger/pbft/types.ts';
 import { counterApp, counterGenesis, keyedSigner, keyedVerify } from './counter-app.ts';
-import { ReplicaDisk } from './replica-disk.ts';
+import { Disk } from '#sim/ledger/disk.ts';
 
 export const WALL_MS = 1_800_000_000_000;
 
@@ -28,7 +28,7 @@ export interface Node {
   readonly name: string;
   readonly env: Environment;
   state: ReplicaState;
-  disk: ReplicaDisk;
+  disk: Disk;
   isDown: boolean;
   /** Of its clock against the others'. */
   skewMs: number;
@@ -91,7 +91,7 @@ export class Cluster {
     };
     const state = createReplica(env, { atMs: instantMs(0), wallMs: WALL_MS });
     this.nodes.push({
-      ...{ name, env, state, disk: new ReplicaDisk(), isDown: false, skewMs: 0 },
+      ...{ name, env, state, disk: new Disk(counterApp), isDown: false, skewMs: 0 },
       ...{ evidence: [], amnesias: [], wakeAt: Infinity },
     });
     this.wake(this.nodes.at(-1)!);
@@ -199,7 +199,7 @@ export class Cluster {
     }
   }
 
-  private syncLater(node: Node, disk: ReplicaDisk): void {
+  private syncLater(node: Node, disk: Disk): void {
     this.at(this.diskMs(), () => {
       if (node.disk !== disk) return;
       const id = disk.sync();

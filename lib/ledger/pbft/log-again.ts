@@ -12,16 +12,19 @@ import {
 
 /**
  * The `stable` record, and after it again all that still counts: the view's promise, and votes above
- * the checkpoint. So the log may be cut before it, and a view is never forgotten with the log's head.
+ * the checkpoint. So the log may be cut before it, and a view is never forgotten with the log's head; nor
+ * that the key lost its log once, which stands before the record, so that no crash comes between.
  */
 export function logAgain(turn: Turn, own: ChainHead, endsEpoch: boolean): void {
   const { state } = turn;
   const { stable, constitution, view, epochEnds } = state;
   const epoch = constitution.epoch;
+  const { publicKey } = state.env.signer;
+  const markId = state.isAmnesiac ? persist(turn, { type: 'amnesia', publicKey }) : null;
   const recordId = persist(turn, { type: 'stable', certificate: stable, epoch, view });
   turn.out.push({
     type: 'stable',
-    recordId,
+    recordId: markId ?? recordId,
     state: {
       header: own.header,
       certificate: stable,

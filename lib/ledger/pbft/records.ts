@@ -1,5 +1,6 @@
 import { isFault, toFault, type FaultError } from '#lib/kernel/errors.ts';
 import { unreachable } from '#lib/kernel/assert.ts';
+import { PUBLIC_KEY_BYTES } from '#lib/ledger/crypto/ed25519/rule.ts';
 import { Reader, Writer, malformed } from './codec/bytes.ts';
 import { readNewView, writeNewView, type NewView } from './messages/new-view.ts';
 import { readPrePrepare, writePrePrepare, type PrePrepare } from './messages/pre-prepare.ts';
@@ -33,7 +34,9 @@ export type LogRecord =
       readonly certificate: SealCertificate;
       readonly epoch: number;
       readonly view: number;
-    };
+    }
+  /** An earlier log of this vote key was lost: it signs never again, however whole this one is. */
+  | { readonly type: 'amnesia'; readonly publicKey: Uint8Array };
 
 const NUMBERS = {
   propose: 1,
@@ -42,6 +45,7 @@ const NUMBERS = {
   'view-change': 4,
   'new-view': 5,
   stable: 6,
+  amnesia: 7,
 } as const;
 
 export function encodeRecord(record: LogRecord): Uint8Array {
@@ -61,6 +65,8 @@ export function encodeRecord(record: LogRecord): Uint8Array {
         .u64(record.epoch)
         .u64(record.view)
         .done();
+    case 'amnesia':
+      return out.raw(record.publicKey).done();
     default:
       return unreachable(record);
   }
@@ -97,6 +103,8 @@ function readRecord(from: Reader, number: number): LogRecord | FaultError {
         epoch: from.u64(),
         view: from.u64(),
       };
+    case NUMBERS.amnesia:
+      return { type: 'amnesia', publicKey: from.raw(PUBLIC_KEY_BYTES) };
     default:
       return malformed('a record of an unknown type');
   }

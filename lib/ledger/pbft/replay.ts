@@ -47,6 +47,12 @@ export function replay(turn: Turn, records: readonly LogRecord[]): boolean {
   return true;
 }
 
+/** Does the log say that the one before it was lost, while this key signed? */
+export const isMarked = ({ signer }: Environment, records: readonly LogRecord[]): boolean =>
+  records.some(
+    (record) => record.type === 'amnesia' && bytesEqual(record.publicKey, signer.publicKey),
+  );
+
 function epochOf(record: LogRecord): number {
   switch (record.type) {
     case 'propose':
@@ -56,6 +62,8 @@ function epochOf(record: LogRecord): number {
       return record.certificate.epoch;
     case 'stable':
       return record.epoch;
+    case 'amnesia':
+      return 0;
     default:
       return record.message.epoch;
   }
@@ -88,6 +96,9 @@ function replayOne(turn: Turn, record: LogRecord): void {
       // Where its state is on disk it is stable already; else it is proven, and to be fetched.
       update(turn, { view: Math.max(turn.state.view, record.view) });
       if (record.certificate.epoch === record.epoch) onProven(turn, record.certificate);
+      return;
+    case 'amnesia':
+      // Of another key: this folder was given a new one.
       return;
     default:
       unreachable(record);

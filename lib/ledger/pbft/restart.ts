@@ -1,6 +1,7 @@
 import { beginView } from './new-view.ts';
 import { genesisState } from './genesis.ts';
-import { judgeLog, replay } from './replay.ts';
+import { persist } from './persist.ts';
+import { isMarked, judgeLog, replay } from './replay.ts';
 import { selfIn, update, type ReplicaState, type Turn } from './state.ts';
 import { headOf } from './transfer.ts';
 import type { Environment, Image, Now, StoredState } from './types.ts';
@@ -14,10 +15,14 @@ export function restarted(turn: Turn, image: Image): void {
   const records = judgeLog(env, image);
   update(turn, { nextBarrier: image.pruned.count + (records?.length ?? 0) + 1 });
   const before = turn.state;
-  const isWhole = records !== null && !isStateLost && replay(turn, records);
+  const isMarkedLost = records !== null && isMarked(env, records);
+  const isWhole = records !== null && !isMarkedLost && !isStateLost && replay(turn, records);
   if (!isWhole || isBehind(turn.state, image)) {
     turn.state = { ...before, isAmnesiac: true };
-    turn.out.push({ type: 'amnesia', publicKey: env.signer.publicKey });
+    const { publicKey } = env.signer;
+    turn.out.push({ type: 'amnesia', publicKey });
+    // What is written from here on makes a whole log again: it must say so itself.
+    if (!isMarkedLost) persist(turn, { type: 'amnesia', publicKey });
     return;
   }
   if (turn.state.phase.kind === 'active') beginView(turn);

@@ -110,6 +110,22 @@ test('[R19] no head, a shorter log, a changed record: the key signs never again'
   }
 });
 
+test('[R19] the log that is written after amnesia is whole, and the key stays silent', () => {
+  for (const checkpoints of [0, 1, 2]) {
+    const cluster = new Cluster();
+    work(cluster, 'w', 3);
+    cluster.crash(1);
+    cluster.node(1).disk.loseLast();
+    cluster.restart(1);
+    work(cluster, 'v', 1 + 8 * checkpoints);
+    cluster.run(500);
+    cluster.crash(1);
+    cluster.restart(1);
+    expect(cluster.view(1)).toMatchObject({ isAmnesiac: true, votes: false });
+    expect(cluster.node(1).amnesias.length).toBe(2);
+  }
+});
+
 test('[R19] past the head a torn tail is dropped, and a whole record counts', () => {
   const alone = new Alone();
   const batch = alone.batch('a');

@@ -1,0 +1,126 @@
+import { concatBytes } from '#lib/kernel/bytes.ts';
+import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
+import { ZERO_HASH } from '#lib/ledger/crypto/sha256.ts';
+import type { Application, Effect, Image, LogHead } from '#lib/ledger/pbft/types.ts';
+
+type Written = Extract<Effect, { type: 'persist' | 'stable' }>;
+type StableState = Extract<Effect, { type: 'stable' }>['state'];
+
+const EMPTY_HEAD: LogHead = { count: 0, chainHash: ZERO_HASH, epoch: 0, view: 0 };
+
+/**
+ * A disk that forgets what was not synced, and prunes as the core allows. A group commit syncs the log
+ * and then its head; a crash between the two leaves whole records past the head, or a torn one.
+ */
+export class Disk {
+  records: { readonly id: number; readonly bytes: Uint8Array }[] = [];
+  head: LogHead | null = EMPTY_HEAD;
+  private pruned = { count: 0, chainHash: ZERO_HASH };
+  private state: StableState | null = null;
+  private waiting: Written[] = [];
+  private readonly application: Pick<Application, 'snapshot'>;
+
+  constructor(application: Pick<Application, 'snapshot'>) {
+    this.application = application;
+  }
+
+  write(effect: Written): void {
+    this.waiting.push(effect);
+  }
+
+  get unsynced(): number {
+    return this.waiting.length;
+  }
+
+  /** All that waits is on disk, and the head says so. @returns the id that is `stored`; 0: none. */
+  sync(): number {
+    let last = 0;
+    for (const effect of this.waiting.splice(0)) {
+      if (effect.type === 'persist') last = this.append(effect);
+      else this.keep(effect);
+    }
+    return last;
+  }
+
+  /** The log is on disk and its head is not: power fails. The last record may be torn. */
+  syncLogOnly(isTorn: boolean): void {
+    const { head } = this;
+    for (const effect of this.waiting.splice(0)) if (effect.type === 'persist') this.append(effect);
+    this.head = head;
+    const last = this.records.at(-1);
+    if (isTorn && last && last.id > (head?.count ?? 0)) {
+      this.records.splice(-1, 1, {
+        ...last,
+        bytes: last.bytes.subarray(0, last.bytes.length >> 1),
+      });
+    }
+  }
+
+  private append({ id, record, epoch, view }: Extract<Written, { type: 'persist' }>): number {
+    // Ids go on after the last whole record: a torn one is overwritten.
+    while ((this.records.at(-1)?.id ?? 0) >= id) this.records.pop();
+    this.records.push({ id, bytes: record });
+    const before = this.head ?? EMPTY_HEAD;
+    // Whole records past the head count: the chain goes over them, too.
+    const chainHash = before.count === id - 1 ? before.chainHash : this.chainTo(id - 1);
+    this.head = {
+      count: id,
+      chainHash: nodeSha256(concatBytes([chainHash, record])),
+      epoch: Math.max(before.epoch, epoch),
+      view: epoch > before.epoch ? view : Math.max(before.view, view),
+    };
+    return id;
+  }
+
+  private chainTo(id: number): Uint8Array {
+    let hash = this.pruned.chainHash;
+    for (const each of this.records)
+      if (each.id <= id) hash = nodeSha256(concatBytes([hash, each.bytes]));
+    return hash;
+  }
+
+  private keep({ state, recordId }: Extract<Written, { type: 'stable' }>): void {
+    this.state = state;
+    for (let first = this.records[0]; first && first.id < recordId; first = this.records[0]) {
+      this.records.shift();
+      const chainHash = nodeSha256(concatBytes([this.pruned.chainHash, first.bytes]));
+      this.pruned = { count: first.id, chainHash };
+    }
+  }
+
+  crash(): void {
+    this.waiting = [];
+  }
+
+  image(): Image {
+    const { state, pruned, head } = this;
+    const records = this.records.map(({ bytes }) => bytes);
+    if (state === null) return { state: null, pruned, head, records };
+    const { app, ...rest } = state;
+    return { state: { ...rest, snapshot: this.application.snapshot(app) }, pruned, head, records };
+  }
+
+  /** Loses its last record, its head not. False: there is none to lose. */
+  loseLast(): boolean {
+    return (this.records.at(-1)?.id ?? 0) === this.head?.count && this.records.pop() !== undefined;
+  }
+
+  /** One bit of a record below the head is another. */
+  flip(place: number): boolean {
+    const below = this.records.filter(({ id }) => id <= (this.head?.count ?? 0));
+    const record = below[Math.floor(place * below.length)];
+    if (!record) return false;
+    const bytes = Uint8Array.from(record.bytes);
+    bytes[Math.floor(place * 7919) % bytes.length]! ^= 1 << (Math.floor(place * 104_729) % 8);
+    this.records[this.records.indexOf(record)] = { id: record.id, bytes };
+    return true;
+  }
+
+  /** Nothing is left, not even that there was something. */
+  wipe(): void {
+    this.records = [];
+    this.head = null;
+    this.pruned = { count: 0, chainHash: ZERO_HASH };
+    this.state = null;
+  }
+}
