@@ -53,6 +53,7 @@ export const FAULT_CODES = [
   'ledger/hold-expired',
   'ledger/nonce-too-old',
   'ledger/expired',
+  'ledger/unproven',
   'ledger/busy',
   'ledger/no-quorum',
   'ledger/stale',

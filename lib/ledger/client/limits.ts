@@ -29,6 +29,11 @@ export const CLIENT_LIMITS = {
   epochEndsMax: LIMITS.epochEndsMax,
 } as const;
 
+/** A head older than this is stale: a live ledger has a block at least every 10 s. */
+export const HEAD_STALE_MS = 30_000;
+/** Own knowledge older than this is as good as none: keys of that time may have leaked since. */
+export const TRUSTING_PERIOD_MS = 30 * 24 * 3_600_000;
+
 invariant(
   CLIENT_LIMITS.requestBytesMax > LIMITS.requestBytesMax &&
     CLIENT_LIMITS.answerBytesMax > LIMITS.batchBytesMax + MIB,

@@ -1,26 +1,14 @@
-import { EMPTY_RANGE, rangeRoot } from '#lib/ledger/crypto/mountain-range.ts';
-import { ZERO_HASH } from '#lib/ledger/crypto/sha256.ts';
-import { headerHash, type Header } from './messages/header.ts';
+import { EMPTY_RANGE } from '#lib/ledger/crypto/mountain-range.ts';
+import { genesisHeader, headerHash } from './messages/header.ts';
 import { selfIn, type ChainHead, type ReplicaState } from './state.ts';
 import type { Environment, Now } from './types.ts';
 
-/** The block before the first: no batch, no votes, known to all by the genesis. */
 function genesisHead(env: Environment): ChainHead {
-  const { application, sha256, chain, genesis: app, genesisTimeMs } = env;
+  const { application, sha256, chain, genesis: app, genesisTimeMs: timeMs } = env;
   const constitution = application.constitution(app);
-  const header: Header = {
-    chain,
-    epoch: constitution.epoch,
-    sequence: 0,
-    prevHeaderHash: ZERO_HASH,
-    timeMs: genesisTimeMs,
-    batchDigest: ZERO_HASH,
-    resultsRoot: ZERO_HASH,
-    stateRoot: application.stateRoot(app),
-    historyRoot: rangeRoot(EMPTY_RANGE, sha256),
-    nextMembersHash: sha256(constitution.membership),
-    beacon: ZERO_HASH,
-  };
+  const { epoch, membership } = constitution;
+  const stateRoot = application.stateRoot(app);
+  const header = genesisHeader({ chain, epoch, timeMs, stateRoot, membership }, sha256);
   const hash = headerHash(header, sha256);
   return { sequence: 0, header, headerHash: hash, range: EMPTY_RANGE, app, constitution };
 }

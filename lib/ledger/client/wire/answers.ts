@@ -23,9 +23,10 @@ import { refusalAt, refusalByte, type Refusal } from './codes.ts';
 export type SealSet = SealCertificate;
 
 /** What a replica, or who passes on for replicas, answers. */
-export type Answer = { readonly tag: number } & (
-  Executed | RecordsAnswer | Blocks | EpochEnds | History | Status | Refused
-);
+export type Answer = { readonly tag: number } & Reply;
+
+/** What a frame answers, whatever its tag. */
+export type Reply = Executed | RecordsAnswer | Blocks | EpochEnds | History | Status | Refused;
 
 /** A header with SEALs: of this header, and of others of the last blocks. Any order, each header once. */
 export interface Sealed {
@@ -193,8 +194,6 @@ export function decodeAnswer(bytes: Uint8Array): Answer | FaultError {
   }
 }
 
-type Untagged = Answer extends infer A ? (A extends unknown ? Omit<A, 'tag'> : never) : never;
-
 const readHash = (from: Reader): Uint8Array => from.raw(HASH_BYTES);
 
 const readSealed = (from: Reader): Sealed => ({
@@ -202,7 +201,7 @@ const readSealed = (from: Reader): Sealed => ({
   seals: from.list(CLIENT_LIMITS.sealSetsMax, readSealCertificate),
 });
 
-function read(from: Reader, type: AnswerType): Untagged {
+function read(from: Reader, type: AnswerType): Reply {
   switch (type) {
     case 'executed':
       return {

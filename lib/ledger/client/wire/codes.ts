@@ -25,6 +25,11 @@ export const REFUSALS = [
   /** Its door: the nonce is below all that it keeps of this key. */
   'ledger/nonce-too-old',
   'server/stopping',
+  /** Its door: `validUntilMs` is too far off. */
+  'ledger/over-limit',
+  'ledger/unknown-account',
+  /** Its door: the nonce is another transaction's. */
+  'ledger/id-conflict',
 ] as const satisfies readonly FaultCode[];
 
 export type Refusal = (typeof REFUSALS)[number];
@@ -49,6 +54,9 @@ const TEXTS: Readonly<Record<Refusal, string>> = {
   'ledger/not-authorised': 'no account or gateway has this key',
   'ledger/nonce-too-old': 'the nonce is older than all that are kept: make a new transaction',
   'server/stopping': 'the replica stops: ask another, or again later',
+  'ledger/over-limit': 'the transaction would be valid for too long',
+  'ledger/unknown-account': 'there is no such account: it begins with a GRANT or a MINT',
+  'ledger/id-conflict': 'another transaction has this nonce: make a new transaction',
 };
 
 /** What a refusal is for a caller. */

@@ -6,7 +6,10 @@ import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import { CLIENT_LIMITS } from '../limits.ts';
 
 /** A client's frame. `tag` is the client's own number; every answer to it carries the same. */
-export type ClientRequest = { readonly tag: number } & (
+export type ClientRequest = { readonly tag: number } & Question;
+
+/** What a frame asks, whatever its tag. */
+export type Question =
   | Submit
   | AskOutcome
   | Read
@@ -16,8 +19,7 @@ export type ClientRequest = { readonly tag: number } & (
   | { readonly type: 'unsubscribe' }
   | AskEpochEnds
   | AskHistory
-  | { readonly type: 'status' }
-);
+  | { readonly type: 'status' };
 
 /** To be ordered. Answered once it is executed: `executed`, or at once with a refusal. */
 export interface Submit {

@@ -1,5 +1,6 @@
 import { concatBytes, utf8 } from '#lib/kernel/bytes.ts';
-import { HASH_BYTES, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
+import { EMPTY_RANGE, rangeRoot } from '#lib/ledger/crypto/mountain-range.ts';
+import { HASH_BYTES, ZERO_HASH, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { Writer, malformed, type Reader } from '../codec/bytes.ts';
 
 /**
@@ -64,3 +65,21 @@ const DOMAIN = utf8('declai/ledger/header/1\0');
 
 export const headerHash = (header: Header, sha256: Sha256): Uint8Array =>
   sha256(concatBytes([DOMAIN, headerBytes(header)]));
+
+/** The block before the first: no batch, no votes, known to all by the genesis. */
+export const genesisHeader = (
+  of: Pick<Header, 'chain' | 'epoch' | 'timeMs' | 'stateRoot'> & { readonly membership: Uint8Array },
+  sha256: Sha256,
+): Header => ({
+  chain: of.chain,
+  epoch: of.epoch,
+  sequence: 0,
+  prevHeaderHash: ZERO_HASH,
+  timeMs: of.timeMs,
+  batchDigest: ZERO_HASH,
+  resultsRoot: ZERO_HASH,
+  stateRoot: of.stateRoot,
+  historyRoot: rangeRoot(EMPTY_RANGE, sha256),
+  nextMembersHash: sha256(of.membership),
+  beacon: ZERO_HASH,
+});

@@ -1,0 +1,397 @@
+import { expect, test } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
+import { fromHex, utf8 } from '#lib/kernel/bytes.ts';
+import { isFault, type FaultError } from '#lib/kernel/errors.ts';
+import { writeGenesis } from '#lib/ledger/account/genesis.ts';
+import { lightGenesis } from '#lib/ledger/client/light/chain.ts';
+import { judgeConflict, readEvidence } from '#lib/ledger/client/light/conflict.ts';
+import { adoptEnd } from '#lib/ledger/client/light/adopt.ts';
+import {
+  LightClient,
+  type LightOptions,
+  type LightStore,
+} from '#lib/ledger/client/light/light-client.ts';
+import type { Reply } from '#lib/ledger/client/wire/answers.ts';
+import type { Question } from '#lib/ledger/client/wire/requests.ts';
+import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
+import { headerHash } from '#lib/ledger/pbft/messages/header.ts';
+import {
+  answerOf,
+  eagerAnswer,
+  gatewayAnswer,
+  sourceOf,
+  type Lie,
+} from '#tests/support/ledger/client-port.ts';
+import { forgedSeals, KEYS_OF_EPOCH_0, lyingLedger } from '#tests/support/ledger/lies.ts';
+import { LocalCluster } from '#tests/support/ledger/local-cluster.ts';
+import { bytes32, DAY } from '#tests/support/ledger/world.ts';
+
+const verify = serverVerifier();
+const proving = {
+  sha256: nodeSha256,
+  verify: (...args: Parameters<typeof verify>) => Promise.resolve(verify(...args)),
+};
+
+/** A cluster in which `ann` was granted 1 000 micro in its first block, and `count` others after her. */
+function ledger(count = 3): LocalCluster {
+  const cluster = new LocalCluster();
+  const { world } = cluster;
+  for (let i = 0; i <= count; i += 1) {
+    cluster.submit(world.sign(world.grant(i === 0 ? 'ann' : `p${i}`)));
+  }
+  return cluster;
+}
+
+const sourceIn = (cluster: LocalCluster, lie?: Lie) =>
+  sourceOf((question) => (lie ? eagerAnswer : gatewayAnswer)(cluster, question), lie);
+
+const pinAt = (cluster: LocalCluster, sequence: number) => {
+  const { header } = must(cluster.replica(0).blocks.get(sequence), 'a block');
+  return { sequence, headerHash: headerHash(header, nodeSha256) };
+};
+
+const clientOf = (cluster: LocalCluster, more: Partial<LightOptions> = {}): LightClient =>
+  new LightClient({
+    genesis: writeGenesis(cluster.world.genesis),
+    sources: [sourceIn(cluster)],
+    proving,
+    nowMs: () => Number(cluster.world.timeMs),
+    ...more,
+  });
+
+const pinned = (cluster: LocalCluster, more: Partial<LightOptions> = {}): LightClient =>
+  clientOf(cluster, { pin: pinAt(cluster, 1), ...more });
+
+async function faultOf(promise: Promise<unknown>): Promise<FaultError> {
+  const error: unknown = await promise.then(
+    () => new Error('it was believed'),
+    (thrown: unknown) => thrown,
+  );
+  if (!isFault(error)) throw error;
+  return error;
+}
+
+class MemoryStore implements LightStore {
+  image: Uint8Array | null = null;
+  load = () => Promise.resolve(this.image);
+  save = (image: Uint8Array) => {
+    this.image = image;
+    return Promise.resolve();
+  };
+}
+
+test('[L2] from the genesis over epochs with other keys to the newest header', async () => {
+  const cluster = ledger(1);
+  const client = pinned(cluster);
+  expect(await client.sync()).toMatchObject({ sequence: 2, epoch: 0, trust: 'pinned' });
+  cluster.rotate(1, 'new vote 1');
+  cluster.rotate(2, 'new vote 2');
+  cluster.submit(cluster.world.sign(cluster.world.grant('late')));
+  const { header, headerHash: hash } = cluster.replica(0).state.head;
+  const head = await client.sync();
+  expect(head).toEqual({
+    ...{ sequence: header.sequence, headerHash: hash, epoch: 2, timeMs: header.timeMs },
+    ...{ isStale: false, trust: 'pinned' },
+  });
+  // And who begins only now comes to the same place.
+  expect((await pinned(cluster).sync()).headerHash).toEqual(hash);
+});
+
+test('[L2] a source without q SEALs of the newest block gives the last checkpoint', async () => {
+  const cluster = ledger(10);
+  const alone = sourceOf((question) => answerOf(cluster.replica(0), question));
+  const client = pinned(cluster, { sources: [alone] });
+  expect((await client.sync()).sequence).toBe(8);
+});
+
+test('[L2] an epoch’s end needs q SEALs, its member list and its turn', async () => {
+  const cluster = ledger(1);
+  cluster.rotate(1, 'new vote 1');
+  cluster.rotate(2, 'new vote 2');
+  cluster.submit(cluster.world.sign(cluster.world.grant('late')));
+  const [first, second] = cluster.replica(0).state.epochEnds;
+  const wrong = [
+    [
+      {
+        ...first!,
+        certificate: { ...first!.certificate, seals: first!.certificate.seals.slice(1, 3) },
+      },
+    ],
+    [{ ...first!, membership: second!.membership }],
+    [second!],
+    [first!, { ...second!, header: { ...second!.header, nextMembersHash: bytes32('other') } }],
+    [],
+  ];
+  for (const ends of wrong) {
+    const lie: Lie = (reply) => (reply.type === 'epoch-ends' ? { ...reply, ends } : reply);
+    const client = pinned(cluster, { sources: [sourceIn(cluster, lie)] });
+    expect((await faultOf(client.sync())).code).toBe('ledger/unproven');
+  }
+});
+
+test('[L3] the newest is never left for an older head, nor for one that does not follow it', async () => {
+  const cluster = ledger(10);
+  const before = sourceOf((question) =>
+    answerOf(cluster.replica(0), { ...question, at: 'certified' } as Question),
+  );
+  const client = pinned(cluster);
+  const { sequence } = await client.sync();
+  const behind = pinned(cluster, { sources: [before] });
+  expect((await behind.sync()).sequence).toBe(8);
+  const lies: readonly (readonly [Lie, string])[] = [
+    [
+      (reply) => (reply.type === 'history' ? { ...reply, path: [...reply.path].reverse() } : reply),
+      'ledger/unproven',
+    ],
+    [(reply) => (reply.type === 'history' ? { ...reply, path: [] } : reply), 'ledger/unproven'],
+    [
+      (reply, question) =>
+        reply.type === 'records'
+          ? answerOf(cluster.replica(0), {
+              ...question,
+              at: 'certified',
+              minSequence: 0,
+            } as Question)
+          : reply,
+      'ledger/stale',
+    ],
+  ];
+  let lie: Lie = (reply) => reply;
+  const tried = pinned(cluster, { sources: [sourceIn(cluster, (...args) => lie(...args))] });
+  await tried.sync();
+  for (let i = 0; i < 3; i += 1) cluster.submit(cluster.world.sign(cluster.world.grant(`q${i}`)));
+  for (const [each, code] of lies) {
+    lie = each;
+    expect((await faultOf(tried.sync())).code).toBe(code);
+  }
+  lie = (reply) => reply;
+  // What failed has changed nothing.
+  expect((await tried.sync()).sequence).toBe(sequence + 3);
+});
+
+test('[L4] who knows nothing fresh wants a pin or two sources that agree, and says which', async () => {
+  const cluster = ledger(4);
+  expect((await faultOf(clientOf(cluster).sync())).code).toBe('ledger/stale');
+  const genesis = { sequence: 0, headerHash: bytes32('any') };
+  expect((await faultOf(clientOf(cluster, { pin: genesis }).sync())).code).toBe('ledger/stale');
+  const ahead = { sequence: 99, headerHash: bytes32('any') };
+  expect((await faultOf(clientOf(cluster, { pin: ahead }).sync())).code).toBe('ledger/stale');
+  const wrong = { sequence: 2, headerHash: bytes32('other') };
+  expect((await faultOf(clientOf(cluster, { pin: wrong }).sync())).code).toBe('ledger/unproven');
+  const same = [sourceIn(cluster), sourceIn(cluster)] as const;
+  expect(await clientOf(cluster, { sources: same }).sync()).toMatchObject({
+    ...{ sequence: 5, trust: 'two-sources' },
+  });
+});
+
+test('[L4] two sources may stand at different blocks of one chain', async () => {
+  const cluster = ledger(10);
+  const old = sourceOf((question) =>
+    question.type === 'read'
+      ? answerOf(cluster.replica(0), { ...question, at: 'certified' })
+      : gatewayAnswer(cluster, question),
+  );
+  for (const sources of [
+    [sourceIn(cluster), old],
+    [old, sourceIn(cluster)],
+  ] as const) {
+    const head = await clientOf(cluster, { sources }).sync();
+    expect(head).toMatchObject({ sequence: sources[0] === old ? 8 : 11, trust: 'two-sources' });
+  }
+});
+
+test('[L4] own knowledge lasts as long as the trusting period', async () => {
+  const cluster = ledger(2);
+  const store = new MemoryStore();
+  await pinned(cluster, { store }).sync();
+  const again = clientOf(cluster, { store });
+  expect(await again.sync()).toMatchObject({ sequence: 3, trust: 'own' });
+  cluster.world.timeMs += 31n * DAY;
+  expect((await faultOf(clientOf(cluster, { store }).sync())).code).toBe('ledger/stale');
+  expect((await faultOf(again.sync())).code).toBe('ledger/stale');
+  // A damaged store is none, and so is another chain's.
+  store.image = Uint8Array.from(must(store.image, 'an image'));
+  store.image[store.image.length - 1]! ^= 1;
+  cluster.world.timeMs -= 31n * DAY;
+  expect((await faultOf(clientOf(cluster, { store }).sync())).code).toBe('ledger/stale');
+});
+
+test('[L6] accounts, their absence, outcomes and blocks are shown under the head', async () => {
+  const cluster = ledger(2);
+  const { world } = cluster;
+  const client = pinned(cluster);
+  const { value, head } = await client.accountOf(world.key('ann'));
+  expect(value).toMatchObject({ starterMicro: 1_000n, id: world.id('ann') });
+  expect(head).toMatchObject({ sequence: 3, isStale: false });
+  expect((await client.accountOf(world.key('nobody'))).value).toBeNull();
+  const block = await client.block(2);
+  expect(block.value).toHaveLength(1);
+  const { outcome } = block.value[0]!;
+  expect((await client.outcome(outcome.id)).value).toEqual({
+    id: outcome.id,
+    sequence: 2,
+    code: 'ok',
+  });
+  expect((await faultOf(client.outcome(bytes32('none')))).code).toBe('request/not-found');
+  world.timeMs += 31_000n;
+  expect((await client.sync()).isStale).toBe(true);
+});
+
+test('[L6] no lie about an outcome or a block is believed', async () => {
+  const cluster = ledger(10);
+  const { world } = cluster;
+  world.timeMs += 10n;
+  cluster.submit(
+    world.sign(world.grant('x')),
+    world.sign(world.grant('y')),
+    world.sign(world.grant('z')),
+  );
+  let lie: Lie = (reply) => reply;
+  const client = pinned(cluster, { sources: [sourceIn(cluster, (...args) => lie(...args))] });
+  const top = (await client.sync()).sequence;
+  const { id } = (await client.block(top)).value[0]!.outcome;
+  const other = (await client.block(3)).value[0]!.outcome.id;
+  const told = { type: 'outcome', id: other } as const;
+  const executed =
+    (change: (reply: Reply & { type: 'executed' }) => Reply): Lie =>
+    (reply) =>
+      reply.type === 'executed' ? change(reply) : reply;
+  const bent = (bytes: Uint8Array, at: number) => bytes.with(at, bytes[at]! ^ 1) as Uint8Array;
+  const wrong: readonly Lie[] = [
+    executed((reply) => ({ ...reply, result: bent(reply.result, 40) })),
+    executed((reply) => ({ ...reply, result: bent(reply.result, 0) })),
+    executed((reply) => ({ ...reply, index: reply.index + 1 })),
+    executed((reply) => ({ ...reply, count: reply.count + 1 })),
+    executed((reply) => ({ ...reply, path: reply.path.map(() => bytes32('sibling')) })),
+    executed(() => gatewayAnswer(cluster, told)),
+    executed((reply) => ({ ...reply, header: { ...reply.header, resultsRoot: bytes32('root') } })),
+  ];
+  for (const each of wrong) {
+    lie = each;
+    expect((await faultOf(client.outcome(id))).code).toBe('ledger/unproven');
+  }
+  const blocks =
+    (change: (block: (Reply & { type: 'blocks' })['blocks'][number]) => object): Lie =>
+    (reply) =>
+      reply.type === 'blocks'
+        ? { ...reply, blocks: reply.blocks.map((block) => ({ ...block, ...change(block) })) }
+        : reply;
+  const bad: readonly Lie[] = [
+    blocks(({ results }) => ({ results: results.slice(1) })),
+    blocks(({ results }) => ({ results: results.map((each) => bent(each, 40)) })),
+    blocks(({ batch }) => ({ batch: bent(batch, batch.length - 1) })),
+    blocks(() => ({ batch: utf8('no batch') })),
+    blocks(({ header }) => ({ header: { ...header, timeMs: header.timeMs + 1 } })),
+    (reply) =>
+      reply.type === 'blocks'
+        ? gatewayAnswer(cluster, { type: 'blocks', from: 4, count: 1 })
+        : reply,
+  ];
+  for (const each of bad) {
+    lie = each;
+    expect((await faultOf(client.block(3))).code).toBe('ledger/unproven');
+  }
+  lie = (reply) => reply;
+  expect((await client.block(3)).value).toHaveLength(1);
+});
+
+test('[L6] no lie of a server about an account is believed', async () => {
+  const { cluster, ofAnn, ofNobody } = lyingLedger();
+  for (const [name, lies] of [
+    ['ann', ofAnn],
+    ['nobody', ofNobody],
+  ] as const) {
+    let lie: Lie = (reply) => reply;
+    const client = pinned(cluster, { sources: [sourceIn(cluster, (...args) => lie(...args))] });
+    const key = cluster.world.key(name);
+    const honest = (await client.accountOf(key)).value;
+    expect(honest === null).toBe(name === 'nobody');
+    for (const each of lies) {
+      // A block that the client has no certificate of yet.
+      const { world } = cluster;
+      cluster.submit(world.sign(world.grant(`before ${each.name}`)));
+      lie = each.lie;
+      const fault = await faultOf(client.accountOf(key));
+      expect([each.name, fault.code]).toEqual([each.name, each.code]);
+    }
+    lie = (reply) => reply;
+    expect((await client.accountOf(key)).value).toEqual(honest);
+  }
+});
+
+test('[L7] two certificates for one place are evidence, whoever reads it later', async () => {
+  const cluster = ledger(3);
+  const { world } = cluster;
+  const told = must(cluster.replica(0).blocks.get(4), 'a block').header;
+  const forked = { ...told, timeMs: told.timeMs + 1 };
+  const lie: Lie = (reply) =>
+    reply.type === 'records'
+      ? { ...reply, header: forked, seals: [forgedSeals(forked, KEYS_OF_EPOCH_0)] }
+      : reply;
+  let isLying = false;
+  const source = sourceIn(cluster, (...args) => (isLying ? lie(...args) : args[0]));
+  const client = pinned(cluster, { sources: [source] });
+  await client.sync();
+  isLying = true;
+  const fault = await faultOf(client.sync());
+  expect(fault.code).toBe('ledger/conflicting-certificates');
+  const bytes = must(fromHex(String(fault.details['evidence'])), 'evidence');
+  const verdict = judged(cluster, bytes);
+  if (isFault(verdict)) throw verdict;
+  expect(verdict.both).toEqual([1, 2, 3]);
+  expect(verdict.checks.every((each) => verify(each.publicKey, each.message, each.signature))).toBe(
+    true,
+  );
+  // The same block twice convicts nobody, nor do bytes that were changed.
+  const read = readEvidence(bytes, nodeSha256);
+  if (isFault(read)) throw read;
+  const light = lightOf(cluster);
+  const { first } = read.conflict;
+  expect(isFault(judgeConflict(light, { first, second: first, link: null }, nodeSha256))).toBe(
+    true,
+  );
+  expect(isFault(readEvidence(bytes.subarray(1), nodeSha256))).toBe(true);
+  expect(world.sequence).toBe(4n);
+});
+
+const lightOf = (cluster: LocalCluster) => {
+  const made = lightGenesis(writeGenesis(cluster.world.genesis), nodeSha256);
+  if (isFault(made)) throw made;
+  return made.light;
+};
+
+/** As somebody with the genesis and the evidence judges. */
+function judged(cluster: LocalCluster, bytes: Uint8Array) {
+  const read = readEvidence(bytes, nodeSha256);
+  if (isFault(read)) return read;
+  let light = lightOf(cluster);
+  for (const end of read.ends) {
+    const judgement = adoptEnd(light, end, nodeSha256);
+    if (isFault(judgement)) return judgement;
+    light = judgement.light;
+  }
+  return judgeConflict(light, read.conflict, nodeSha256);
+}
+
+test('[L7] two chains of different heights convict by their histories', async () => {
+  // The same network until block 3; then leaked keys seal another, and it goes on from there.
+  const [cluster, fork] = [ledger(2), ledger(2)];
+  const seen = pinned(cluster, { sources: [sourceIn(cluster, (...args) => told(...args))] });
+  let isForked = false;
+  const told: Lie = (reply, question) => (isForked ? gatewayAnswer(fork, question) : reply);
+  cluster.submit(cluster.world.sign(cluster.world.grant('here')));
+  for (let i = 0; i < 4; i += 1) fork.submit(fork.world.sign(fork.world.grant(`there ${i}`)));
+  expect((await seen.sync()).sequence).toBe(4);
+  isForked = true;
+  const fault = await faultOf(seen.sync());
+  expect(fault.code).toBe('ledger/conflicting-certificates');
+  const verdict = judged(cluster, must(fromHex(String(fault.details['evidence'])), 'evidence'));
+  if (isFault(verdict)) throw verdict;
+  expect(verdict.checks.every((each) => verify(each.publicKey, each.message, each.signature))).toBe(
+    true,
+  );
+  // Two sources that follow the two do not agree either.
+  const sources = [sourceIn(cluster), sourceIn(fork)] as const;
+  const compared = await faultOf(clientOf(cluster, { sources }).sync());
+  expect(compared.code).toBe('ledger/conflicting-certificates');
+});
