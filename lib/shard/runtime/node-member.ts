@@ -196,13 +196,15 @@ function onKnownAnswer(state: Member, ask: KnownAnswerAsk): MemberStep {
 function onSessions(state: Member, count: number, now: InstantMs): MemberStep {
   if (count === state.sessions) return [state, []];
   const next: Member = { ...state, sessions: count };
+  const keep = state.assignment?.range ?? null;
+  const settled = state.shard.kind === 'ready' || state.shard.kind === 'checking';
+  const isLess = count < state.sessions && (settled || !keep);
+  const unload: NodeOutput[] = isLess ? [{ type: 'unload-idle', keep }] : [];
   if (count === 0) {
     const [idle, outputs] = onIdle(next, now);
-    const keep = state.assignment?.range ?? null;
-    const settled = state.shard.kind === 'ready' || state.shard.kind === 'checking';
-    return [idle, settled || !keep ? [{ type: 'unload-idle', keep }, ...outputs] : outputs];
+    return [idle, [...unload, ...outputs]];
   }
-  if (state.takeOver.kind !== 'fetching') return [next, []];
+  if (state.takeOver.kind !== 'fetching') return [next, unload];
   // Chunks that are there stay there: a later idle moment goes on from them.
   return [
     { ...next, takeOver: { kind: 'wanted', from: now } },

@@ -277,6 +277,15 @@ describe('a node at work', () => {
     expect(node.taken()).toEqual([{ type: 'send', message: { type: 'cached', range: takeOver } }]);
   });
 
+  it('[N5] a session’s end frees what it alone used, while others go on', () => {
+    const node = ready().feed({ type: 'sessions', count: 4 });
+    node.taken();
+    node.feed({ type: 'sessions', count: 3 });
+    expect(node.taken()).toEqual([{ type: 'unload-idle', keep: range }]);
+    node.feed({ type: 'sessions', count: 4 });
+    expect(node.taken()).toEqual([]);
+  });
+
   it('[N10] pause is told before anything else, stops fetches, and resume goes on', () => {
     const node = ready();
     node.taken();
