@@ -23,7 +23,8 @@ test('[T1] [H12] a tab computes with as many threads as it was told, and leaves 
     await tab.untilPhase(['ready', 'serving'], 60_000);
     const { threads } = await tab.snapshot();
     expect(threads).toEqual({ count: 3, reason: 'device.threads_chosen' });
-    expect(workerThreads(pid)).toBe(3);
+    // The worker that measured, and its helpers, end beside the new ones.
+    await vi.waitFor(() => expect(workerThreads(pid)).toBe(3), { timeout: 10_000 });
     const { promptIds, greedyIds } = goldenRow('capital');
     const seen = await ask(server.url, { promptIds, maxTokens: greedyIds.length });
     expect(seen.ids).toEqual(greedyIds);
