@@ -19,7 +19,7 @@ const SERVERS = [
   ...['http', 'file', 'peer-silent'].map((name) => `bad-input/${name}`),
 ].map((name) => `integration/${name}`);
 /** Pages and stores whose states stand still until they were looked at, and clients: no pause is measured. */
-const STILL = ['pages-chat-states', 'pages-volunteer', 'storage', 'clients'].map(
+const STILL = ['pages-chat-states', 'pages-volunteer', 'storage', 'clients', 'sampling'].map(
   (name) => `e2e/${name}.`,
 );
 
