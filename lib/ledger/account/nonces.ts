@@ -72,3 +72,15 @@ export function withNonce(
   all.set(entry.id.subarray(0, ID_BYTES), at + 17);
   return all.subarray(Math.max(0, all.length - kept * ENTRY_BYTES));
 }
+
+/** What a key's table says of the transaction with this id; null: it holds none such. */
+export function outcomeIn(packed: Uint8Array, id: Uint8Array): Executed | null {
+  const entries = view(packed);
+  for (let at = 0; at + ENTRY_BYTES <= packed.length; at += ENTRY_BYTES) {
+    const isOther = packed.subarray(at + 17, at + ENTRY_BYTES).some((byte, i) => byte !== id[i]);
+    if (isOther) continue;
+    const code = RESULT_CODES[packed[at + 16] ?? 0] ?? 'ok';
+    return { sequence: entries.getBigUint64(at + 8), code };
+  }
+  return null;
+}

@@ -26,7 +26,38 @@ export const CLIENT_LIMITS = {
   pathMax: 53,
   /** Recent blocks whose SEALs stand beside an answer. */
   sealSetsMax: 32,
+  /** Headers that show one block to follow another, where no path is kept: 11 hours of an idle ledger. */
+  headersBetweenMax: 4_096,
   epochEndsMax: LIMITS.epochEndsMax,
+} as const;
+
+export const CLIENT_TIMES = {
+  redialMsMin: 100,
+  redialMsMax: 5_000,
+  /** A replica that is not connected after so long counts as one that is not there. */
+  connectMs: 500,
+  /** One replica's answer to what it can say at once. */
+  answerMs: 5_000,
+  /** From submit to `ledger/outcome-unknown`. */
+  outcomeMs: 10_000,
+  /** A replica that refused for now, or lost its link, is asked again. */
+  retryMs: 500,
+  /** After the first f + 1 answers a read waits so long for q SEALs of one header. */
+  certifyMs: 100,
+  /** A transaction ends so long after it was made; replicas take ten minutes at most. */
+  validityMs: 5 * 60_000,
+} as const;
+
+/** Bounds of what a client remembers. */
+export const CLIENT_MEMORY = {
+  /** Headers of which SEALs are counted. */
+  headersMax: 512,
+  /** Transactions under way, or whose outcome nobody knows yet. */
+  transactionsMax: 4_096,
+  /** Records that were read, for when no replica answers. */
+  readsMax: 1_024,
+  /** Blocks that came before their turn or wait for SEALs, by subscription. */
+  blocksAheadMax: 512,
 } as const;
 
 /** A head older than this is stale: a live ledger has a block at least every 10 s. */

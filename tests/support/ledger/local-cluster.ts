@@ -83,6 +83,14 @@ export class LocalCluster {
     this.#run();
   }
 
+  /** To one of them. */
+  submitTo(index: number, request: Uint8Array): void {
+    const bytes = encodeMessage({ type: 'request', request });
+    const link: Link = { kind: 'client', id: 'test' };
+    this.#put(this.replica(index), { type: 'message', bytes, link });
+    this.#run();
+  }
+
   /** Time passes, and what falls due in it happens. */
   wait(ms: number): void {
     this.world.timeMs += BigInt(ms);

@@ -6,7 +6,8 @@ import type { Sealed } from '../wire/answers.ts';
 import { lastEpoch, rejected, stale, type CertifiedHeader, type LightChain } from './chain.ts';
 import type { Conflict } from './conflict.ts';
 import { electorsOf, type SignatureCheck } from './electors.ts';
-import { inHistory, weigh, type Weighed } from './weigh.ts';
+import { extendsBlock, type Extension } from './extension.ts';
+import { weigh, type Weighed } from './weigh.ts';
 
 /** What follows once all `checks` hold: another place in the chain, or proof that there are two. */
 export interface Judgement {
@@ -65,19 +66,14 @@ const endHeader = (end: {
   seals: end.epochEnd.certificate.seals,
 });
 
-/** Does it come right after the client's newest, so that its own bytes show it? */
-export const isNext = ({ newest }: LightChain, header: Header): boolean =>
-  header.sequence === newest.header.sequence + 1 &&
-  bytesEqual(header.prevHeaderHash, newest.headerHash);
-
 /**
  * A header with q SEALs as the newest: never a lower one, and only one that has the newest so far in its
  * history (L3). Never throws.
- * @param path of that newest under the header's history root; not looked at where `isNext`.
+ * @param extension that shows it; null where the header is not higher.
  */
 export function adoptHeader(
   light: LightChain,
-  { sealed, path }: { readonly sealed: Sealed; readonly path: readonly Uint8Array[] },
+  { sealed, extension }: { readonly sealed: Sealed; readonly extension: Extension | null },
   sha256: Sha256,
 ): Judgement | FaultError {
   const { newest } = light;
@@ -89,11 +85,11 @@ export function adoptHeader(
   if (bytesEqual(headerHash(header, sha256), newest.headerHash)) return unchanged(light);
   const weighed = certified(light, sealed, sha256);
   if (isFault(weighed)) return weighed;
-  const before = endedBefore(light, header);
-  if (before !== null) return conflicting(light, [before, weighed]);
+  const end = endedBefore(light, header);
+  if (end !== null) return conflicting(light, [end, weighed]);
   if (header.sequence === newest.header.sequence) return conflicting(light, [newest, weighed]);
-  const at = { sequence: newest.header.sequence, headerHash: newest.headerHash, path };
-  if (!isNext(light, header) && !inHistory(header, at, sha256)) {
+  const before = { sequence: newest.header.sequence, headerHash: newest.headerHash };
+  if (extension === null || !extendsBlock(header, { before, extension }, sha256)) {
     return rejected('the header is not shown to follow the newest one');
   }
   const { checks, headerHash: hash, seals } = weighed;
@@ -125,10 +121,9 @@ export function judgeFork(
   if (isFault(weighed)) return weighed;
   const hash = headerHash(of.other, sha256);
   const isOther = of.other.sequence === sequence && !bytesEqual(hash, newest.headerHash);
-  if (
-    !isOther ||
-    !inHistory(weighed.header, { sequence, headerHash: hash, path: of.path }, sha256)
-  ) {
+  const before = { sequence, headerHash: hash };
+  const extension = { type: 'path', path: of.path } as const;
+  if (!isOther || !extendsBlock(weighed.header, { before, extension }, sha256)) {
     return rejected('the header is not shown to follow the newest one');
   }
   return conflicting(light, [newest, weighed], { header: of.other, path: of.path });

@@ -17,7 +17,8 @@ import { REPLICAS_MAX } from '#lib/ledger/pbft/quorum.ts';
 import { CLIENT_LIMITS } from '../limits.ts';
 import { rejected, type CertifiedHeader, type LightChain } from './chain.ts';
 import type { SignatureCheck } from './electors.ts';
-import { inHistory, weigh } from './weigh.ts';
+import { extendsBlock } from './extension.ts';
+import { weigh } from './weigh.ts';
 
 /** Two certificates that no chain holds both. */
 export interface Conflict {
@@ -123,5 +124,6 @@ function excludes(light: LightChain, { first, second, link }: Conflict, sha256: 
   if (link === null || link.header.sequence !== a.sequence) return false;
   const hash = headerHash(link.header, sha256);
   if (bytesEqual(hash, first.headerHash)) return false;
-  return inHistory(b, { sequence: a.sequence, headerHash: hash, path: link.path }, sha256);
+  const before = { sequence: a.sequence, headerHash: hash };
+  return extendsBlock(b, { before, extension: { type: 'path', path: link.path } }, sha256);
 }

@@ -1,37 +1,20 @@
-import { isFault, FaultError } from '#lib/kernel/errors.ts';
+import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { headerHash, type Header } from '#lib/ledger/pbft/messages/header.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { VerifyAsync } from '#lib/ledger/crypto/ed25519/rule.ts';
-import type { Source } from '../source.ts';
-import type { Reply, Sealed } from '../wire/answers.ts';
-import { refusalFault } from '../wire/codes.ts';
-import type { Question } from '../wire/requests.ts';
-import { adoptEnd, adoptHeader, isNext, judgeFork, type Judgement } from './adopt.ts';
+import { askFor, type ReplyOf, type Source } from '../source.ts';
+import type { Sealed } from '../wire/answers.ts';
+import { adoptEnd, adoptHeader, judgeFork, type Judgement } from './adopt.ts';
 import { lastEpoch, rejected, type LightChain } from './chain.ts';
 import { evidenceBytes } from './conflict.ts';
+import { askExtension, type Extension } from './extension.ts';
 import { weigh } from './weigh.ts';
 
 /** How a light client verifies on its platform. */
 export interface Proving {
   readonly sha256: Sha256;
   readonly verify: VerifyAsync;
-}
-
-type ReplyOf<T extends Reply['type']> = Reply & { readonly type: T };
-
-/** The answer of the kind that the question has. @throws FaultError the refusal's, `wire/malformed`. */
-export async function askFor<T extends Reply['type']>(
-  source: Source,
-  type: T,
-  question: Question,
-): Promise<ReplyOf<T>> {
-  const reply = await source.ask(question);
-  if (reply.type === 'refused') throw refusalFault(reply.code, reply.retryAfterMs);
-  if (reply.type !== type) {
-    throw new FaultError('wire/malformed', `${source.name} answers something else`);
-  }
-  return reply as ReplyOf<T>;
 }
 
 /** Where the chain stands if every signature holds. @throws FaultError ledger/unproven, ledger/conflicting-certificates */
@@ -46,12 +29,16 @@ export async function settle(
   );
   if (verdicts.includes(false)) throw rejected('a SEAL’s signature does not hold');
   if (conflict === null) return light;
-  throw new FaultError(
+  throw conflictFault(evidenceBytes(light, conflict));
+}
+
+/** @param evidence as `evidenceBytes` */
+export const conflictFault = (evidence: Uint8Array): FaultError =>
+  new FaultError(
     'ledger/conflicting-certificates',
     'a quorum sealed two chains: keep the evidence, and trust neither until operators have explained it',
-    { details: { evidence: toHex(evidenceBytes(light, conflict)) } },
+    { details: { evidence: toHex(evidence) } },
   );
-}
 
 /**
  * The chain with this header as its newest: epoch ends that are missing are asked for and proven first,
@@ -65,16 +52,18 @@ export async function follow(
 ): Promise<LightChain> {
   const { header } = sealed;
   const known = await withEpochs(light, { source, header }, proving);
-  const path = await pathFrom(known, { source, header });
-  const judgement = adoptHeader(known, { sealed, path }, proving.sha256);
-  if (!isFault(judgement, 'ledger/unproven') || path.length === 0) {
-    return settle(judgement, proving);
-  }
-  const fork = await forkOf(known, { source, sealed, path }, proving);
+  const from = known.newest.header.sequence;
+  const isHigher = header.sequence > from;
+  const extension = isHigher ? await askExtension(source, { from, to: header.sequence }) : null;
+  const judgement = adoptHeader(known, { sealed, extension }, proving.sha256);
+  const fork = isFault(judgement, 'ledger/unproven')
+    ? await forkOf(known, { source, sealed, extension }, proving)
+    : null;
   return settle(fork ?? judgement, proving);
 }
 
-async function withEpochs(
+/** Epoch ends up to the header's epoch, each proven. @throws FaultError as `follow` */
+export async function withEpochs(
   light: LightChain,
   { source, header }: { readonly source: Source; readonly header: Header },
   proving: Proving,
@@ -90,39 +79,27 @@ async function withEpochs(
   return after;
 }
 
-/** What shows that the header follows the newest; nothing where its own bytes do, or nothing can. */
-async function pathFrom(
-  light: LightChain,
-  { source, header }: { readonly source: Source; readonly header: Header },
-): Promise<readonly Uint8Array[]> {
-  const { sequence } = light.newest.header;
-  if (header.sequence <= sequence || isNext(light, header)) return [];
-  const question = { type: 'history', sequence, of: header.sequence } as const;
-  return (await askFor(source, 'history', question)).path;
-}
-
 /** Where the path fails: does the source hold another header in the place of the newest? */
 async function forkOf(
   light: LightChain,
   of: {
     readonly source: Source;
     readonly sealed: Sealed;
-    readonly path: readonly Uint8Array[];
+    readonly extension: Extension | null;
   },
   { sha256 }: Proving,
 ): Promise<Judgement | null> {
+  const { source, sealed, extension } = of;
+  if (extension?.type !== 'path') return null;
+  const { path } = extension;
   const { sequence } = light.newest.header;
-  try {
-    const question = { type: 'blocks', from: sequence, count: 1 } as const;
-    const { blocks } = await askFor(of.source, 'blocks', question);
-    const other = blocks[0]?.header;
-    if (other === undefined) return null;
-    const judgement = judgeFork(light, { ...of, other }, sha256);
-    return isFault(judgement) ? null : judgement;
-  } catch {
-    // It cannot say: then the header is only unproven.
-    return null;
-  }
+  const question = { type: 'blocks', from: sequence, count: 1 } as const;
+  const reply = await source.ask(question);
+  // It cannot say: then the header is only unproven.
+  const other = reply.type === 'blocks' ? reply.blocks[0]?.header : undefined;
+  if (other === undefined) return null;
+  const judgement = judgeFork(light, { sealed, other, path }, sha256);
+  return isFault(judgement) ? null : judgement;
 }
 
 /** An answer of `type` under a header with q SEALs, at the newest state or at the last certified one. */

@@ -1,14 +1,11 @@
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { Source } from '../source.ts';
 import { rejected, stale, type CertifiedHeader, type LightChain } from './chain.ts';
-import { askCertified, askFor, follow, type Proving } from './follow.ts';
-import { inHistory } from './weigh.ts';
+import { askExtension, extendsBlock, type BlockId } from './extension.ts';
+import { askCertified, follow, type Proving } from './follow.ts';
 
 /** A block that the person who set this client up knows to be of the chain. */
-export interface Pin {
-  readonly sequence: number;
-  readonly headerHash: Uint8Array;
-}
+export type Pin = BlockId;
 
 /** What the client rested on when it had no fresh header of its own. */
 export type Trust =
@@ -74,12 +71,11 @@ async function agree(
 /** Is this the newest header, or in its history, by the source's path? */
 export async function stands(
   newest: CertifiedHeader,
-  at: { readonly sequence: number; readonly headerHash: Uint8Array; readonly source: Source },
+  at: BlockId & { readonly source: Source },
   sha256: Sha256,
 ): Promise<boolean> {
   const { header } = newest;
   if (at.sequence === header.sequence) return bytesEqual(at.headerHash, newest.headerHash);
-  const question = { type: 'history', sequence: at.sequence, of: header.sequence } as const;
-  const { path } = await askFor(at.source, 'history', question);
-  return inHistory(header, { ...at, path }, sha256);
+  const extension = await askExtension(at.source, { from: at.sequence, to: header.sequence });
+  return extendsBlock(header, { before: at, extension }, sha256);
 }

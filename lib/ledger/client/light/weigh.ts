@@ -1,5 +1,4 @@
 import { FaultError } from '#lib/kernel/errors.ts';
-import { leafHash, verifyInclusion } from '#lib/ledger/crypto/merkle.ts';
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { headerHash, type Header } from '#lib/ledger/pbft/messages/header.ts';
 import type { Sealed, SealSet } from '../wire/answers.ts';
@@ -38,19 +37,4 @@ function placeOf(light: LightChain, header: Header): EpochKeys | FaultError {
   const keys = light.epochs[header.epoch];
   if (keys === undefined) return rejected('an epoch whose members are not known');
   return header.sequence > keys.base ? keys : rejected('a sequence of an epoch before');
-}
-
-/** Is this the hash of the header at `sequence` in the history of `of`? Never throws. */
-export function inHistory(
-  of: Header,
-  at: {
-    readonly sequence: number;
-    readonly headerHash: Uint8Array;
-    readonly path: readonly Uint8Array[];
-  },
-  sha256: Sha256,
-): boolean {
-  const { sequence: index, path } = at;
-  const leaf = leafHash(at.headerHash, sha256);
-  return verifyInclusion({ leaf, index, size: of.sequence, path, root: of.historyRoot }, sha256);
 }

@@ -1,84 +1,19 @@
 import { expect, test } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
-import { fromHex, utf8 } from '#lib/kernel/bytes.ts';
-import { isFault, type FaultError } from '#lib/kernel/errors.ts';
-import { writeGenesis } from '#lib/ledger/account/genesis.ts';
-import { lightGenesis } from '#lib/ledger/client/light/chain.ts';
-import { judgeConflict, readEvidence } from '#lib/ledger/client/light/conflict.ts';
-import { adoptEnd } from '#lib/ledger/client/light/adopt.ts';
-import {
-  LightClient,
-  type LightOptions,
-  type LightStore,
-} from '#lib/ledger/client/light/light-client.ts';
+import { utf8 } from '#lib/kernel/bytes.ts';
 import type { Reply } from '#lib/ledger/client/wire/answers.ts';
 import type { Question } from '#lib/ledger/client/wire/requests.ts';
-import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
-import { headerHash } from '#lib/ledger/pbft/messages/header.ts';
+import { answerOf, gatewayAnswer, sourceOf, type Lie } from '#tests/support/ledger/client-port.ts';
+import { lyingLedger } from '#tests/support/ledger/lies.ts';
 import {
-  answerOf,
-  eagerAnswer,
-  gatewayAnswer,
-  sourceOf,
-  type Lie,
-} from '#tests/support/ledger/client-port.ts';
-import { forgedSeals, KEYS_OF_EPOCH_0, lyingLedger } from '#tests/support/ledger/lies.ts';
-import { LocalCluster } from '#tests/support/ledger/local-cluster.ts';
+  clientOf,
+  faultOf,
+  ledger,
+  MemoryStore,
+  pinned,
+  sourceIn,
+} from '#tests/support/ledger/light-clients.ts';
 import { bytes32, DAY } from '#tests/support/ledger/world.ts';
-
-const verify = serverVerifier();
-const proving = {
-  sha256: nodeSha256,
-  verify: (...args: Parameters<typeof verify>) => Promise.resolve(verify(...args)),
-};
-
-/** A cluster in which `ann` was granted 1 000 micro in its first block, and `count` others after her. */
-function ledger(count = 3): LocalCluster {
-  const cluster = new LocalCluster();
-  const { world } = cluster;
-  for (let i = 0; i <= count; i += 1) {
-    cluster.submit(world.sign(world.grant(i === 0 ? 'ann' : `p${i}`)));
-  }
-  return cluster;
-}
-
-const sourceIn = (cluster: LocalCluster, lie?: Lie) =>
-  sourceOf((question) => (lie ? eagerAnswer : gatewayAnswer)(cluster, question), lie);
-
-const pinAt = (cluster: LocalCluster, sequence: number) => {
-  const { header } = must(cluster.replica(0).blocks.get(sequence), 'a block');
-  return { sequence, headerHash: headerHash(header, nodeSha256) };
-};
-
-const clientOf = (cluster: LocalCluster, more: Partial<LightOptions> = {}): LightClient =>
-  new LightClient({
-    genesis: writeGenesis(cluster.world.genesis),
-    sources: [sourceIn(cluster)],
-    proving,
-    nowMs: () => Number(cluster.world.timeMs),
-    ...more,
-  });
-
-const pinned = (cluster: LocalCluster, more: Partial<LightOptions> = {}): LightClient =>
-  clientOf(cluster, { pin: pinAt(cluster, 1), ...more });
-
-async function faultOf(promise: Promise<unknown>): Promise<FaultError> {
-  const error: unknown = await promise.then(
-    () => new Error('it was believed'),
-    (thrown: unknown) => thrown,
-  );
-  if (!isFault(error)) throw error;
-  return error;
-}
-
-class MemoryStore implements LightStore {
-  image: Uint8Array | null = null;
-  load = () => Promise.resolve(this.image);
-  save = (image: Uint8Array) => {
-    this.image = image;
-    return Promise.resolve();
-  };
-}
 
 test('[L2] from the genesis over epochs with other keys to the newest header', async () => {
   const cluster = ledger(1);
@@ -167,6 +102,33 @@ test('[L3] the newest is never left for an older head, nor for one that does not
   lie = (reply) => reply;
   // What failed has changed nothing.
   expect((await tried.sync()).sequence).toBe(sequence + 3);
+});
+
+test('[L3] a source that keeps no history shows the headers between instead', async () => {
+  const cluster = ledger(2);
+  let lied: Lie = (reply) => reply;
+  const source = sourceIn(cluster, (reply, question) =>
+    question.type === 'history'
+      ? { type: 'refused', code: 'request/not-found', retryAfterMs: 0 }
+      : lied(reply, question),
+  );
+  const client = pinned(cluster, { sources: [source] });
+  expect((await client.sync()).sequence).toBe(3);
+  for (let i = 0; i < 5; i += 1) cluster.submit(cluster.world.sign(cluster.world.grant(`q${i}`)));
+  const blocks =
+    (change: (all: (Reply & { type: 'blocks' })['blocks']) => object): Lie =>
+    (reply) =>
+      reply.type === 'blocks' ? ({ ...reply, blocks: change(reply.blocks) } as Reply) : reply;
+  for (const lie of [
+    blocks((all) => all.slice(1)),
+    blocks((all) => [...all].reverse()),
+    blocks((all) => all.map((each) => ({ ...each, header: { ...each.header, timeMs: 1 } }))),
+  ]) {
+    lied = lie;
+    expect((await faultOf(client.sync())).code).toBe('ledger/unproven');
+  }
+  lied = (reply) => reply;
+  expect((await client.sync()).sequence).toBe(8);
 });
 
 test('[L4] who knows nothing fresh wants a pin or two sources that agree, and says which', async () => {
@@ -317,81 +279,4 @@ test('[L6] no lie of a server about an account is believed', async () => {
     lie = (reply) => reply;
     expect((await client.accountOf(key)).value).toEqual(honest);
   }
-});
-
-test('[L7] two certificates for one place are evidence, whoever reads it later', async () => {
-  const cluster = ledger(3);
-  const { world } = cluster;
-  const told = must(cluster.replica(0).blocks.get(4), 'a block').header;
-  const forked = { ...told, timeMs: told.timeMs + 1 };
-  const lie: Lie = (reply) =>
-    reply.type === 'records'
-      ? { ...reply, header: forked, seals: [forgedSeals(forked, KEYS_OF_EPOCH_0)] }
-      : reply;
-  let isLying = false;
-  const source = sourceIn(cluster, (...args) => (isLying ? lie(...args) : args[0]));
-  const client = pinned(cluster, { sources: [source] });
-  await client.sync();
-  isLying = true;
-  const fault = await faultOf(client.sync());
-  expect(fault.code).toBe('ledger/conflicting-certificates');
-  const bytes = must(fromHex(String(fault.details['evidence'])), 'evidence');
-  const verdict = judged(cluster, bytes);
-  if (isFault(verdict)) throw verdict;
-  expect(verdict.both).toEqual([1, 2, 3]);
-  expect(verdict.checks.every((each) => verify(each.publicKey, each.message, each.signature))).toBe(
-    true,
-  );
-  // The same block twice convicts nobody, nor do bytes that were changed.
-  const read = readEvidence(bytes, nodeSha256);
-  if (isFault(read)) throw read;
-  const light = lightOf(cluster);
-  const { first } = read.conflict;
-  expect(isFault(judgeConflict(light, { first, second: first, link: null }, nodeSha256))).toBe(
-    true,
-  );
-  expect(isFault(readEvidence(bytes.subarray(1), nodeSha256))).toBe(true);
-  expect(world.sequence).toBe(4n);
-});
-
-const lightOf = (cluster: LocalCluster) => {
-  const made = lightGenesis(writeGenesis(cluster.world.genesis), nodeSha256);
-  if (isFault(made)) throw made;
-  return made.light;
-};
-
-/** As somebody with the genesis and the evidence judges. */
-function judged(cluster: LocalCluster, bytes: Uint8Array) {
-  const read = readEvidence(bytes, nodeSha256);
-  if (isFault(read)) return read;
-  let light = lightOf(cluster);
-  for (const end of read.ends) {
-    const judgement = adoptEnd(light, end, nodeSha256);
-    if (isFault(judgement)) return judgement;
-    light = judgement.light;
-  }
-  return judgeConflict(light, read.conflict, nodeSha256);
-}
-
-test('[L7] two chains of different heights convict by their histories', async () => {
-  // The same network until block 3; then leaked keys seal another, and it goes on from there.
-  const [cluster, fork] = [ledger(2), ledger(2)];
-  const seen = pinned(cluster, { sources: [sourceIn(cluster, (...args) => told(...args))] });
-  let isForked = false;
-  const told: Lie = (reply, question) => (isForked ? gatewayAnswer(fork, question) : reply);
-  cluster.submit(cluster.world.sign(cluster.world.grant('here')));
-  for (let i = 0; i < 4; i += 1) fork.submit(fork.world.sign(fork.world.grant(`there ${i}`)));
-  expect((await seen.sync()).sequence).toBe(4);
-  isForked = true;
-  const fault = await faultOf(seen.sync());
-  expect(fault.code).toBe('ledger/conflicting-certificates');
-  const verdict = judged(cluster, must(fromHex(String(fault.details['evidence'])), 'evidence'));
-  if (isFault(verdict)) throw verdict;
-  expect(verdict.checks.every((each) => verify(each.publicKey, each.message, each.signature))).toBe(
-    true,
-  );
-  // Two sources that follow the two do not agree either.
-  const sources = [sourceIn(cluster), sourceIn(fork)] as const;
-  const compared = await faultOf(clientOf(cluster, { sources }).sync());
-  expect(compared.code).toBe('ledger/conflicting-certificates');
 });

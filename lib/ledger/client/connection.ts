@@ -1,0 +1,154 @@
+import { FaultError, isFault } from '#lib/kernel/errors.ts';
+import { CLIENT_TIMES } from './limits.ts';
+import type { Source } from './source.ts';
+import { decodeAnswer, type Reply } from './wire/answers.ts';
+import { encodeRequest, type Question } from './wire/requests.ts';
+
+/** One connection to a replica's client port. Frames come whole and within bounds. */
+export interface ReplicaLink {
+  /** False where it was dropped: too much waits, or the connection is over. */
+  send(frame: Uint8Array): boolean;
+  close(): void;
+}
+
+export interface LinkHandlers {
+  readonly onOpen: () => void;
+  readonly onFrame: (bytes: Uint8Array) => void;
+  /** Once, also where it never opened. */
+  readonly onClose: () => void;
+}
+
+/** A replica to be reached. */
+export interface Endpoint {
+  /** For people: an address. */
+  readonly name: string;
+  readonly dial: (handlers: LinkHandlers) => ReplicaLink;
+}
+
+interface Waiting {
+  readonly onReply: (reply: Reply) => void;
+  readonly onLost: () => void;
+}
+
+const lost = (name: string): FaultError =>
+  new FaultError('mesh/closed', `the connection to ${name} ended before the answer`);
+
+/** A replica's link that is dialled again when it ends, and what was asked over it. */
+export class Connection implements Source {
+  readonly #endpoint: Endpoint;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #opened = new Set<() => void>();
+  #link: ReplicaLink | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #delayMs: number = CLIENT_TIMES.redialMsMin;
+  #tag = 0;
+  #isClosed = false;
+  isOpen = false;
+
+  constructor(endpoint: Endpoint) {
+    this.#endpoint = endpoint;
+    this.#dial();
+  }
+
+  get name(): string {
+    return this.#endpoint.name;
+  }
+
+  /** One question, one answer. @throws FaultError `mesh/closed`, `kernel/timeout` */
+  ask(question: Question, timeoutMs: number = CLIENT_TIMES.answerMs): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const end = this.stream(question, {
+        onReply: (reply) => {
+          stop();
+          resolve(reply);
+        },
+        onLost: () => {
+          stop();
+          reject(lost(this.name));
+        },
+      });
+      const timer = setTimeout(() => {
+        end();
+        reject(new FaultError('kernel/timeout', `${this.name} does not answer`));
+      }, timeoutMs);
+      const stop = (): void => {
+        clearTimeout(timer);
+        end();
+      };
+    });
+  }
+
+  /** One question, any number of answers until the returned function is called, or the link ends. */
+  stream(question: Question, waiting: Waiting): () => void {
+    this.#tag = (this.#tag % 0xffff_ffff) + 1;
+    const tag = this.#tag;
+    this.#waiting.set(tag, waiting);
+    const frame = encodeRequest({ ...question, tag });
+    if (!this.isOpen || this.#link?.send(frame) !== true) {
+      this.#waiting.delete(tag);
+      queueMicrotask(waiting.onLost);
+    }
+    return () => {
+      const wasWaiting = this.#waiting.delete(tag);
+      if (wasWaiting && this.isOpen && question.type === 'subscribe') {
+        this.#link?.send(encodeRequest({ type: 'unsubscribe', tag }));
+      }
+    };
+  }
+
+  /** Resolves when the link is open, or for good when this is closed. */
+  opened(): Promise<void> {
+    if (this.isOpen || this.#isClosed) return Promise.resolve();
+    return new Promise((resolve) => this.#opened.add(resolve));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#link?.close();
+    this.#wake();
+  }
+
+  #dial(): void {
+    let isOver = false;
+    const link = this.#endpoint.dial({
+      onOpen: () => {
+        if (isOver || this.#isClosed) return;
+        this.isOpen = true;
+        this.#delayMs = CLIENT_TIMES.redialMsMin;
+        this.#wake();
+      },
+      onFrame: (bytes) => {
+        if (!isOver) this.#onFrame(bytes);
+      },
+      onClose: () => {
+        if (isOver) return;
+        isOver = true;
+        this.#onClose();
+      },
+    });
+    this.#link = link;
+  }
+
+  #onFrame(bytes: Uint8Array): void {
+    const answer = decodeAnswer(bytes);
+    // Who says what cannot be read will not be understood later either.
+    if (isFault(answer)) this.#link?.close();
+    else this.#waiting.get(answer.tag)?.onReply(answer);
+  }
+
+  #onClose(): void {
+    this.isOpen = false;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const each of waiting) each.onLost();
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => this.#dial(), this.#delayMs);
+    this.#delayMs = Math.min(2 * this.#delayMs, CLIENT_TIMES.redialMsMax);
+  }
+
+  #wake(): void {
+    for (const resolve of this.#opened) resolve();
+    this.#opened.clear();
+  }
+}
