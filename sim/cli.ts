@@ -7,7 +7,9 @@ import {
   loadMutant,
   mutantNames,
   searchFinding,
+  stillFinds,
   storeFindings,
+  storedFindings,
   type Finding,
 } from './mutants.ts';
 import { EVENTS, isTooRare } from './session/events.ts';
@@ -22,6 +24,7 @@ Runs the real session cores (owners and stages) over a simulated network, from s
   --seed=S     one run again, bit for bit: every event as a line
   --core DIR   another copy of the core: DIR/lib/shard/session, DIR/lib/shard/stage/core
   --mutants    breaks the core by each of sim/mutants/*.patch and searches a seed that finds it
+  --missing    with --mutants: searches only for those that their stored seed no longer finds
   --help       this text
 
 Prints how often each event really happened; exits 1 where a seed failed, an event happened too
@@ -52,6 +55,7 @@ function readArguments() {
         seed: { type: 'string' },
         core: { type: 'string' },
         mutants: { type: 'boolean', default: false },
+        missing: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
@@ -93,14 +97,24 @@ function campaign(from: number, seeds: number, core: SimCore | null): number {
   return report.failures.length + report.tooRare.length > 0 ? 1 : 0;
 }
 
+interface MutantSearch {
+  readonly from: number;
+  readonly seeds: number;
+  /** What its stored seed still finds is taken as it is. */
+  readonly onlyMissing: boolean;
+}
+
 /** Each mutant anew: it must pass where nothing goes wrong, and a checker must find it. */
-async function searchMutants(from: number, seeds: number): Promise<number> {
+async function searchMutants({ from, seeds, onlyMissing }: MutantSearch): Promise<number> {
   const found: Record<string, Finding> = {};
+  const stored = onlyMissing ? await storedFindings() : {};
   let missed = 0;
   for (const name of await mutantNames()) {
     const core = await loadMutant(name);
     const failure = failsWithoutFaults(core);
-    const finding = failure ? null : searchFinding(core, { from, seeds });
+    const known = stored[name];
+    const isKnown = !failure && known !== undefined && stillFinds(core, known);
+    const finding = isKnown ? known : failure ? null : searchFinding(core, { from, seeds });
     const reason = failure ? `FAILS WITHOUT FAULTS: ${failure.message}` : 'SURVIVES';
     print(`${name.padEnd(32)} ${finding ? `--seed=${finding.seed} ${finding.check}` : reason}`);
     if (finding) found[name] = finding;
@@ -121,7 +135,8 @@ async function main(): Promise<number> {
   const core = values.core === undefined ? null : await loadCore(values.core);
   if (values.seed !== undefined) return one(natural(values.seed, 'seed'), core);
   const [from, seeds] = [natural(values.from, 'from'), natural(values.seeds, 'seeds')];
-  return values.mutants ? searchMutants(from, seeds) : campaign(from, seeds, core);
+  if (!values.mutants) return campaign(from, seeds, core);
+  return searchMutants({ from, seeds, onlyMissing: values.missing });
 }
 
 process.exitCode = await main();

@@ -71,11 +71,15 @@ export function failsWithoutFaults(core: SimCore): SimFailure | Error | null {
   return null;
 }
 
+/** Whether a seed still tells this mutant, by the same checker, from the core as it is. */
+export const stillFinds = (core: SimCore, { seed, check }: Finding): boolean =>
+  foundBy(core, seed) === check && runSession(seed).failure === null;
+
 /** Searches seeds for one in which a checker, not a throw of the core, finds the mutant. */
 export function searchFinding(core: SimCore, { from, seeds }: SeedRange): Finding | null {
   for (let seed = from; seed < from + seeds; seed += 1) {
     const check = foundBy(core, seed);
-    if (check) return { seed, check };
+    if (check && runSession(seed).failure === null) return { seed, check };
   }
   return null;
 }
