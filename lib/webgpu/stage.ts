@@ -1,6 +1,7 @@
 import type { LayerRange, ModelShape, Numerics, WeightSource } from './model.ts';
 import type { TokenLogprobs } from './sampling/logprobs.ts';
-import type { SamplingParams, TokenHistory } from './sampling/params.ts';
+import type { SamplingParams } from './sampling/params.ts';
+import type { SamplePoint } from './sampling/sample.ts';
 
 /**
  * What a stage promises of a row's values. `bits`: the same to the bit in any batch, on any machine
@@ -18,13 +19,13 @@ export type Want =
   /** Hidden states of all rows, fp32 (stages without the head). */
   | { readonly kind: 'hidden' }
   /** The id sampled from the last row's logits (stages with the head; rule S8). */
+  | ({ readonly kind: 'sample'; readonly params: SamplingParams } & SamplePoint)
+  /** An id for each row, of that row's logits: the rows of drafts that are tried out. */
   | {
-      readonly kind: 'sample';
+      readonly kind: 'sample-rows';
       readonly params: SamplingParams;
-      readonly index: number;
-      readonly history: TokenHistory;
-      /** The ids that a grammar lets come, one bit each (`SamplePoint`); left out: all. */
-      readonly allowed?: Uint32Array;
+      /** One a row. */
+      readonly points: readonly SamplePoint[];
     }
   /** Logits of every row, fp32 (stages with the head; tests and audits). */
   | { readonly kind: 'logits' };
@@ -48,7 +49,16 @@ export interface SegmentResult {
   readonly sampledId: number | null;
   /** With a sampled id, where its parameters ask for them. */
   readonly logprobs?: TokenLogprobs;
+  /** Of `sample-rows`: one a row, in order. */
+  readonly sampled?: readonly Sampled[];
   readonly logits: Float32Array | null;
+}
+
+/** An id that was chosen. */
+export interface Sampled {
+  readonly id: number;
+  /** Where the parameters ask for them. */
+  readonly logprobs?: TokenLogprobs;
 }
 
 /**

@@ -42,6 +42,7 @@ function checkSegment({ shape, range, kv }: Context, segment: Segment): void {
     want.kind === 'none' || head === (want.kind !== 'hidden'),
     'a wish this range can meet',
   );
+  invariant(want.kind !== 'sample-rows' || want.points.length === rows, 'a point a row');
   if (firstPosition + rows > shape.contextMax) {
     const details = { contextMax: shape.contextMax };
     throw new FaultError('session/context-length', 'past the model’s context', { details });

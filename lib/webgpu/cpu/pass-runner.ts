@@ -1,7 +1,7 @@
 import { invariant, must } from '#lib/kernel/assert.ts';
-import { choose } from '../choose.ts';
+import { choose, chooseAt } from '../choose.ts';
 import { hasEmbedding, hasHead } from '../model.ts';
-import type { Segment, SegmentResult, StageOptions } from '../stage.ts';
+import type { Sampled, Segment, SegmentResult, StageOptions } from '../stage.ts';
 import type { Arena } from './arena.ts';
 import type { Kernels } from './kernels.ts';
 import { SEGMENT_WORDS, type Layout } from './layout.ts';
@@ -21,7 +21,9 @@ interface HeadRow {
   readonly row: number;
 }
 
-export type MutableResult = { -readonly [K in keyof SegmentResult]: SegmentResult[K] };
+export type MutableResult = { -readonly [K in keyof SegmentResult]: SegmentResult[K] } & {
+  sampled?: Sampled[];
+};
 
 /** Writes one pass into memory, calls the kernels, and takes out what is wanted. */
 export class PassRunner {
@@ -108,7 +110,10 @@ export class PassRunner {
         const { want } = must(placed[segment], 'the segment exists').segment;
         const result = must(results[segment], 'every segment has a result');
         if (want.kind === 'sample') Object.assign(result, choose(values, want));
-        else result.logits?.set(values, row * this.#vocab);
+        else if (want.kind === 'sample-rows') {
+          const point = must(want.points[row], 'a point a row');
+          (result.sampled ??= []).push(chooseAt(values, want.params, point));
+        } else result.logits?.set(values, row * this.#vocab);
       });
     }
   }
@@ -122,7 +127,7 @@ function headRowsOf({ want, rows }: Segment, piece: Piece): HeadRow[] {
       segment,
       row: offset + first + i,
     }));
-  if (want.kind === 'logits') return rowsOf(0);
+  if (want.kind === 'logits' || want.kind === 'sample-rows') return rowsOf(0);
   if (want.kind !== 'sample' || offset + piece.rows < rows) return [];
   invariant(piece.rows > 0, 'a piece has rows');
   return rowsOf(piece.rows - 1);

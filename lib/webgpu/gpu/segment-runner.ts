@@ -1,8 +1,8 @@
 import { must } from '#lib/kernel/assert.ts';
-import { choose } from '../choose.ts';
+import { choose, chooseAt } from '../choose.ts';
 import type { LayerRange, ModelShape, StoredTensor } from '../model.ts';
 import { hasHead } from '../model.ts';
-import type { Segment, SegmentResult } from '../stage.ts';
+import type { Sampled, Segment, SegmentResult } from '../stage.ts';
 import type { GraphRunner } from './graph-runner.ts';
 import type { KvSlots } from './kv-slots.ts';
 import { GPU_LIMITS } from './limits.ts';
@@ -38,11 +38,19 @@ export class SegmentRunner {
       hidden: want.kind === 'hidden' ? new Float32Array(rows * shape.hidden) : null,
       logits: want.kind === 'logits' ? new Float32Array(rows * shape.vocab) : null,
       sampledId: null as number | null,
+      ...(want.kind === 'sample-rows' && { sampled: [] as Sampled[] }),
     };
     for (const piece of piecesOf(rows)) {
       const output = await this.#runPiece(segment, piece);
       result.hidden?.set(output, piece.offset * shape.hidden);
       result.logits?.set(output, piece.offset * shape.vocab);
+      if (want.kind === 'sample-rows') {
+        for (let row = 0; row < piece.rows; row += 1) {
+          const logits = output.subarray(row * shape.vocab, (row + 1) * shape.vocab);
+          const point = must(want.points[piece.offset + row], 'a point a row');
+          result.sampled?.push(chooseAt(logits, want.params, point));
+        }
+      }
       const last = piece.offset + piece.rows === rows;
       if (last && want.kind === 'sample') Object.assign(result, choose(output, want));
     }
@@ -52,7 +60,7 @@ export class SegmentRunner {
   #runPiece(segment: Segment, piece: Piece): Promise<Float32Array> {
     const { runner, slots, range, shape } = this.#parts;
     const { offset, rows } = piece;
-    const every = segment.want.kind === 'logits';
+    const every = segment.want.kind === 'logits' || segment.want.kind === 'sample-rows';
     const headRows = every ? Array.from({ length: rows }, (_, i) => i) : [rows - 1];
     return runner.run({
       hidden: this.#hidden(segment, piece),

@@ -141,6 +141,15 @@ export class GrammarState {
     for (const id of answerIds) this.follow(id);
   }
 
+  /** Another that stands here, and goes on by itself. */
+  copy(): GrammarState {
+    const copy = new GrammarState(this.#grammar);
+    copy.#automaton = this.#automaton;
+    copy.#state = this.#state;
+    copy.#hasEnded = this.#hasEnded;
+    return copy;
+  }
+
   /** Whether the answer is whole as it is. */
   get canEnd(): boolean {
     return this.#hasEnded || this.#automaton.canEnd(this.#state);

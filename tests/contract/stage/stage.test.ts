@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import type { ModelShape, Numerics } from '#lib/webgpu/model.ts';
 import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
-import { argmax } from '#lib/webgpu/sampling/sample.ts';
+import { argmax, sample } from '#lib/webgpu/sampling/sample.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 import {
@@ -124,6 +124,36 @@ function stageContract(implementation: StageImplementation): void {
       const best = row.reduce((most, logit) => Math.max(most, logit), -Infinity);
       const total = row.reduce((sum, logit) => sum + Math.exp(logit - best), 0);
       expect(Math.abs(logprob + Math.log(total))).toBeLessThanOrEqual(1e-4);
+    });
+
+    it('[S8] each row of a step is sampled at its own point, as alone', async () => {
+      const rows = 18;
+      const before = stage.openKv();
+      await run(before, idsOf(50));
+      const logits = await run(before, idsOf(rows, 4));
+      // Greedy: of the ids of the other half at every second row, of those not said at every third.
+      const params = {
+        ...GREEDY,
+        penalties: { repetition: 1, presence: 100, frequency: 0, bias: [] },
+      };
+      const points = Array.from({ length: rows }, (_, row) => {
+        const best = argmax(logits.subarray(row * SHAPE.vocab, (row + 1) * SHAPE.vocab));
+        const history = { promptIds: [], answerIds: row % 3 === 0 ? [best] : [] };
+        const allowed = new Uint32Array(7).fill(best % 2 === 0 ? 0xaaaaaaaa : 0x55555555);
+        return { index: row, history, ...(row % 2 === 0 && { allowed }) };
+      });
+      const alone = points.map((point, row) => {
+        const own = logits.slice(row * SHAPE.vocab, (row + 1) * SHAPE.vocab);
+        return { id: sample(own, params, point) };
+      });
+      expect(new Set(alone.map(({ id }) => id)).size).toBeGreaterThan(3);
+      const kv = stage.openKv();
+      await run(kv, idsOf(50));
+      const other = segmentFor(stage, stage.openKv(), { input: idsOf(9), want: everyRow(stage) });
+      const want = { kind: 'sample-rows', params, points } as const;
+      const steps = [other, segmentFor(stage, kv, { input: idsOf(rows, 4), want })];
+      const [, result] = await stage.step(steps);
+      expect(result).toMatchObject({ sampledId: null, sampled: alone });
     });
 
     memoryContract({ ...implementation, factory: () => factory }, numerics);
