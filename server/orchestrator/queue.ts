@@ -125,8 +125,9 @@ function begin(turn: Turn, waiting: Waiting, plan: RoutePlan): void {
   const { promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds } = request;
   const { manifest } = turn.state.config;
   const prefix = sharingOf(turn.state, waiting, plan);
+  const words = { promptIds, acceptedIds, maxTokens, eosIds };
   const [owner, outputs] = createOwner(
-    { session, manifest, promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds, ...prefix },
+    { session, manifest, ...words, sampling, grammar, draftsMax: 0, ...prefix },
     plan,
     turn.now,
   );

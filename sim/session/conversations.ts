@@ -1,5 +1,5 @@
 import type { Random } from '#lib/kernel/random.ts';
-import { PAGE_POSITIONS } from './fake-engine.ts';
+import { draftsMaxOf, monotonous, PAGE_POSITIONS } from './fake-engine.ts';
 import { KEPT_BLOCK_BYTES, type Disturbance, type Scenario, type SessionDraw } from './scenario.ts';
 
 const idsOf = (random: Random, count: number): number[] =>
@@ -14,18 +14,19 @@ export function conversations(random: Random, scenario: Scenario): Scenario {
   const system = idsOf(random, random.below(14));
   const isPublic = random.chance(0.5);
   const turns = 2 + random.below(3);
-  const draw = (salt: string, follows: number | null): SessionDraw => ({
-    atMs: 100 + random.unit() * 100,
-    promptIds: follows === null ? system : idsOf(random, 1 + random.below(6)),
-    maxTokens: 2 + random.below(10),
-    eosIds: [],
-    seed: random.below(2 ** 31),
-    cancelAtMs: random.chance(0.1) ? random.unit() * 500 : null,
-    // Some have them, as in all other seeds.
-    stops: scenario.sessions[(follows ?? -1) + 1]?.stops ?? [],
-    prefix: { salt, public: isPublic ? { ids: system.length, salt: 'public' } : null },
-    follows,
-  });
+  const draw = (salt: string, follows: number | null): SessionDraw =>
+    ending({
+      atMs: 100 + random.unit() * 100,
+      promptIds: follows === null ? system : idsOf(random, 1 + random.below(6)),
+      maxTokens: 2 + random.below(10),
+      eosIds: [],
+      seed: random.below(2 ** 31),
+      cancelAtMs: random.chance(0.1) ? random.unit() * 500 : null,
+      // Some have them, as in all other seeds.
+      stops: scenario.sessions[(follows ?? -1) + 1]?.stops ?? [],
+      prefix: { salt, public: isPublic ? { ids: system.length, salt: 'public' } : null },
+      follows,
+    });
   const first = {
     ...draw('a', null),
     promptIds: [...system, ...idsOf(random, 1 + random.below(8))],
@@ -68,6 +69,13 @@ export function conversations(random: Random, scenario: Scenario): Scenario {
       size: random.unit() * 0.5,
     })),
   };
+}
+
+/** Who guesses ends now and then where it had guessed on: what it computed of that is nobody's. */
+function ending(session: SessionDraw): SessionDraw {
+  if (draftsMaxOf(session.seed) === 0) return session;
+  const { seed, maxTokens } = session;
+  return { ...session, seed: monotonous(seed), maxTokens: maxTokens + 12, eosIds: [1] };
 }
 
 const disturbanceOf = (random: Random): Disturbance => ({

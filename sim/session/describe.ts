@@ -65,7 +65,7 @@ function markOfFrame(frame: Frame): number {
     case 'rows':
       return head + frame.seq * 7 + (frame.data[0] ?? 0);
     case 'token':
-      return head + frame.seq * 7 + frame.id;
+      return head + frame.seq * 7 + frame.id + frame.drafts.length * 131;
     case 'chunk-ack':
       return head + frame.taken;
   }
@@ -79,7 +79,7 @@ export function describeFrame(frame: Frame): string {
     case 'rows':
       return `${head} seq ${frame.seq} @${frame.firstPosition}+${frame.rows}`;
     case 'token':
-      return `${head} seq ${frame.seq} @${frame.position} id ${frame.id}`;
+      return `${head} seq ${frame.seq} @${frame.position} id ${[frame.id, ...frame.drafts].join()}`;
     case 'chunk-ack':
       return `${head} taken ${frame.taken}`;
   }

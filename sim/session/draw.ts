@@ -1,6 +1,7 @@
 import type { Random } from '#lib/kernel/random.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
 import { conversations } from './conversations.ts';
+import { drafted, plain } from './drafted.ts';
 import { LIES } from './liar.ts';
 import { staged } from './plays.ts';
 import {
@@ -45,6 +46,7 @@ export function drawScenario(random: Random): Scenario {
     patienceMs: null,
     blameless: false,
     mayFail: false,
+    drafting: layers % 3 === 0 ? 'measured' : 'always',
     framesFirst: random.chance(0.5),
     together: random.chance(0.5),
     planner: random.chance(0.4) ? 'placement' : 'wild',
@@ -68,10 +70,11 @@ export function drawScenario(random: Random): Scenario {
   if (kind < 0.7) return staged(random, scenario);
   if (kind < 0.76) return lied(random, scenario);
   // Drawn last, so that all other seeds stay as they are.
-  return random.chance(0.4) ? conversations(random, scenario) : scenario;
+  if (random.chance(0.4)) return conversations(random, scenario);
+  return random.chance(0.5) ? drafted(random, scenario) : scenario;
 }
 
-/** A world in which nothing goes wrong, and nothing ends an answer early. */
+/** A world in which nothing goes wrong, no guess either, and nothing ends an answer early. */
 export function drawCalm(random: Random): Scenario {
   const scenario = drawScenario(random);
   return {
@@ -85,6 +88,7 @@ export function drawCalm(random: Random): Scenario {
         promptIds: session.promptIds.slice(0, 12),
         maxTokens: Math.min(8, session.maxTokens),
         atMs: session.atMs + 100,
+        seed: plain(session.seed),
         cancelAtMs: null,
         stops: [],
       })),

@@ -2,6 +2,9 @@ import type { SessionId } from '#lib/kernel/ids.ts';
 import { must } from '#lib/kernel/assert.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import { GREEDY, type SamplingParams, type TokenHistory } from '#lib/webgpu/sampling/params.ts';
+import type { SamplePoint } from '#lib/webgpu/sampling/sample.ts';
+import type { Sampled } from '#lib/webgpu/stage.ts';
+import { RING } from '#lib/shard/wire/limits.ts';
 import type { KvOrder, RunResult, RunSegment } from '#lib/shard/stage/types.ts';
 import { SimFailure } from './failure.ts';
 
@@ -32,7 +35,25 @@ export const layerOut = (layer: number, link: number): number => mix(link, layer
 export const sampleId = (
   hidden: number,
   draw: { seed: number; index: number; salt: number; said: number },
-): number => mix(mix(mix(hidden, draw.seed), draw.index), draw.salt ^ draw.said) % 1000;
+): number => {
+  const word = mix(mix(mix(hidden, draw.seed), draw.index), draw.salt ^ draw.said);
+  return draftsMaxOf(draw.seed) > 0 ? fewIds(draw.seed, word) : word % 1000;
+};
+
+/** Every third session guesses: as many ids a step as its seed says. */
+export const draftsMaxOf = (seed: number): number =>
+  Math.floor(seed / 4) % 3 === 1 ? 1 + (Math.floor(seed / 12) % RING.draftsMax) : 0;
+
+const kindOf = (seed: number): number => Math.floor(seed / 96) % 3;
+
+/** Of a session that guesses: the next seed of one that guesses as many ids, most often the same one. */
+export const monotonous = (seed: number): number => seed + 96 * (2 - kindOf(seed));
+
+/** Of two ids, of three, or most often the same one: some guesses come true, in rows of any length. */
+function fewIds(seed: number, word: number): number {
+  const kind = kindOf(seed);
+  return kind === 2 ? Number(word % 6 === 0) : word % (2 + kind);
+}
 
 /** Every fourth session has penalties that look at the whole of prompt and answer. */
 export const samplingOf = (seed: number): SamplingParams => {
@@ -205,19 +226,33 @@ export class FakeEngine {
       );
     }
     const hidden = new Float32Array(segment.rows * FAKE_WIDTH);
-    let out = 0;
+    const outs: number[] = [];
     for (let row = 0; row < segment.rows; row += 1) {
-      out = this.row(kv, inputOf(segment, row));
+      const out = this.row(kv, inputOf(segment, row));
+      outs.push(out);
       hidden[row * FAKE_WIDTH] = out >>> 16;
       hidden[row * FAKE_WIDTH + 1] = out & 0xffff;
     }
     const { want } = segment;
-    if (want.kind !== 'sample')
-      return { hidden: want.kind === 'hidden' ? hidden : null, sampledId: null };
-    const salt = this.options.salted ? saltOf(segment.session, segment.epoch) : 0;
-    const said = saidHash(want.params, want.history);
-    const draw = { seed: want.params.seed, index: want.index, salt, said };
-    return { hidden: null, sampledId: sampleId(out, draw) };
+    if (want.kind !== 'sample' && want.kind !== 'sample-rows')
+      return { hidden: want.kind === 'hidden' ? hidden : null, sampled: [] };
+    const points = want.kind === 'sample' ? [want] : want.points;
+    if (want.kind === 'sample-rows' && points.length !== segment.rows)
+      throw new SimFailure('contract', 'a point a row');
+    const sampled = points.map((point, i) => {
+      const out = must(outs.at(i - points.length), 'a row for each point');
+      return this.sample(segment, { out, params: want.params, point });
+    });
+    return { hidden: null, sampled };
+  }
+
+  private sample(
+    { session, epoch }: RunSegment,
+    { out, params, point }: { out: number; params: SamplingParams; point: SamplePoint },
+  ): Sampled {
+    const salt = this.options.salted ? saltOf(session, epoch) : 0;
+    const said = saidHash(params, point.history);
+    return { id: sampleId(out, { seed: params.seed, index: point.index, salt, said }) };
   }
 
   private row(kv: Kv, input: number): number {

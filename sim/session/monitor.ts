@@ -39,8 +39,10 @@ export class Monitor {
   readonly seqs = new SeqBook();
   /** The engine itself ran short: whoever was in its run gives way, old or young. */
   private hasRunFailed = false;
-  /** One past the last position computed, by session, epoch and first layer. */
+  /** From which position on rows may be computed, by session, epoch and first layer. */
   private readonly computed = new Map<string, number>();
+  /** Position of the latest token of a session, by epoch: only it is embedded next. */
+  private readonly toldToken = new Map<string, number>();
   private readonly world: World;
 
   constructor(world: World) {
@@ -147,22 +149,41 @@ export class Monitor {
   onSegment(node: SimNode, engine: FakeEngine, segment: RunSegment): void {
     const { session, epoch, firstPosition, rows, want } = segment;
     const key = `${session}/${epoch}/${engine.range.first}`;
-    const next = this.computed.get(key) ?? 0;
+    const next = Math.max(
+      this.computed.get(key) ?? 0,
+      this.toldToken.get(`${session}/${epoch}`) ?? 0,
+    );
     if (firstPosition < next) {
       throw new SimFailure(
         'twice',
         `${short(node.id)} computes ${firstPosition} again in ${epoch}`,
       );
     }
-    this.computed.set(key, firstPosition + rows);
     const told = this.told.get(keyOf(node, session));
-    if (want.kind !== 'sample' || told?.epoch !== epoch) return;
+    // What follows the first row of a step may be of drafts, and be computed again of other ids.
+    const isFill = told?.epoch === epoch && firstPosition < told.resumeAt;
+    this.computed.set(key, firstPosition + (isFill ? rows : 1));
+    if ((want.kind !== 'sample' && want.kind !== 'sample-rows') || told?.epoch !== epoch) return;
+    const points = want.kind === 'sample' ? [want] : want.points;
+    const [first, last] = [points[0]?.index ?? 0, points.at(-1)?.index ?? 0];
     if (firstPosition < told.resumeAt) {
-      throw new SimFailure('twice', `${short(node.id)} samples #${want.index}, accepted already`);
+      throw new SimFailure('twice', `${short(node.id)} samples #${first}, accepted already`);
     }
-    if (want.index - told.accepted >= RING.unackedTokensMax) {
-      throw new SimFailure('budget', `${short(node.id)} runs ahead to #${want.index}`);
+    if (last - told.accepted >= RING.unackedTokensMax) {
+      throw new SimFailure('budget', `${short(node.id)} runs ahead to #${last}`);
     }
+  }
+
+  /** A token goes on from the last one of its epoch, and no step may begin before it (S5). */
+  private onToken(
+    node: SimNode,
+    { session, epoch, index }: Extract<StageMessage, { type: 'token' }>,
+  ): void {
+    const told = this.told.get(keyOf(node, session));
+    if (told?.epoch !== epoch) return;
+    const key = `${session}/${epoch}`;
+    const position = told.promptLength + index;
+    this.toldToken.set(key, Math.max(this.toldToken.get(key) ?? 0, position));
   }
 
   onFrameSent(node: SimNode, to: NodeId, frame: Frame): void {
@@ -215,6 +236,7 @@ export class Monitor {
 
   /** A node that could hear its owner all the time has no reason to call a session expired. */
   onWord(node: SimNode, message: StageMessage): void {
+    if (message.type === 'token') this.onToken(node, message);
     if (message.type !== 'fault') return;
     if (message.why === 'no-room' && !this.hasRunFailed) this.checkYoungest(node, message.session);
     if (message.why !== 'expired') return;

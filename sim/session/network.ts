@@ -1,6 +1,7 @@
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { StageInput } from '#lib/shard/stage/types.ts';
+import { isOfDrafts } from './witness.ts';
 import { short, type World } from './world.ts';
 
 /** One pair of nodes. Frames in flight belong to a generation: a closed link loses them. */
@@ -139,6 +140,7 @@ export class Network {
     const kind = world.random.pick(['lost', 'doubled', 'overtaken', 'overtaken'] as const);
     if (kind === 'lost') {
       world.count('frame lost on a live link');
+      if (flight.frames.some(isOfDrafts)) world.count('step of drafts: lost on a live link');
       return;
     }
     this.carry(pair, to, { ...flight, inOrder: kind === 'doubled' });

@@ -34,6 +34,8 @@ export class SimNode {
   range: LayerRange | null = null;
   /** What its engine computes just now. */
   segments: readonly RunSegment[] = [];
+  /** Of the run that it hears the end of. */
+  private sampling: readonly RunSegment[] = [];
   slowness = 1;
   /** How the run in flight will fail. */
   private spoiled: 'engine' | 'no-room' | null = null;
@@ -181,6 +183,8 @@ export class SimNode {
     world.monitor.seqs.check(this, frames, outputs);
     checkEarly(this, early, outputs);
     world.monitor.checkExpiry(this, expiring, outputs);
+    for (const segment of input.type === 'run-done' ? this.sampling : [])
+      world.witness.sampled(segment, outputs);
     this.lastProgress = view.progress;
     const ordered = world.scenario.framesFirst ? framesFirst(outputs) : outputs;
     const done = new Set<StageOutput>();
@@ -207,6 +211,7 @@ export class SimNode {
       case 'frame': {
         const { to, frame } = output;
         world.monitor.onFrameSent(this, to, frame);
+        world.witness.frameSent(frame);
         world.ambushes.around(`frame:${frame.type}`, { node: this, peer: to }, () => {
           this.outbox.set(to, [...(this.outbox.get(to) ?? []), frame]);
         });
@@ -306,6 +311,7 @@ export class SimNode {
         return;
       }
       for (const segment of output.segments) world.monitor.onSegment(this, engine, segment);
+      this.sampling = output.segments;
       this.feed({ type: 'run-done', run: output.run, ms, results: engine.run(output.segments) });
     });
   }
@@ -362,8 +368,8 @@ export class SimNode {
   }
 
   private freshCore(): StageCore {
-    const { keptBytesMax } = this.world.scenario;
-    return this.world.core.createStageCore(this.id, { keptBytesMax, keptBlockRows: 4 });
+    const { keptBytesMax, drafting } = this.world.scenario;
+    return this.world.core.createStageCore(this.id, { keptBytesMax, keptBlockRows: 4, drafting });
   }
 }
 

@@ -194,6 +194,7 @@ export class Office {
     const desk = [...this.desks.values()].find((each) => each.reader === reader && each.owner);
     if (!desk?.owner || reader.ended) return;
     this.world.witness.cancelled(desk.owner);
+    this.world.witness.draftsEnd(desk.id, 'cancelled');
     this.input(desk, { type: 'cancel' });
   }
 
@@ -306,6 +307,7 @@ export class Office {
       case 'route-changed': {
         world.count(`epoch: ${output.cause}`);
         world.witness.routed(desk.id, output.plan);
+        world.witness.draftsEnd(desk.id, 'a new epoch ends it');
         desk.reader.routed(output.plan);
         world.monitor.onEpoch(desk.id, output.epoch, () => desk.owner);
         world.log(() => `${desk.reader.name} epoch ${output.epoch}: ${output.cause}`, output.epoch);

@@ -2,6 +2,7 @@ import type { ManifestHash, SessionId } from '#lib/kernel/ids.ts';
 import type { OwnerOutput, RoutePlan, SessionRequest } from '#lib/shard/session/types.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
 import {
+  draftsMaxOf,
   PAGE_POSITIONS,
   saidHash,
   sampleId,
@@ -75,6 +76,7 @@ export class Reader {
       sampling,
       grammar: null,
       eosIds,
+      draftsMax: draftsMaxOf(seed),
       ...(prefix && { prefix }),
     };
   }

@@ -29,6 +29,8 @@ export interface Scenario {
   readonly mayFail: boolean;
   /** The shell performs frames before messages to the owner. */
   readonly framesFirst: boolean;
+  /** Whether ids are guessed wherever there is something to guess. */
+  readonly drafting: 'measured' | 'always';
   /** Frames of one step to one peer are one message. */
   readonly together: boolean;
   /** Who answers for a route: placement's own rules, or a planner wilder than they are. */

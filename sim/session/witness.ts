@@ -3,11 +3,15 @@ import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { sameRange } from '#lib/shard/placement/core.ts';
 import type { OwnerInput, RoutePlan } from '#lib/shard/session/types.ts';
-import type { StageInput, StageOutput } from '#lib/shard/stage/types.ts';
+import type { RunSegment, StageInput, StageOutput } from '#lib/shard/stage/types.ts';
 import type { OwnerState } from '#sim/core.ts';
 import type { Desk } from './office.ts';
 import type { SimNode } from './node.ts';
 import type { World } from './world.ts';
+
+/** A frame of a step in which drafts are tried. */
+export const isOfDrafts = (frame: Frame): boolean =>
+  frame.type === 'token' && frame.drafts.length > 0;
 
 /** From the first doubt to the next accepted token: an owner is in a failover. */
 export function isInFailover({ phase, route }: OwnerState): boolean {
@@ -22,6 +26,8 @@ export class Witness {
   /** Who was in a session's routes: now, and ever. */
   private readonly routes = new Map<SessionId, { now: Set<NodeId>; left: Set<string> }>();
   private readonly diedAt = new Map<NodeId, number>();
+  /** Sessions whose last token went to stage 0 with drafts. */
+  private readonly guessing = new Set<SessionId>();
   private readonly world: World;
 
   constructor(world: World) {
@@ -58,6 +64,28 @@ export class Witness {
       if (owner.route?.places.some((place) => place.node === node))
         this.world.count('failure during a failover');
     }
+  }
+
+  /** The last place has sampled a step: of how many rows, and how many of their ids count. */
+  sampled({ session, want }: RunSegment, outputs: readonly StageOutput[]): void {
+    const said = outputs.flatMap((output) =>
+      output.type === 'owner' && output.message.type === 'token' ? output.message : [],
+    );
+    const own = said.filter((token) => token.session === session).length;
+    if (own === 0) return;
+    this.guessing.delete(session);
+    if (want.kind !== 'sample-rows') return;
+    const stand = own === 1 ? 'none stands' : own < want.points.length ? 'some stand' : 'all stand';
+    this.world.count(`step of drafts: ${stand}`);
+  }
+
+  frameSent(frame: Frame): void {
+    if (frame.type === 'token' && frame.drafts.length > 0) this.guessing.add(frame.session);
+  }
+
+  /** What came between a token with drafts and the step that tries them. */
+  draftsEnd(session: SessionId, how: 'a new epoch ends it' | 'cancelled'): void {
+    if (this.guessing.delete(session)) this.world.count(`step of drafts: ${how}`);
   }
 
   cancelled(owner: OwnerState): void {

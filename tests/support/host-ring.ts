@@ -8,9 +8,9 @@ import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
 import { createOwner, stepOwner, type OwnerState } from '#lib/shard/session/owner.ts';
 import type { OwnerInput, OwnerStep, RoutePlan, SessionRequest } from '#lib/shard/session/types.ts';
-import type { OwnerMessage } from '#lib/shard/wire/session-messages.ts';
+import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { HostReport, HostSnapshot } from '#lib/shard/stage/host-protocol.ts';
-import { StageHost, type LoadOrder } from '#lib/shard/stage/stage-host.ts';
+import { StageHost, type LoadOrder, type StageHostDoors } from '#lib/shard/stage/stage-host.ts';
 
 export const nodeId = (digit: number): NodeId => digit.toString(16).repeat(64) as NodeId;
 const now = () => instantMs(performance.now());
@@ -22,6 +22,10 @@ export interface RingOptions {
   /** Rows of a prefill chunk; 16 where it is left out. */
   readonly chunkRows?: number;
   readonly load: (order: LoadOrder) => Promise<Stage>;
+  /** How long a frame is on its way to another node; 0 where it is left out. */
+  readonly linkMs?: number;
+  /** Whether hosts guess only where it pays, or wherever they can. */
+  readonly drafting?: 'measured' | 'always';
   /** Of answers that have to fit a grammar. */
   readonly tokens?: TokenSource;
 }
@@ -56,7 +60,7 @@ export class HostRing {
   }
 
   link(a: RingNode, b: RingNode, name: string): void {
-    const { port1, port2 } = new MessageChannel();
+    const [port1, port2] = linkPorts(this.#options.linkMs ?? 0);
     const ends = [
       [a, b, port1],
       [b, a, port2],
@@ -82,7 +86,9 @@ export class HostRing {
   answer(request: {
     promptIds: readonly number[];
     maxTokens: number;
-    choosing?: Partial<Pick<SessionRequest, 'sampling' | 'grammar' | 'eosIds' | 'prefix'>>;
+    choosing?: Partial<
+      Pick<SessionRequest, 'sampling' | 'grammar' | 'eosIds' | 'draftsMax' | 'prefix'>
+    >;
     onToken?: (count: number, feed: (input: OwnerInput) => void) => void;
     reroute?: () => RoutePlan | null;
   }): Promise<number[]> {
@@ -117,7 +123,7 @@ export class HostRing {
           {
             ...{ session, manifest: this.#options.hash, acceptedIds: [], sampling: GREEDY },
             ...{ promptIds: request.promptIds, maxTokens: request.maxTokens, eosIds: [] },
-            ...{ grammar: null, ...request.choosing },
+            ...{ grammar: null, draftsMax: 0, ...request.choosing },
           },
           this.plan(),
           now(),
@@ -151,28 +157,51 @@ export class HostRing {
       id,
       faults: [],
       snapshot: null,
-      host: new StageHost({
-        self: id,
-        now,
+      host: this.#makeHost(id, {
         report: (report) => {
           if (report.type === 'snapshot') node.snapshot = report.snapshot;
-          else if (report.type === 'owner') {
-            const { message } = report;
-            if (message.type === 'resync') return;
-            // In a turn of its own, and before the host's next run.
-            setImmediate(() =>
-              this.#sessions.get(message.session)?.({
-                ...{ type: 'message', node: id, incarnation: 1, message },
-              }),
-            );
-          } else if (report.type !== 'progress') node.faults.push(report);
+          else if (report.type === 'owner') this.#hear(id, report.message);
+          else if (report.type !== 'progress') node.faults.push(report);
         },
-        loadShard: this.#options.load,
-        openLink: openLinkPort,
-        loadTokens: () => Promise.resolve(must(this.#options.tokens, 'a vocabulary')),
-        abortFetch: () => undefined,
       }),
     };
     return node;
   }
+
+  #makeHost(id: NodeId, { report }: Pick<StageHostDoors, 'report'>): StageHost {
+    const { load, tokens, drafting = 'measured' } = this.#options;
+    return new StageHost(
+      {
+        ...{ self: id, now, report, openLink: openLinkPort, loadShard: load },
+        loadTokens: () => Promise.resolve(must(tokens, 'a vocabulary')),
+        abortFetch: () => undefined,
+      },
+      { drafting },
+    );
+  }
+
+  /** In a turn of its own, and before the host's next run. */
+  #hear(node: NodeId, message: StageMessage): void {
+    if (message.type === 'resync') return;
+    setImmediate(() =>
+      this.#sessions.get(message.session)?.({ type: 'message', node, incarnation: 1, message }),
+    );
+  }
+}
+
+/** Two ends of a link on which each message takes so long; in order, as timers of one length fire. */
+function linkPorts(ms: number): readonly [MessagePort, MessagePort] {
+  const near = new MessageChannel();
+  if (ms === 0) return [near.port1, near.port2];
+  const far = new MessageChannel();
+  for (const [from, to] of [
+    [near.port2, far.port1],
+    [far.port1, near.port2],
+  ] as const) {
+    from.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+      setTimeout(() => to.postMessage(data), ms);
+    });
+    from.start();
+  }
+  return [near.port1, far.port2];
 }

@@ -26,11 +26,13 @@ export function finish(turn: Turn, outcome: Outcome): void {
 
 /**
  * Names of the pages that became whole since the present epoch began: what its holders computed of
- * accepted ids in this epoch is as good for others as the prompt's.
+ * accepted ids in this epoch is as good for others as the prompt's. Not of the last id: where it
+ * stands a holder may still have the row of a draft that was wrong.
  */
 function lastPages({ request, acceptedIds, pages, route }: OwnerState) {
   if (!route || !request.prefix) return null;
-  const all = pageDigests(request.prefix, [...request.promptIds, ...acceptedIds], pages);
+  const ids = [...request.promptIds, ...acceptedIds.slice(0, -1)];
+  const all = pageDigests(request.prefix, ids, pages);
   return { epoch: route.epoch, digests: all.slice(pages.length) };
 }
 

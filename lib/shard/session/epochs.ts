@@ -219,6 +219,7 @@ function prepareFor(state: OwnerState, route: Route, node: NodeId): Prepare {
   const { request, acceptedIds } = state;
   const embeds = route.places[0]?.node === node;
   const samples = route.places.at(-1)?.node === node;
+  const guesses = samples && request.draftsMax > 0;
   return {
     type: 'prepare',
     session: request.session,
@@ -232,7 +233,7 @@ function prepareFor(state: OwnerState, route: Route, node: NodeId): Prepare {
       since,
       path,
     })),
-    ids: embeds ? [...request.promptIds, ...acceptedIds] : [],
+    ids: embeds || guesses ? [...request.promptIds, ...acceptedIds] : [],
     history: samples ? historyFor(request, request.promptIds, acceptedIds) : NO_HISTORY,
     grammar: samples ? request.grammar : null,
     manifest: request.manifest,
@@ -241,6 +242,7 @@ function prepareFor(state: OwnerState, route: Route, node: NodeId): Prepare {
     sampling: request.sampling,
     maxTokens: request.maxTokens,
     eosIds: [...request.eosIds],
+    draftsMax: request.draftsMax,
     chunkRows: route.plan.chunkRows,
     ...prefixFor(state, route),
   };

@@ -26,6 +26,11 @@ export interface SessionRequest {
   readonly grammar: string | null;
   /** Empty with `ignore_eos`. */
   readonly eosIds: readonly number[];
+  /**
+   * Most ids that the last place may guess for one step, at most `RING.draftsMax`. It is told the
+   * prompt for that; 0: it guesses none, and learns no more than what it samples.
+   */
+  readonly draftsMax: number;
   /** Absent: no page of another session is used, and none of this one kept. */
   readonly prefix?: PrefixSharing;
 }

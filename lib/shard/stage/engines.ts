@@ -1,5 +1,5 @@
 import { invariant, must, unreachable } from '#lib/kernel/assert.ts';
-import type { KvId, Stage } from '#lib/webgpu/stage.ts';
+import type { KvId, Sampled, SegmentResult, Stage } from '#lib/webgpu/stage.ts';
 import type { KvOrder, RunResult, RunSegment, StageOutput } from './types.ts';
 
 type RunOrder = Extract<StageOutput, { type: 'run' }>;
@@ -71,11 +71,7 @@ export class Engines {
       ...pickSegment(segment),
     }));
     const results = await this.exclusive(() => engine.stage.step(segments));
-    return results.map(({ hidden, sampledId, logprobs }) => ({
-      hidden,
-      sampledId,
-      ...(logprobs && { logprobs }),
-    }));
+    return results.map((result) => ({ hidden: result.hidden, sampled: sampledOf(result) }));
   }
 
   /** One engine call at a time in a worker: overlapping ones hang or crash WebGPU sessions. */
@@ -116,6 +112,9 @@ function applyTo(
       return unreachable(order);
   }
 }
+
+const sampledOf = ({ sampled, sampledId, logprobs }: SegmentResult): readonly Sampled[] =>
+  sampled ?? (sampledId === null ? [] : [{ id: sampledId, ...(logprobs && { logprobs }) }]);
 
 const pickSegment = ({ firstPosition, rows, ids, hidden, want }: RunSegment) => ({
   firstPosition,

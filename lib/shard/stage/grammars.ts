@@ -8,6 +8,7 @@ import {
   type Grammar,
 } from '#lib/webgpu/grammar/grammar.ts';
 import { createTokenTable, type TokenSource, type TokenTable } from '#lib/webgpu/grammar/tokens.ts';
+import type { SamplePoint } from '#lib/webgpu/sampling/sample.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { STAGE_HOST } from './limits.ts';
 import type { GrammarRef, RunSegment } from './types.ts';
@@ -51,11 +52,14 @@ export class Grammars {
   /** The segment with the mask of the ids that may come; itself where any may. */
   masked(segment: RunSegment): RunSegment {
     const { grammar: ref, session, want } = segment;
-    if (!ref || want.kind !== 'sample') return segment;
+    if (!ref || (want.kind !== 'sample' && want.kind !== 'sample-rows')) return segment;
     const vocabulary = must(this.#vocabularies.get(ref.manifest), 'a grammar was made before');
     const kept = keep(vocabulary, ref.schema);
-    const allowed = allowedBy(kept, session, want.history.answerIds);
-    return { ...segment, want: { ...want, allowed } };
+    if (want.kind === 'sample') {
+      const { allowed } = stand(kept, session, want.history.answerIds);
+      return { ...segment, want: { ...want, allowed } };
+    }
+    return { ...segment, want: { ...want, points: maskedRows(kept, session, want.points) } };
   }
 
   /** The session has left: what it stood at would keep states that nobody else needs. */
@@ -90,23 +94,48 @@ function keep({ table, grammars }: Vocabulary, schema: string): Kept {
   return kept;
 }
 
-function allowedBy(
+/**
+ * The masks of a step's rows. What is remembered is where the answer stands before its drafts: they
+ * may fall. Behind a draft that may not come nothing counts, and the mask stays.
+ */
+function maskedRows(
   kept: Kept,
   session: SessionId,
-  answerIds: readonly number[],
-): Uint32Array<ArrayBuffer> {
+  points: readonly SamplePoint[],
+): readonly SamplePoint[] {
+  const { state, allowed } = stand(kept, session, points[0]?.history.answerIds ?? []);
+  const ahead = state?.copy();
+  let mask = allowed;
+  return points.map((point, row) => {
+    const draft = point.history.answerIds.at(-1);
+    if (row > 0 && draft !== undefined && ahead?.accept(draft)) {
+      mask = new Uint32Array(mask.length);
+      ahead.allowed(mask);
+    }
+    return { ...point, allowed: mask };
+  });
+}
+
+interface Stand {
+  /** Null where the ids so far may not have been said. */
+  readonly state: GrammarState | null;
+  readonly allowed: Uint32Array<ArrayBuffer>;
+}
+
+function stand(kept: Kept, session: SessionId, answerIds: readonly number[]): Stand {
   const { tokens } = kept.grammar;
   const allowed = new Uint32Array(maskWords(tokens.vocab));
   try {
     const standing = standingAt(kept, session, answerIds);
     touch(kept.standing, session, { value: standing, most: WIRE.sessionsPerNodeMax });
     standing.state.allowed(allowed);
+    return { state: standing.state, allowed };
   } catch (error) {
     if (!isFault(error, 'wire/malformed')) throw error;
     // Another node said what may not be said. Nothing makes that right: the answer ends.
     for (const id of tokens.eosIds) allowed[id >>> 5] = (allowed[id >>> 5] ?? 0) | (1 << (id & 31));
+    return { state: null, allowed };
   }
-  return allowed;
 }
 
 /** What is known goes on where it is the beginning of what was said; else all is read again. */

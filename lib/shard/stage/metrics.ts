@@ -29,7 +29,7 @@ export class StageMetrics {
       this.#decode.push({ shard, rows: segments.length, ms });
       if (this.#decode.length > STAGE_HOST.stepSamplesMax) this.#decode.shift();
     }
-    const tokens = segments.filter(servesToken).length;
+    const tokens = segments.reduce((sum, segment) => sum + segment.tokens, 0);
     this.tokensServed += tokens;
     const second = Math.floor(now / 1000);
     this.#buckets.set(second, (this.#buckets.get(second) ?? 0) + tokens);
@@ -77,7 +77,3 @@ function middle(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
-
-/** One token is served by a step that samples it or passes its one row on. */
-const servesToken = (segment: RunSegment): boolean =>
-  segment.want.kind === 'sample' || (segment.want.kind === 'hidden' && segment.rows === 1);

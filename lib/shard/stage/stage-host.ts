@@ -6,7 +6,7 @@ import type { TokenSource } from '#lib/webgpu/grammar/tokens.ts';
 import type { Stage } from '#lib/webgpu/stage.ts';
 import type { LinkPort } from '#lib/shard/mesh/types.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
-import { createStageCore, stepStage, viewStage } from './core/core.ts';
+import { createStageCore, stepStage, viewStage, type StageCoreOptions } from './core/core.ts';
 import { Engines } from './engines.ts';
 import { Grammars } from './grammars.ts';
 import type { FetchPurpose, HostCommand, HostReport, HostSnapshot } from './host-protocol.ts';
@@ -57,9 +57,9 @@ export class StageHost {
   #snapshotAt = -Infinity;
   #snapshotWas = '';
 
-  constructor(doors: StageHostDoors) {
+  constructor(doors: StageHostDoors, options: Partial<StageCoreOptions> = {}) {
     this.#doors = doors;
-    this.#core = createStageCore(doors.self);
+    this.#core = createStageCore(doors.self, options);
     this.#grammars = new Grammars(doors.loadTokens);
     this.#links = new PeerLinks({
       frames: (from, frames) => this.feed({ type: 'frames', from, frames }),

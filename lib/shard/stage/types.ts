@@ -3,8 +3,7 @@ import type { Epoch, ManifestHash, NodeId, Place, SessionId } from '#lib/kernel/
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
-import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
-import type { Want } from '#lib/webgpu/stage.ts';
+import type { Sampled, Want } from '#lib/webgpu/stage.ts';
 
 /**
  * The seam of a node's side of the ring: one pure core for all sessions and places of the node.
@@ -23,6 +22,11 @@ export interface RunSegment {
   readonly epoch: Epoch;
   readonly firstPosition: number;
   readonly rows: number;
+  /**
+   * Tokens that the answer is further by than at this place's step before: 1, or more where drafts
+   * stood; 0 for prefill.
+   */
+  readonly tokens: number;
   /** Stage 0: ids; other places: [rows × width] fp32. */
   readonly ids: Int32Array | null;
   readonly hidden: Float32Array | null;
@@ -39,8 +43,8 @@ export interface GrammarRef {
 
 export interface RunResult {
   readonly hidden: Float32Array | null;
-  readonly sampledId: number | null;
-  readonly logprobs?: TokenLogprobs;
+  /** One where the last row was to be sampled, one a row where all were; else none. */
+  readonly sampled: readonly Sampled[];
 }
 
 export type StageInput =

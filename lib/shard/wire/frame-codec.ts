@@ -4,19 +4,23 @@ import type { SessionId } from '#lib/kernel/ids.ts';
 import type { Frame } from './frame.ts';
 import { fromHalfBits } from '#lib/kernel/half.ts';
 import { toHalfBits } from './half.ts';
-import { WIRE } from './limits.ts';
+import { RING, WIRE } from './limits.ts';
 import type { WireDtype } from './session-messages.ts';
 
 /**
- * A frame on the wire: a fixed header of 48 bytes, then the rows. Little endian throughout.
+ * A frame on the wire: a fixed header of 48 bytes, then the rows, or a token's drafts as u32. Little
+ * endian throughout.
  *
  *  0 u8  version      1 u8 type (1 rows, 2 token, 3 chunk-ack)   2 u8 dtype (0 f32, 1 f16)   3 u8 0
  *  4 u32 epoch        8 16 bytes session                        24 u32 place       28 u32 seq
  * 32 u32 first position | position | taken                      36 u32 rows | id | 0
- * 40 u32 width | 0   44 u32 payload bytes = rows × width × (4 or 2) | 0
+ * 40 u32 width | drafts | 0                                     44 u32 payload bytes
+ *
+ * Payload: rows × width × (4 or 2) | 4 × drafts | 0.
  */
 export const FRAME_HEADER_BYTES = 48;
-const VERSION = 1;
+const VERSION = 2;
+const DRAFT_BYTES = 4;
 const TYPES = ['rows', 'token', 'chunk-ack'] as const;
 const DTYPES: readonly WireDtype[] = ['f32', 'f16'];
 const BYTES_PER_VALUE: Readonly<Record<WireDtype, number>> = { f32: 4, f16: 2 };
@@ -36,9 +40,20 @@ export function allFinite(values: Float32Array): boolean {
   return sum === 0;
 }
 
-export const frameBytes = (frame: Frame): number =>
-  FRAME_HEADER_BYTES +
-  (frame.type === 'rows' ? frame.rows * frame.width * BYTES_PER_VALUE[frame.dtype] : 0);
+export const frameBytes = (frame: Frame): number => FRAME_HEADER_BYTES + payloadBytes(frame);
+
+function payloadBytes(frame: Frame): number {
+  switch (frame.type) {
+    case 'rows':
+      return frame.rows * frame.width * BYTES_PER_VALUE[frame.dtype];
+    case 'token':
+      return frame.drafts.length * DRAFT_BYTES;
+    case 'chunk-ack':
+      return 0;
+    default:
+      return unreachable(frame);
+  }
+}
 
 /** The bytes of `frame`, after `headroom` bytes left free for the fragment header of a link. */
 export function encodeFrame(frame: Frame, headroom = 0): Uint8Array<ArrayBuffer> {
@@ -51,6 +66,7 @@ export function encodeFrame(frame: Frame, headroom = 0): Uint8Array<ArrayBuffer>
   invariant(session?.length === 16, 'a session id is 16 bytes of hex');
   bytes.set(session, headroom + 8);
   view.setUint32(24, frame.place, true);
+  view.setUint32(44, bytes.length - headroom - FRAME_HEADER_BYTES, true);
   switch (frame.type) {
     case 'rows':
       view.setUint8(2, DTYPES.indexOf(frame.dtype));
@@ -58,13 +74,15 @@ export function encodeFrame(frame: Frame, headroom = 0): Uint8Array<ArrayBuffer>
       view.setUint32(32, frame.firstPosition, true);
       view.setUint32(36, frame.rows, true);
       view.setUint32(40, frame.width, true);
-      view.setUint32(44, bytes.length - headroom - FRAME_HEADER_BYTES, true);
       writeValues(bytes.subarray(headroom + FRAME_HEADER_BYTES), frame.data, frame.dtype);
       return bytes;
     case 'token':
       view.setUint32(28, frame.seq, true);
       view.setUint32(32, frame.position, true);
       view.setUint32(36, frame.id, true);
+      view.setUint32(40, frame.drafts.length, true);
+      for (const [i, draft] of frame.drafts.entries())
+        view.setUint32(FRAME_HEADER_BYTES + DRAFT_BYTES * i, draft, true);
       return bytes;
     case 'chunk-ack':
       view.setUint32(32, frame.taken, true);
@@ -92,24 +110,33 @@ export function decodeFrame(bytes: Uint8Array): DecodedFrame {
   if (address.epoch > 2 ** 31 || address.place >= WIRE.placesMax) return reject('malformed');
   const words = [28, 32, 36, 40, 44].map((at) => view.getUint32(at, true));
   const [seq, position, count, width, payload] = words as [number, number, number, number, number];
+  if (payload !== bytes.length - FRAME_HEADER_BYTES) return reject('length');
   if (type === 'rows') {
     const shape = { seq, firstPosition: position, rows: count, width, dtype };
     if (!isRowsShape(shape)) return reject('malformed');
     if (payload !== count * width * BYTES_PER_VALUE[dtype]) return reject('length');
-    if (payload !== bytes.length - FRAME_HEADER_BYTES) return reject('length');
     const data = readValues(bytes.subarray(FRAME_HEADER_BYTES), dtype);
     if (!allFinite(data)) return reject('not-finite');
     return { ok: true, frame: { type, ...address, ...shape, data } };
   }
-  if (bytes.length !== FRAME_HEADER_BYTES) return reject('length');
-  if (dtype !== 'f32' || width !== 0 || payload !== 0) return reject('malformed');
+  if (dtype !== 'f32') return reject('malformed');
   if (type === 'token') {
     if (position > WIRE.promptIdsMax || count > WIRE.tokenIdMax) return reject('malformed');
-    return { ok: true, frame: { type, ...address, seq, position, id: count } };
+    if (width > RING.draftsMax) return reject('malformed');
+    if (payload !== width * DRAFT_BYTES) return reject('length');
+    const drafts = readDrafts(view, width);
+    if (drafts.some((id) => id > WIRE.tokenIdMax)) return reject('malformed');
+    return { ok: true, frame: { type, ...address, seq, position, id: count, drafts } };
   }
-  if (seq !== 0 || count !== 0) return reject('malformed');
+  if (payload !== 0) return reject('length');
+  if (seq !== 0 || count !== 0 || width !== 0) return reject('malformed');
   return { ok: true, frame: { type, ...address, taken: position } };
 }
+
+const readDrafts = (view: DataView, count: number): number[] =>
+  Array.from({ length: count }, (_, i) =>
+    view.getUint32(FRAME_HEADER_BYTES + DRAFT_BYTES * i, true),
+  );
 
 function isRowsShape(shape: { firstPosition: number; rows: number; width: number }): boolean {
   const { firstPosition, rows, width } = shape;

@@ -1,9 +1,10 @@
+import { invariant } from '#lib/kernel/assert.ts';
 import { KIB, MIB } from '#lib/kernel/units.ts';
 
 /** Bounds on what a peer or a socket may send; checked before anything is parsed or allocated. */
 export const WIRE = {
   /** Grows by one with every change that an older page would misread (M2). */
-  protocolVersion: 5,
+  protocolVersion: 6,
   /** A route of a million-parameter-a-tab swarm would still be shorter. */
   placesMax: 64,
   sessionsPerNodeMax: 256,
@@ -51,7 +52,17 @@ export const RING = {
   heldFramesMax: 4,
   /** Tokens sampled ahead of the owner's ack (S7). */
   unackedTokensMax: 16,
+  /**
+   * Ids that one step may try out beside the sampled one. More are seldom right together, and a step
+   * of more rows than these is a chunk of prefill to the kernels.
+   */
+  draftsMax: 8,
   /** Prefill chunks on the way to one hop (S12). */
   unackedChunksMax: 2,
   bufferedBytesMax: 256 * KIB,
 } as const;
+
+invariant(
+  (RING.draftsMax as number) < RING.unackedTokensMax,
+  'a step of drafts may be sampled as a whole',
+);

@@ -5,7 +5,7 @@ import { NUMERICS } from '#lib/webgpu/model.ts';
 import { SAMPLING } from '#lib/webgpu/sampling/limits.ts';
 import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { SamplingParams, TokenHistory } from '#lib/webgpu/sampling/params.ts';
-import { WIRE } from './limits.ts';
+import { RING, WIRE } from './limits.ts';
 
 /** What owner and stages tell each other over the nodes' sockets (ring.md S1–S13). */
 
@@ -89,7 +89,10 @@ const prepareSchema = z.strictObject({
   resumeAt: position,
   promptLength: position,
   route: z.array(routePlaceSchema).check(z.minLength(1), z.maxLength(WIRE.placesMax)),
-  /** Prompt and accepted ids of positions 0 … L; empty for nodes that do not hold place 0. */
+  /**
+   * Prompt and accepted ids of positions 0 … L: for place 0, and for the last place where it makes
+   * drafts. Empty for the others.
+   */
   ids: z.array(tokenId).check(z.maxLength(WIRE.promptIdsMax)),
   /**
    * For the last place, where penalties or a grammar look at it, else empty: the prompt's distinct
@@ -105,6 +108,8 @@ const prepareSchema = z.strictObject({
   /** Most new tokens; ids that end the answer (none with `ignore_eos`). */
   maxTokens: position,
   eosIds: z.array(tokenId).check(z.maxLength(16)),
+  /** Most ids that the last place may guess for one step; 0: it guesses none. */
+  draftsMax: whole(RING.draftsMax),
   /** Rows of a prefill chunk: ≤ 250 ms predicted on the slowest place (V1). */
   chunkRows: z.number().check(z.int(), z.gte(1), z.lte(WIRE.rowsPerFrameMax)),
   /** Absent: the session shares no page. */

@@ -85,7 +85,7 @@ const rowsTo = (session: SessionId, change: Partial<RowsFrame> = {}): RowsFrame 
 const framesOf = (session: SessionId): Frame[] => [
   rowsTo(session),
   rowsTo(session, { rows: 2, data: new Float32Array(1152).fill(-1) }),
-  { type: 'token', session, epoch: 1, place: 0, seq: 2, position: 30, id: 7 },
+  { type: 'token', session, epoch: 1, place: 0, seq: 2, position: 30, id: 7, drafts: [8] },
   { type: 'chunk-ack', session, epoch: 1, place: 0, taken: 1 },
 ];
 const changed = (frame: Frame, at: number, value: number): Uint8Array => {

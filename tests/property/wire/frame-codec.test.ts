@@ -9,7 +9,7 @@ import {
   frameBytes,
 } from '#lib/shard/wire/frame-codec.ts';
 import { fromHalfBits } from '#lib/kernel/half.ts';
-import { WIRE } from '#lib/shard/wire/limits.ts';
+import { RING, WIRE } from '#lib/shard/wire/limits.ts';
 
 const whole = (max: number) => fc.integer({ min: 0, max });
 const address = {
@@ -51,6 +51,7 @@ const frames: fc.Arbitrary<Frame> = fc.oneof(
     seq: whole(2 ** 32 - 1),
     position: whole(WIRE.promptIdsMax),
     id: whole(WIRE.tokenIdMax),
+    drafts: fc.array(whole(WIRE.tokenIdMax), { maxLength: RING.draftsMax }),
   }),
   fc.record({
     type: fc.constant('chunk-ack' as const),
@@ -87,6 +88,10 @@ describe('frame codec', () => {
         if (frame.type === 'rows') {
           expect(frame.data.length).toBe(frame.rows * frame.width);
           expect(frame.data.every(Number.isFinite)).toBe(true);
+        }
+        if (frame.type === 'token') {
+          expect(frame.drafts.length).toBeLessThanOrEqual(RING.draftsMax);
+          expect(Math.max(0, ...frame.drafts)).toBeLessThanOrEqual(WIRE.tokenIdMax);
         }
         expect([...encodeFrame(frame)]).toEqual([...bytes]);
       }),
@@ -128,6 +133,19 @@ describe('frame codec', () => {
     ['another payload length', 44, 20, 'length'],
   ] as const)('%s is refused', (...[, at, value, why]) => {
     const bytes = encodeFrame(good);
+    bytes[at] = value;
+    expect(decodeFrame(bytes)).toEqual({ ok: false, why });
+  });
+
+  it.each([
+    ['one draft more than there is', 40, 3, 'length'],
+    ['nine drafts', 40, 9, 'malformed'],
+    ['a draft past every vocabulary', FRAME_HEADER_BYTES + 7, 1, 'malformed'],
+  ] as const)('[M4] of a token: %s is refused', (...[, at, value, why]) => {
+    const { session, epoch } = good;
+    const token = { type: 'token', session, epoch, place: 0, seq: 1, position: 9, id: 4 } as const;
+    const bytes = encodeFrame({ ...token, drafts: [5, 6] });
+    expect(decodeFrame(bytes)).toMatchObject({ ok: true });
     bytes[at] = value;
     expect(decodeFrame(bytes)).toEqual({ ok: false, why });
   });

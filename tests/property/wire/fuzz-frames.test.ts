@@ -107,11 +107,18 @@ function inSeqOf({ core }: RingNode, frame: Frame): number {
 
 /** What a place may be sent: chunks below L, then single rows, in all as many as it may keep (S5). */
 function fitsBudget({ core }: RingNode, frame: RowsFrame): boolean {
-  const prepare = core.sessions.get(frame.session)?.prepare;
-  if (!prepare) return true;
+  const session = core.sessions.get(frame.session);
+  if (!session) return true;
+  const { prepare, seats } = session;
   const end = frame.firstPosition + frame.rows;
   if (end > prepare.promptLength + prepare.maxTokens) return false;
-  if (frame.firstPosition >= prepare.resumeAt) return frame.rows === 1;
+  if (frame.firstPosition >= prepare.resumeAt) {
+    // The last place knows what it guessed.
+    const drafts = seats.find(({ place }) => place === frame.place)?.flow.drafts;
+    const isLast = frame.place === prepare.route.length - 1;
+    const guessed = drafts?.position === frame.firstPosition + 1 ? drafts.ids.length : 0;
+    return frame.rows <= 1 + (isLast ? guessed : prepare.draftsMax);
+  }
   return end <= prepare.resumeAt && frame.rows <= prepare.chunkRows;
 }
 

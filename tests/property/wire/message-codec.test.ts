@@ -98,6 +98,7 @@ describe('message codec', () => {
         sampling: GREEDY,
         maxTokens: 1,
         eosIds: [],
+        draftsMax: 8,
         chunkRows: 1,
       },
     };

@@ -8,10 +8,19 @@ import type { OwnerInput, OwnerOutput, RoutePlan } from '#lib/shard/session/type
 import { createStageCore, stepStage, type StageCore } from '#lib/shard/stage/core/core.ts';
 import { shardKey, type StageInput, type StageOutput } from '#lib/shard/stage/types.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
-import { FAKE_WIDTH, FakeEngine, sampleId, WholeModel } from '#sim/session/fake-engine.ts';
+import {
+  draftsMaxOf,
+  FAKE_WIDTH,
+  FakeEngine,
+  sampleId,
+  WholeModel,
+} from '#sim/session/fake-engine.ts';
 
 const MANIFEST = 'f'.repeat(64) as ManifestHash;
 const LAYERS_A_PLACE = 2;
+/** Of a session of the fake model that guesses eight ids a step, of which some come true. */
+const SEED = 88;
+const GUESSING = { drafting: 'always' } as const;
 export const STRANGER = 'e'.repeat(64) as NodeId;
 
 export interface RingNode {
@@ -48,7 +57,13 @@ export class FuzzRing {
     this.nodes = Array.from({ length: places }, (_, at) => {
       const range = { first: LAYERS_A_PLACE * at, last: LAYERS_A_PLACE * (at + 1) - 1 };
       const id = (at + 1).toString(16).repeat(64) as NodeId;
-      return { id, incarnation: 1, range, core: createStageCore(id), engine: engineOf(range) };
+      return {
+        id,
+        incarnation: 1,
+        range,
+        core: createStageCore(id, GUESSING),
+        engine: engineOf(range),
+      };
     });
     for (const node of this.nodes) this.#begin(node);
   }
@@ -74,7 +89,12 @@ export class FuzzRing {
       owner = next;
       perform(outputs);
     };
-    const choosing = { sampling: GREEDY, grammar: null, eosIds: [] };
+    const choosing = {
+      sampling: { ...GREEDY, seed: SEED },
+      grammar: null,
+      eosIds: [],
+      draftsMax: draftsMaxOf(SEED),
+    };
     const request = { session, manifest: MANIFEST, acceptedIds: [], ...choosing };
     const [state, outputs] = createOwner(
       { ...request, promptIds, maxTokens },
@@ -201,9 +221,9 @@ export class FuzzRing {
   }
 
   #begin(node: RingNode): void {
-    node.core = createStageCore(node.id);
+    node.core = createStageCore(node.id, GUESSING);
     node.engine = engineOf(node.range);
-    const limits = { pagePositions: 4, pagesMax: 10_000, rowsMax: 8, vocab: 1_000 };
+    const limits = { pagePositions: 4, pagesMax: 10_000, rowsMax: 12, vocab: 1_000 };
     const shard = shardKey(MANIFEST, node.range);
     this.#step(node, { type: 'shard-ready', shard, ...limits, rowWidth: FAKE_WIDTH });
     for (const { id } of [...this.nodes.filter((other) => other !== node), { id: STRANGER }]) {
@@ -243,7 +263,7 @@ export class FuzzRing {
     for (const id of promptIds) hidden = model.forward(id);
     const ids: number[] = [];
     for (let index = 0; index < maxTokens; index += 1) {
-      const id = sampleId(hidden, { seed: GREEDY.seed, index, salt: 0, said: 0 });
+      const id = sampleId(hidden, { seed: SEED, index, salt: 0, said: 0 });
       ids.push(id);
       hidden = model.forward(id);
     }

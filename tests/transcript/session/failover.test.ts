@@ -36,6 +36,7 @@ const SCENARIO: Scenario = {
   patienceMs: null,
   blameless: false,
   mayFail: false,
+  drafting: 'measured',
   framesFirst: true,
   together: true,
   planner: 'wild',

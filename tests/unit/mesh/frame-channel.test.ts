@@ -32,6 +32,7 @@ const token = (seq: number): Frame => ({
   seq,
   position: seq,
   id: seq,
+  drafts: [],
 });
 
 /** A byte channel that takes what it is given and drains only when told. */

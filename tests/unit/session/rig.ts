@@ -23,6 +23,7 @@ export const request = (change: Partial<SessionRequest> = {}): SessionRequest =>
   sampling: { ...GREEDY, seed: 1 },
   grammar: null,
   eosIds: [2],
+  draftsMax: 0,
   ...change,
 });
 

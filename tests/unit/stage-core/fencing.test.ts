@@ -94,7 +94,9 @@ describe('fencing', () => {
     const wrong = { type: 'reject-peer', peer: node(3), why: 'not its place in the route' };
     expect(rig.frame(3, rows(1))).toEqual([wrong]);
     const token = { type: 'token', session: session(1), epoch: 1, place: 1, seq: 0 } as const;
-    expect(rig.frame(1, { ...token, position: 5, id: 7 })).toMatchObject([{ type: 'reject-peer' }]);
+    expect(rig.frame(1, { ...token, position: 5, id: 7, drafts: [] })).toMatchObject([
+      { type: 'reject-peer' },
+    ]);
   });
 
   test('[S2] two hops of one node are told apart by place', () => {
@@ -141,7 +143,7 @@ describe('fencing', () => {
     rig.order({ type: 'handover', session: session(1), epoch: 1, position: 0, id: 5 });
     rig.settle();
     const at = { session: session(1), epoch: 1, place: 0, seq: 0, position: 1 };
-    const out = rig.frame(3, { type: 'token', ...at, id: VOCAB });
+    const out = rig.frame(3, { type: 'token', ...at, id: VOCAB, drafts: [] });
     expect(out).toMatchObject([{ type: 'reject-peer', peer: node(3) }, { type: 'owner' }]);
     expect(faults(out)).toEqual(['unfit']);
     expect(rig.core.running).toBeNull();

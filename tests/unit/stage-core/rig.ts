@@ -45,6 +45,7 @@ export function prepare(holders: readonly number[], change: Partial<Prepare> = {
     sampling: { ...GREEDY, seed: 1 },
     maxTokens: 30,
     eosIds: [2],
+    draftsMax: 0,
     chunkRows: 2,
     ...change,
   };
@@ -65,7 +66,7 @@ export class StageRig {
   }
 
   ready(at: number, pagesMax = 100): StageOutput[] {
-    const limits = { pagePositions: 2, pagesMax, rowsMax: 8, rowWidth: WIDTH, vocab: VOCAB };
+    const limits = { pagePositions: 2, pagesMax, rowsMax: 12, rowWidth: WIDTH, vocab: VOCAB };
     return this.step({ type: 'shard-ready', shard: shardAt(at), ...limits });
   }
 
@@ -107,12 +108,15 @@ export class StageRig {
     if (!running) throw new Error('nothing runs');
     const results = running.segments.map((segment): RunResult => {
       const { want, rows, firstPosition } = segment;
-      if (want.kind === 'sample') return { hidden: null, sampledId: 100 + want.index };
-      if (want.kind !== 'hidden') return { hidden: null, sampledId: null };
+      const points =
+        want.kind === 'sample' ? [want] : want.kind === 'sample-rows' ? want.points : [];
+      if (points.length > 0)
+        return { hidden: null, sampled: points.map(({ index }) => ({ id: 100 + index })) };
+      if (want.kind !== 'hidden') return { hidden: null, sampled: [] };
       const hidden = Float32Array.from({ length: rows * WIDTH }, (_, i) => {
         return firstPosition + Math.floor(i / WIDTH);
       });
-      return { hidden, sampledId: null };
+      return { hidden, sampled: [] };
     });
     return this.step({ type: 'run-done', run: running.run, ms, results });
   }

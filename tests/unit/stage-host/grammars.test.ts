@@ -36,12 +36,24 @@ function after(
 ): string {
   const history = { promptIds: [], answerIds: [...utf8(text)] };
   const segment: RunSegment = {
-    ...{ session, place: 0, epoch: 1, firstPosition: 9, rows: 1, ids: null, hidden: null },
+    ...{
+      session,
+      place: 0,
+      epoch: 1,
+      firstPosition: 9,
+      rows: 1,
+      tokens: 1,
+      ids: null,
+      hidden: null,
+    },
     want: { kind: 'sample', params: GREEDY, index: text.length, history },
     grammar: ref,
   };
   const { want } = grammars.masked(segment);
-  const allowed = want.kind === 'sample' ? want.allowed : undefined;
+  return textOf(want.kind === 'sample' ? want.allowed : undefined);
+}
+
+function textOf(allowed: Uint32Array | undefined): string {
   const ids = Array.from({ length: 257 }, (_, id) => id);
   return ids
     .filter((id) => (((allowed?.[id >>> 5] ?? 0) >>> (id & 31)) & 1) === 1)
@@ -93,6 +105,28 @@ describe('masks of a host', () => {
       code: 'request/invalid',
     });
   });
+});
+
+test('[F3] the rows of a step have the masks of what is said if the drafts before them stand', async () => {
+  const grammars = await made(DIGITS);
+  const said = utf8('[');
+  const masksOf = (drafts: string): (string | null)[] => {
+    const points = Array.from({ length: drafts.length + 1 }, (_, row) => {
+      const answerIds = [...said, ...utf8(drafts.slice(0, row))];
+      return { index: answerIds.length, history: { promptIds: [], answerIds } };
+    });
+    const { want } = grammars.masked({
+      ...{ session: SESSION, place: 0, epoch: 1, firstPosition: 9, rows: points.length },
+      ...{ tokens: 1, ids: null, hidden: null, grammar: DIGITS },
+      want: { kind: 'sample-rows', params: GREEDY, points },
+    });
+    return want.kind === 'sample-rows' ? want.points.map(({ allowed }) => textOf(allowed)) : [];
+  };
+  expect(masksOf('23,')).toEqual(['\n 12]', '3', '\n ,]', '\n 12']);
+  // Behind a draft that may not come nothing counts; and no draft is remembered.
+  expect(masksOf('2x3').slice(0, 2)).toEqual(['\n 12]', '3']);
+  expect(masksOf('1')).toEqual(['\n 12]', '\n ,]']);
+  expect(after(grammars, '[')).toBe('\n 12]');
 });
 
 describe('a host', () => {

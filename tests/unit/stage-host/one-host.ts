@@ -106,6 +106,7 @@ export const prepare = (change: Partial<Prepare> = {}): Prepare => ({
   sampling: GREEDY,
   maxTokens: 6,
   eosIds: [],
+  draftsMax: 0,
   chunkRows: 8,
   ...change,
 });

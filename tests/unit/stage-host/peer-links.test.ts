@@ -87,8 +87,8 @@ describe('links of a host', () => {
 });
 
 describe('figures of a host', () => {
-  const token = { shard: 'a', segments: [{ want: { kind: 'hidden' }, rows: 1 }] } as never;
-  const chunk = { shard: 'a', segments: [{ want: { kind: 'hidden' }, rows: 8 }] } as never;
+  const token = { shard: 'a', segments: [{ rows: 1, tokens: 1 }] } as never;
+  const chunk = { shard: 'a', segments: [{ rows: 8, tokens: 0 }] } as never;
 
   it('counts a token a decode row, none for a prefill chunk, and the rate by whole seconds', () => {
     const metrics = new StageMetrics();

@@ -26,6 +26,7 @@ export function createStageCore(self: NodeId, options: Partial<StageCoreOptions>
     options: {
       keptBytesMax: options.keptBytesMax ?? STAGE.keptBytesMax,
       keptBlockRows: options.keptBlockRows ?? STAGE.keptBlockRows,
+      drafting: options.drafting ?? 'measured',
     },
     sessions: new Map(),
     fences: new Map(),

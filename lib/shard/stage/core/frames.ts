@@ -2,10 +2,11 @@ import { unreachable } from '#lib/kernel/assert.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { ChunkAckFrame, Frame, RowsFrame, TokenFrame } from '#lib/shard/wire/frame.ts';
 import { allFinite } from '#lib/shard/wire/frame-codec.ts';
+import { draftsAfter } from './drafts.ts';
 import { holdFrame } from './held.ts';
 import { cutKv } from './kv.ts';
 import { pump } from './send.ts';
-import { allSeats, emptyFlow, fault, prefillAhead, type Seat, type Turn } from './state.ts';
+import { allSeats, emptyFlow, fault, isLast, prefillAhead, type Seat, type Turn } from './state.ts';
 
 /**
  * Takes a frame only if the session is open, the epoch current, the link's peer the sender's place
@@ -74,7 +75,7 @@ function takeRows(turn: Turn, seat: Seat, frame: RowsFrame): void {
   const isFill = frame.firstPosition < prepare.resumeAt;
   const fits = isFill
     ? end <= prepare.resumeAt && frame.rows <= prepare.chunkRows
-    : frame.rows === 1;
+    : frame.rows <= 1 + draftsDue(seat, frame.firstPosition);
   if (!fits || end > prepare.promptLength + prepare.maxTokens) {
     refuse(turn, seat, { peer, why: 'position-gap' });
     return;
@@ -90,20 +91,29 @@ function takeRows(turn: Turn, seat: Seat, frame: RowsFrame): void {
   const { flow } = seat;
   flow.inbox.push(frame);
   flow.inSeq += 1;
-  flow.takenTo = end;
+  flow.takenTo = isFill ? end : frame.firstPosition + 1;
   if (!isFill) flow.prefillMs = prefillAhead(turn);
   seat.session.heardAt = turn.now;
 }
 
+/** How many drafts may follow the token of a step: the last place knows which it guessed. */
+const draftsDue = (seat: Seat, firstPosition: number): number =>
+  isLast(seat) ? draftsAfter(seat, firstPosition).length : seat.session.prepare.draftsMax;
+
 function takeToken(turn: Turn, seat: Seat, frame: TokenFrame): void {
   if (!isNext(turn, seat, frame.seq)) return;
-  const { position, id } = frame;
-  const isEarly = position <= seat.session.prepare.resumeAt || seat.flow.nextId !== null;
+  const { position, id, drafts } = frame;
+  const { resumeAt, promptLength, maxTokens, draftsMax, route } = seat.session.prepare;
+  if (drafts.length > draftsMax || position + drafts.length >= promptLength + maxTokens) {
+    refuse(turn, seat, { peer: route.at(-1)?.node, why: 'position-gap' });
+    return;
+  }
+  const isEarly = position <= resumeAt || seat.flow.next !== null;
   if (isEarly || !rollBack(turn, seat, position)) {
     fault(turn, seat, 'position-gap');
     return;
   }
-  seat.flow.nextId = { position, id };
+  seat.flow.next = { position, ids: [id, ...drafts] };
   seat.flow.inSeq += 1;
   seat.flow.takenTo = position + 1;
   seat.flow.prefillMs = prefillAhead(turn);
@@ -139,11 +149,18 @@ function rollBack(turn: Turn, seat: Seat, first: number): boolean {
   const end = last ? last.firstPosition + last.rows : seat.kvLength;
   if (first >= end) return first === end;
   // A new flow makes the run in flight void; what it appends is cut off.
-  seat.flow = { ...seat.flow, inbox: inbox.filter((frame) => frame.firstPosition < first) };
+  seat.flow = { ...seat.flow, inbox: inbox.flatMap((frame) => rowsBelow(frame, first)) };
   // Below L the fill order alone says what is sent, and it may still be on its way.
   if (filled || first >= resumeAt) seat.flow.sendFrom = Math.min(seat.flow.sendFrom, first);
   cutKv(turn, seat, first);
   return true;
+}
+
+/** What of a frame that waits still counts once another begins at `first`. */
+function rowsBelow(frame: RowsFrame, first: number): readonly RowsFrame[] {
+  const rows = first - frame.firstPosition;
+  if (rows >= frame.rows) return [frame];
+  return rows > 0 ? [{ ...frame, rows, data: frame.data.subarray(0, rows * frame.width) }] : [];
 }
 
 /**
@@ -157,7 +174,8 @@ export function refuseUnfit(turn: Turn): void {
     const frame = flow.inbox[0];
     const isUnfit =
       limits &&
-      ((frame && frame.width !== limits.rowWidth) || (flow.nextId?.id ?? 0) >= limits.vocab);
+      ((frame && frame.width !== limits.rowWidth) ||
+        (flow.next?.ids.some((id) => id >= limits.vocab) ?? false));
     if (!isUnfit) continue;
     const { route, resumeAt } = session.prepare;
     seat.flow = { ...emptyFlow(resumeAt), faulted: flow.faulted };

@@ -98,7 +98,7 @@ function onHandover(turn: Turn, session: Session, message: Handover): void {
     return;
   }
   seat.flow.handedOver = true;
-  seat.flow.nextId = { position, id };
+  seat.flow.next = { position, ids: [id] };
   seat.flow.takenTo = position + 1;
   seat.flow.prefillMs = prefillAhead(turn);
 }

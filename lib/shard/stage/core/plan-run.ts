@@ -28,17 +28,29 @@ export function planRun(turn: Turn, shardKey: string, work: readonly Work[]): Pl
   const shard = must(turn.core.shards.get(shardKey), 'a shard with work is known');
   const rowsMax = must(shard.limits, 'a shard with work is loaded').rowsMax;
   const inTurn = work.toSorted((a, b) => a.seat.flow.lastRun - b.seat.flow.lastRun);
-  const decodeMax = Math.min(rowsMax, decodeShare(turn, shardKey));
-  const decode = inTurn.filter(({ seat }) => isDecoding(seat)).slice(0, decodeMax);
-  const pure = decode.map(({ seat }) => loadOf(seat.kvLength, 1)).reduce(addLoads, NO_LOAD);
-  const rows = new Map(decode.map(({ seat }) => [seat, 1]));
+  const decoding = inTurn.filter(({ seat }) => isDecoding(seat));
+  const decode = fitting(decoding.slice(0, decodeShare(turn, shardKey)), rowsMax);
+  const pure = decode
+    .map(({ seat, rows }) => loadOf(seat.kvLength, rows))
+    .reduce(addLoads, NO_LOAD);
+  const rows = new Map(decode.map(({ seat, rows: count }) => [seat, count]));
   const pureMs = pure.rows > 0 ? predictMs(shard.times, pure) : 0;
   const fills = inTurn.filter(({ seat }) => !isDecoding(seat));
-  const beside = { pure, pureMs, rowsLeft: rowsMax - rows.size };
+  const beside = { pure, pureMs, rowsLeft: rowsMax - pure.rows };
   for (const [seat, count] of planFills(turn, shard, { ...beside, fills })) rows.set(seat, count);
   const load = [...rows].map(([seat, count]) => loadOf(seat.kvLength, count)).reduce(addLoads);
   const ms = predictMs(shard.times, load);
   return { rows, ms, prefillMs: load.rows > pure.rows ? ms - pureMs : 0, load };
+}
+
+/** The first steps that fit a run together, each as a whole: its rows are sampled together. */
+function fitting(work: readonly Work[], rowsMax: number): Work[] {
+  let rows = 0;
+  return work.filter((each) => {
+    if (rows + each.rows > rowsMax) return false;
+    rows += each.rows;
+    return true;
+  });
 }
 
 interface Filling {
@@ -122,7 +134,7 @@ function mostRows(
 }
 
 /**
- * Decode rows of one run at most: as many as fall to each place when all sessions are spread over
+ * Sessions decoded in one run at most: as many as fall to each place when all sessions are spread over
  * the ring. More at once would leave the other places without work while this one computes: groups
  * of sessions that met would never part again.
  */

@@ -1,7 +1,8 @@
 import { must } from '#lib/kernel/assert.ts';
 import type { RunResult, RunSegment, StageInput } from '../types.ts';
-import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import { looksAtAnswer } from '#lib/webgpu/sampling/params.ts';
+import type { Sampled } from '#lib/webgpu/stage.ts';
+import { draftAfter, draftsAfter, noteSampled } from './drafts.ts';
 import { appendRows } from './kept-rows.ts';
 import { voidKv } from './kv.ts';
 import { nameWhole } from './prefix.ts';
@@ -57,7 +58,7 @@ function onRows(turn: Turn, seat: Seat, done: { segment: RunSegment; result: Run
   if (!isLast(seat)) {
     appendRows(seat.kept, must(result.hidden, 'rows were wanted'), segment.rows);
   }
-  if (flow.nextId && flow.nextId.position < seat.kvLength) flow.nextId = null;
+  if (flow.next && flow.next.position < seat.kvLength) flow.next = null;
   flow.prefillMs = 0;
   const isFill = segment.firstPosition < resumeAt;
   const frame = flow.inbox[0];
@@ -70,30 +71,60 @@ function onRows(turn: Turn, seat: Seat, done: { segment: RunSegment; result: Run
     nameWhole(turn, seat);
     report(turn, seat);
   }
-  if (result.sampledId !== null) onSampled(turn, seat, { ...result, id: result.sampledId });
+  if (result.sampled.length > 0) onSampled(turn, seat, { ...result, ...segment });
   pump(turn, seat);
 }
 
-/** A new token goes to the owner and to stage 0; EOS and max tokens end here (S7, S8). */
+/**
+ * New tokens go to the owner, the last of them to stage 0 with what may follow; EOS and max tokens
+ * end here (S7, S8). `sampled` has an id for each row of a step: one counts where all drafts before it
+ * are what was sampled. The rows after it go when the next frame begins below them (S3).
+ */
 function onSampled(
   turn: Turn,
   seat: Seat,
-  { id, logprobs }: { readonly id: number; readonly logprobs?: TokenLogprobs },
+  { firstPosition, sampled }: Pick<RunSegment, 'firstPosition'> & Pick<RunResult, 'sampled'>,
 ): void {
-  const { flow, session } = seat;
-  const { promptLength, resumeAt, eosIds, maxTokens, epoch } = session.prepare;
-  const position = seat.kvLength;
-  const index = position - promptLength;
-  const last = eosIds.includes(id) || index + 1 >= maxTokens;
-  const { place } = seat;
+  const count = countStanding(sampled, draftsAfter(seat, firstPosition));
+  const said = sampled.slice(0, count);
+  const ends = said.findIndex(({ id }, row) => isEnd(seat, firstPosition + row + 1, id));
+  const told = ends < 0 ? said : said.slice(0, ends + 1);
+  for (const [row, next] of told.entries())
+    tellToken(turn, seat, { ...next, position: firstPosition + row + 1 });
+  const ids = told.map(({ id }) => id);
+  noteSampled(turn, seat, { firstPosition, ids, rows: sampled.length });
+  const last = ids.at(-1);
+  if (ends >= 0 || last === undefined) return;
+  const position = firstPosition + ids.length;
+  seat.flow.tokenOut = { position, id: last, drafts: draftAfter(turn, seat, position) };
+}
+
+/** Ids of a step up to the first that is not what was guessed, with that one. */
+function countStanding(sampled: readonly Sampled[], drafts: readonly number[]): number {
+  const differs = sampled.findIndex(({ id }, row) => id !== drafts[row]);
+  return differs < 0 ? sampled.length : differs + 1;
+}
+
+function isEnd({ session }: Seat, position: number, id: number): boolean {
+  const { promptLength, eosIds, maxTokens } = session.prepare;
+  return eosIds.includes(id) || position - promptLength + 1 >= maxTokens;
+}
+
+function tellToken(
+  turn: Turn,
+  seat: Seat,
+  { position, id, logprobs }: Sampled & { readonly position: number },
+): void {
+  const { flow, session, place } = seat;
+  const { promptLength, resumeAt, epoch } = session.prepare;
   const token = {
     type: 'token',
     session: session.id,
     epoch,
     place,
-    index,
+    index: position - promptLength,
     id,
-    last,
+    last: isEnd(seat, position, id),
     ...(logprobs && { logprobs }),
   } as const;
   turn.core.tokensSampled += 1;
@@ -102,7 +133,6 @@ function onSampled(
   // By position: rows that a peer sends again are sampled again (S3).
   if (looksAtAnswer(session.prepare)) flow.sampledIds[position - resumeAt - 1] = id;
   tellOwner(turn, token);
-  if (!last) flow.tokenOut = { position, id };
 }
 
 export function onRunFailed(turn: Turn, input: Extract<StageInput, { type: 'run-failed' }>): void {

@@ -3,7 +3,9 @@ import { later } from '#lib/kernel/units.ts';
 import { RING } from '#lib/shard/wire/limits.ts';
 import { NO_HISTORY, looksAtAnswer, type TokenHistory } from '#lib/webgpu/sampling/params.ts';
 import type { Want } from '#lib/webgpu/stage.ts';
+import type { SamplePoint } from '#lib/webgpu/sampling/sample.ts';
 import type { RunSegment } from '../types.ts';
+import { draftsAfter } from './drafts.ts';
 import { refuseUnfit } from './frames.ts';
 import { grammarOf, lacksGrammar } from './grammars.ts';
 import { planRun, type Plan, type Work } from './plan-run.ts';
@@ -65,7 +67,7 @@ function workOf(turn: Turn, seat: Seat): number {
     return frame ? frame.firstPosition + frame.rows - kvLength : 0;
   }
   if (kvLength < resumeAt) return flow.filled ? Math.min(chunkRows, resumeAt - kvLength) : 0;
-  return flow.nextId?.position === kvLength ? 1 : 0;
+  return flow.next?.position === kvLength ? flow.next.ids.length : 0;
 }
 
 /** The reader keeps up (S7), and what its answer has to fit is there (S8). */
@@ -88,6 +90,7 @@ function startRun(turn: Turn, shard: string, plan: Plan): void {
   for (const seat of seats) seat.flow.lastRun = core.runs;
   const segments = [...planned].map(([seat, rows]) => segmentOf(seat, rows));
   const flows = seats.map((seat) => seat.flow);
+  for (const seat of seats) if (isDecoding(seat)) seat.flow.stepAt = seat.kvLength;
   const prefill = { ms: plan.prefillMs, until: later(turn.now, plan.ms) };
   const { load } = plan;
   core.running = { run: core.runs, shard, segments, flows, after: [], prefill, load };
@@ -101,16 +104,17 @@ function startRun(turn: Turn, shard: string, plan: Plan): void {
 function segmentOf(seat: Seat, rows: number): RunSegment {
   const { session, slot, kvLength } = seat;
   const input = seat.place === 0 ? idsOf(seat, rows) : rowsOf(seat, rows);
-  const want = wantOf(seat);
+  const want = wantOf(seat, rows);
   return {
     session: session.id,
     place: slot,
     epoch: session.prepare.epoch,
     firstPosition: kvLength,
     rows,
+    tokens: isDecoding(seat) ? kvLength - seat.flow.stepAt : 0,
     ...input,
     want,
-    grammar: want.kind === 'sample' ? grammarOf(session) : null,
+    grammar: want.kind === 'sample' || want.kind === 'sample-rows' ? grammarOf(session) : null,
   };
 }
 
@@ -119,7 +123,7 @@ function idsOf(seat: Seat, rows: number): Pick<RunSegment, 'ids' | 'hidden'> {
   const ids =
     seat.kvLength < prepare.resumeAt
       ? prepare.ids.slice(seat.kvLength, seat.kvLength + rows)
-      : [must(seat.flow.nextId, 'a decode row has an id').id];
+      : must(seat.flow.next, 'decode rows have ids').ids;
   return { ids: Int32Array.from(ids), hidden: null };
 }
 
@@ -131,17 +135,24 @@ function rowsOf(seat: Seat, rows: number): Pick<RunSegment, 'ids' | 'hidden'> {
 }
 
 /** Every row is kept for the next place; the last place samples at positions ≥ L only (S5). */
-function wantOf(seat: Seat): Want {
+function wantOf(seat: Seat, rows: number): Want {
   const { resumeAt, promptLength, sampling: params } = seat.session.prepare;
   if (!isLast(seat)) return { kind: 'hidden' };
   if (seat.kvLength < resumeAt) return { kind: 'none' };
-  const index = seat.kvLength - promptLength + 1;
-  return { kind: 'sample', params, index, history: historyOf(seat) };
+  const drafts = draftsAfter(seat, seat.kvLength);
+  const points = Array.from({ length: rows }, (_, i): SamplePoint => {
+    const index = seat.kvLength - promptLength + 1 + i;
+    return { index, history: historyOf(seat, drafts.slice(0, i)) };
+  });
+  const [first] = points;
+  if (rows === 1 && first) return { kind: 'sample', params, ...first };
+  return { kind: 'sample-rows', params, points };
 }
 
-function historyOf({ session, flow, kvLength }: Seat): TokenHistory {
+/** What was said before a row, if the drafts before it stand; if not, its id counts for nothing. */
+function historyOf({ session, flow, kvLength }: Seat, drafts: readonly number[]): TokenHistory {
   const { history, resumeAt } = session.prepare;
   if (!looksAtAnswer(session.prepare)) return NO_HISTORY;
   const sampled = flow.sampledIds.slice(0, kvLength - resumeAt);
-  return { ...history, answerIds: [...history.answerIds, ...sampled] };
+  return { ...history, answerIds: [...history.answerIds, ...sampled, ...drafts] };
 }

@@ -53,7 +53,10 @@ export function pump(turn: Turn, seat: Seat): void {
     const isFill = flow.sendFrom < resumeAt;
     if (isFill && flow.chunksSent - flow.chunksAcked >= RING.unackedChunksMax) return;
     const ready = Math.min(seat.kvLength, resumeAt) - flow.sendFrom;
-    sendRows(turn, seat, { to, rows: isFill ? Math.min(chunkRows, ready) : 1 });
+    // What a step computed goes on as one step.
+    const step = seat.kvLength - flow.sendFrom;
+    if (!isFill) flow.stepSent = flow.sendFrom;
+    sendRows(turn, seat, { to, rows: isFill ? Math.min(chunkRows, ready) : step });
     if (isFill) flow.chunksSent += 1;
   }
 }
@@ -103,13 +106,17 @@ export function sendChunkAck(turn: Turn, seat: Seat): void {
 }
 
 /**
- * One past the last position given to the hop (V1). Without a link all that is computed counts:
+ * One past the last position given to the hop; of a step of several rows, past its first, for what
+ * follows may be cut off again (V1). Without a link all that is computed counts:
  * then it is the link that does not work, not this node.
  */
 export function sentTo(turn: Turn, seat: Seat): number {
   if (isLast(seat)) return seat.flow.sampledTo;
-  const { sendFrom } = seat.flow;
-  return outward(turn, seat).open ? sendFrom : Math.max(sendFrom, seat.kvLength);
+  const { sendFrom, stepSent } = seat.flow;
+  const sent = stepSent === null ? sendFrom : stepSent + 1;
+  if (outward(turn, seat).open || sendFrom >= seat.kvLength) return sent;
+  const isFill = sendFrom < seat.session.prepare.resumeAt;
+  return isFill ? seat.kvLength : sendFrom + 1;
 }
 
 /** A link of the route closed: both ends say so, also when it opened again at once (S4). */

@@ -1,3 +1,5 @@
+import { invariant } from '#lib/kernel/assert.ts';
+import { RING } from '#lib/shard/wire/limits.ts';
 import type { StageInput } from '../types.ts';
 import { emptyRows } from './kept-rows.ts';
 import { openKv } from './kv.ts';
@@ -12,6 +14,7 @@ function* seatsOf(turn: Turn, shard: string): Generator<Seat> {
 
 export function onShardReady(turn: Turn, ready: Ready): void {
   const { pagePositions, pagesMax, rowsMax, rowWidth, vocab } = ready;
+  invariant(rowsMax > RING.draftsMax, 'a run takes a step of drafts as a whole');
   const limits = { pagePositions, pagesMax, rowsMax, rowWidth, vocab };
   turn.core.shards.set(ready.shard, newShard(limits, turn.core.runs));
   for (const seat of seatsOf(turn, ready.shard)) if (!seat.kvOpen) seatReady(turn, seat);

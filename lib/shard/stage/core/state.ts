@@ -1,9 +1,10 @@
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { Epoch, NodeId, Place, SessionId } from '#lib/kernel/ids.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
-import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
+import type { Frame, RowsFrame, TokenFrame } from '#lib/shard/wire/frame.ts';
 import type { FaultWhy, Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { KvOrder, RunSegment, StageOutput } from '../types.ts';
+import { NO_DRAFTS, type Drafts, type Guesser } from './drafts.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { emptyStepTimes, type StepLoad, type StepTimes } from './step-times.ts';
 
@@ -39,6 +40,8 @@ export interface StageCoreOptions {
   readonly keptBytesMax: number;
   /** Kept rows come and go in blocks of so many. */
   readonly keptBlockRows: number;
+  /** Whether ids are guessed where that was measured to pay, or wherever there is something to guess. */
+  readonly drafting: 'measured' | 'always';
 }
 
 export interface Fence {
@@ -122,11 +125,11 @@ export interface Seat {
 export interface Flow {
   /** Rows frames taken and not yet computed, in order. */
   inbox: RowsFrame[];
-  /** Stage 0: the id to embed next. */
-  nextId: { readonly position: number; readonly id: number } | null;
+  /** Stage 0: the ids to embed next, in one step: one, and drafts. */
+  next: { readonly position: number; readonly ids: readonly number[] } | null;
   /** Seq due on the hop to this place (S2). */
   inSeq: number;
-  /** One past the last position taken (V1). */
+  /** One past the last position taken; of a step of several rows, past its first (V1). */
   takenTo: number;
   /** Rows frames of this hop computed: what a chunk ack tells (S12). */
   framesDone: number;
@@ -136,12 +139,19 @@ export interface Flow {
   outSeq: number;
   /** Next position to send; L until a fill order says otherwise. */
   sendFrom: number;
+  /** First position of the last step computed, its rows ≥ L; L − 1 before the first. */
+  stepAt: number;
+  /** First position of the last step sent. */
+  stepSent: number | null;
   chunksSent: number;
   chunksAcked: number;
   /** Last place: sampled and not yet acked by the owner, in order of index (S7). */
   unacked: Extract<StageMessage, { type: 'token' }>[];
   /** A token for stage 0 that waits for its link. */
-  tokenOut: { readonly position: number; readonly id: number } | null;
+  tokenOut: Pick<TokenFrame, 'position' | 'id' | 'drafts'> | null;
+  /** Last place: what it guessed for the step that comes next, and from what. */
+  drafts: Drafts;
+  guesser: Guesser | null;
   /** One past the position of the last token sampled: what the last place has sent (V1). */
   sampledTo: number;
   /** Last place: sampled in this epoch, from position L + 1 on, where the next choice looks at them. */
@@ -164,7 +174,7 @@ export interface Turn {
 
 export const emptyFlow = (resumeAt: number): Flow => ({
   inbox: [],
-  nextId: null,
+  next: null,
   inSeq: 0,
   takenTo: resumeAt,
   framesDone: 0,
@@ -173,10 +183,14 @@ export const emptyFlow = (resumeAt: number): Flow => ({
   reported: false,
   outSeq: 0,
   sendFrom: resumeAt,
+  stepAt: resumeAt - 1,
+  stepSent: null,
   chunksSent: 0,
   chunksAcked: 0,
   unacked: [],
   tokenOut: null,
+  drafts: NO_DRAFTS,
+  guesser: null,
   sampledTo: resumeAt,
   sampledIds: [],
   lastRun: 0,
@@ -193,7 +207,7 @@ export const newShard = (limits: Shard['limits'], lastRun: number): Shard => ({
 
 export const isLast = (seat: Seat): boolean => seat.place === seat.session.prepare.route.length - 1;
 
-/** Its rows are one token each from here on: the KV has reached L. */
+/** Its rows are of tokens and drafts from here on: the KV has reached L. */
 export const isDecoding = (seat: Seat): boolean =>
   seat.kvLength >= seat.session.prepare.resumeAt && seat.session.room === 'kept';
 

@@ -1,0 +1,93 @@
+import { RING } from '#lib/shard/wire/limits.ts';
+import { guess, noteId, openBook, type DraftBook } from './draft-book.ts';
+import { beginRound, endRound, howMany, newPace, type DraftPace } from './draft-pace.ts';
+import { allSeats, isDecoding, type Seat, type Turn } from './state.ts';
+import { loadOf, predictMs } from './step-times.ts';
+
+/**
+ * Speculation without a second model. The last place guesses what it will sample next: it is the
+ * first to know each id, and the guess rides to stage 0 on the frame that has to go there anyway. The
+ * rows of a token and its drafts come round as one step, each is sampled by its own index (S8), and
+ * the drafts that equal what was sampled before them stand. What follows the first that differs is
+ * cut off like any row below which a frame begins (S3).
+ */
+export interface Drafts {
+  /** Position of the first. */
+  readonly position: number;
+  readonly ids: readonly number[];
+}
+
+export const NO_DRAFTS: Drafts = { position: 0, ids: [] };
+
+/** Drafts that stand at the rows after `firstPosition`; none where those are of another step. */
+export const draftsAfter = ({ flow }: Seat, firstPosition: number): readonly number[] =>
+  flow.drafts.position === firstPosition + 1 ? flow.drafts.ids : [];
+
+/** What the last place guesses of an answer's ids with, and how it did. */
+export interface Guesser {
+  readonly book: DraftBook;
+  readonly pace: DraftPace;
+  /** Ids sampled in this epoch and noted, in a row from L + 1 on. */
+  noted: number;
+}
+
+/** More rows cost a processor half of the first, and the others as much a layer as this one. */
+const DRAFT_COST_SHARE = 0.5;
+
+/** A step was sampled at `firstPosition`: these ids count, of so many rows. */
+export function noteSampled(
+  turn: Turn,
+  seat: Seat,
+  { firstPosition, ids, rows }: { firstPosition: number; ids: readonly number[]; rows: number },
+): void {
+  const { prepare } = seat.session;
+  if (prepare.draftsMax === 0) return;
+  const guesser = guesserOf(turn, seat);
+  for (const [row, id] of ids.entries()) {
+    // One that is sampled again is known already.
+    if (firstPosition + row !== prepare.resumeAt + guesser.noted) continue;
+    noteId(guesser.book, id);
+    guesser.noted += 1;
+  }
+  endRound(guesser.pace, turn.now, { tried: rows - 1, stood: ids.length - 1 });
+}
+
+/** What may come after the token just sampled at `position`, for the frame that brings it to stage 0. */
+export function draftAfter(turn: Turn, seat: Seat, position: number): readonly number[] {
+  const { flow, session } = seat;
+  const { promptLength, maxTokens, draftsMax } = session.prepare;
+  if (draftsMax === 0) return [];
+  // What is sampled in one step must fit before the owner's next ack, and before the answer's end.
+  const room = Math.min(
+    draftsMax,
+    RING.unackedTokensMax - flow.unacked.length - 1,
+    promptLength + maxTokens - position - 2,
+  );
+  const { book, pace } = guesserOf(turn, seat);
+  const found = guess(book, room);
+  const context = found?.context ?? 0;
+  const sessions = sessionsBeside(turn, seat);
+  const most = found?.ids.length ?? 0;
+  const isAlways = turn.core.options.drafting === 'always';
+  const count = isAlways ? most : howMany(pace, { context, most, sessions });
+  const ids = found?.ids.slice(0, count) ?? [];
+  beginRound(pace, { at: turn.now, drafts: count, context, sessions });
+  flow.drafts = { position: position + 1, ids };
+  return ids;
+}
+
+function sessionsBeside({ core }: Turn, { shard }: Seat): number {
+  let sessions = 0;
+  for (const seat of allSeats(core)) if (seat.shard === shard && isDecoding(seat)) sessions += 1;
+  return Math.max(1, sessions);
+}
+
+function guesserOf(turn: Turn, { flow, session, shard, range, kvLength }: Seat): Guesser {
+  if (flow.guesser) return flow.guesser;
+  const times = turn.core.shards.get(shard)?.times;
+  const ownMs = times ? predictMs(times, loadOf(kvLength, 1)) : 0;
+  const ownShare = (range.last + 1 - range.first) / (range.last + 1);
+  const pace = newPace((DRAFT_COST_SHARE * ownMs) / ownShare);
+  flow.guesser = { book: openBook(session.prepare.ids), pace, noted: 0 };
+  return flow.guesser;
+}
