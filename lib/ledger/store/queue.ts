@@ -1,0 +1,105 @@
+import { invariant, unreachable } from '#lib/kernel/assert.ts';
+import type { Effect, Evidence } from '#lib/ledger/pbft/types.ts';
+import type { LogEntry } from './log-writer.ts';
+import { STORE } from './limits.ts';
+
+export type StableEffect = Extract<Effect, { type: 'stable' }>;
+export type ExecutedEffect = Extract<Effect, { type: 'executed' }>;
+
+interface QueuedRecord extends LogEntry {
+  readonly type: 'record';
+  readonly id: number;
+  /** The state that must be on disk before this record is. */
+  state: StableEffect | null;
+}
+
+type Queued =
+  | QueuedRecord
+  | { readonly type: 'block'; readonly executed: ExecutedEffect }
+  | { readonly type: 'evidence'; readonly evidence: Evidence }
+  | { readonly type: 'amnesia' };
+
+/** What goes to disk with one sync. */
+export interface Group {
+  /** First of all. */
+  readonly state: StableEffect | null;
+  readonly records: readonly LogEntry[];
+  /** All records up to this one are on disk with this group; 0: none in it. */
+  readonly lastId: number;
+  readonly blocks: readonly ExecutedEffect[];
+  readonly evidence: readonly Evidence[];
+  /** Before any record of it: this key signs never again. */
+  readonly amnesia: boolean;
+}
+
+/** What the core says that belongs on disk. */
+export type StoredEffect = Extract<
+  Effect,
+  { type: 'persist' | 'stable' | 'executed' | 'evidence' | 'amnesia' }
+>;
+
+/** What the core wants on disk, in its order. */
+export class StoreQueue {
+  #items: Queued[] = [];
+
+  add(effect: StoredEffect): void {
+    switch (effect.type) {
+      case 'persist': {
+        const { id, record, epoch, view } = effect;
+        this.#items.push({ type: 'record', id, record, epoch, view, state: null });
+        return;
+      }
+      case 'stable': {
+        const record = this.#items.findLast(
+          (item): item is QueuedRecord => item.type === 'record' && item.id === effect.recordId,
+        );
+        invariant(record !== undefined, 'a state comes in the step of its record');
+        record.state = effect;
+        return;
+      }
+      case 'executed':
+        this.#items.push({ type: 'block', executed: effect });
+        return;
+      case 'evidence':
+        this.#items.push({ type: 'evidence', evidence: effect.evidence });
+        return;
+      case 'amnesia':
+        this.#items.push({ type: 'amnesia' });
+        return;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  /**
+   * All that waits, but no more than one group may hold, and only up to the next record that a state
+   * must be on disk before: a log that speaks of a checkpoint never comes without its state, for if
+   * every replica had lost that nobody could give it.
+   */
+  take(): Group {
+    const records: QueuedRecord[] = [];
+    const blocks: ExecutedEffect[] = [];
+    const evidence: Evidence[] = [];
+    let amnesia = false;
+    let bytes = 0;
+    let taken = 0;
+    for (const item of this.#items) {
+      if (item.type === 'record') {
+        bytes += item.record.length;
+        const isFull = bytes > STORE.groupBytesMax && records.length > 0;
+        if (isFull || (item.state !== null && records.length > 0)) break;
+        records.push(item);
+      } else if (item.type === 'block') blocks.push(item.executed);
+      else if (item.type === 'evidence') evidence.push(item.evidence);
+      else amnesia = true;
+      taken += 1;
+    }
+    this.#items = this.#items.slice(taken);
+    const lastId = records.at(-1)?.id ?? 0;
+    return { state: records[0]?.state ?? null, records, lastId, blocks, evidence, amnesia };
+  }
+}

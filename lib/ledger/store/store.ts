@@ -1,0 +1,236 @@
+import { join } from 'node:path';
+import { toHex } from '#lib/kernel/bytes.ts';
+import { FaultError, toFault } from '#lib/kernel/errors.ts';
+import { ZERO_HASH, bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
+import type { AppState, Image } from '#lib/ledger/pbft/types.ts';
+import { Blocks } from './blocks.ts';
+import { byText, openDatabase, type Database } from './database.ts';
+import { putEvidence } from './evidence.ts';
+import { judgeFolder, type Verdict } from './judge.ts';
+import type { LogOwner } from './log-layout.ts';
+import { createLog, markAmnesia, readLogFiles, type LogFiles } from './log-files.ts';
+import { LogWriter } from './log-writer.ts';
+import { nodeDisk } from './node-disk.ts';
+import type { Disk } from './disk.ts';
+import { StoreQueue, type Group, type StoredEffect } from './queue.ts';
+import { States } from './states.ts';
+
+export const DATABASE_NAME = 'db';
+/** The log belongs to a vote key: a new key has a log of its own. */
+export const logFolderName = (voteKey: Uint8Array): string => `wal-${toHex(voteKey).slice(0, 16)}`;
+
+export interface StoreOptions {
+  readonly folder: string;
+  /** 32 bytes. */
+  readonly chain: Uint8Array;
+  /** 32 bytes. */
+  readonly voteKey: Uint8Array;
+  readonly sha256: Sha256;
+  /** `Application.snapshot`. */
+  readonly snapshot: (app: AppState) => readonly Uint8Array[];
+}
+
+export interface StoreListener {
+  /** All records up to `id` are on disk. */
+  stored(id: number): void;
+  /** The disk did not take something: nothing may be sent any more, the process has to end. */
+  failed(fault: FaultError): void;
+}
+
+/** The folder of a vote key that has signed nothing yet. Made with the key, never by a replica. */
+export async function createReplicaFolder(
+  of: Pick<StoreOptions, 'folder' | 'chain' | 'voteKey'>,
+): Promise<void> {
+  const disk = await nodeDisk(join(of.folder, logFolderName(of.voteKey)));
+  await createLog(disk, { chain: of.chain, key: of.voteKey });
+}
+
+/** One replica's folder: its log, its states, its blocks. Locked while it is open. */
+export class ReplicaStore {
+  readonly blocks: Blocks;
+  /** What the core begins with. */
+  readonly image: Image;
+  /** Why this key signs never again; null: it may. */
+  readonly amnesia: string | null;
+  readonly #database: Database;
+  readonly #disk: Disk;
+  readonly #states: States;
+  #log: LogWriter | null;
+  readonly #options: StoreOptions;
+  readonly #queue = new StoreQueue();
+  #listener: StoreListener = { stored: () => undefined, failed: () => undefined };
+  #work: Promise<void> | null = null;
+  #hasFailed = false;
+
+  private constructor(
+    options: StoreOptions,
+    parts: {
+      readonly database: Database;
+      readonly disk: Disk;
+      readonly states: States;
+      readonly log: LogWriter | null;
+      readonly image: Image;
+      readonly amnesia: string | null;
+    },
+  ) {
+    this.#options = options;
+    this.#database = parts.database;
+    this.#disk = parts.disk;
+    this.#states = parts.states;
+    this.#log = parts.log;
+    this.image = parts.image;
+    this.amnesia = parts.amnesia;
+    this.blocks = new Blocks(parts.database);
+  }
+
+  /**
+   * @throws FaultError `ledger/folder-in-use`, `ledger/other-chain` (of another network, or another key),
+   * `ledger/damaged` (the database).
+   */
+  static async open(options: StoreOptions): Promise<ReplicaStore> {
+    const { folder, chain, voteKey, sha256 } = options;
+    const owner: LogOwner = { chain, key: voteKey };
+    const disk = await nodeDisk(join(folder, logFolderName(voteKey)));
+    const database = await openDatabase(join(folder, DATABASE_NAME));
+    try {
+      await claim(database, chain);
+      const states = await States.open(database, sha256);
+      const files = await readLogFiles({ disk, owner, sha256 });
+      const { image, amnesia } = await imageOf(files, { owner, states });
+      // On disk before anything else is written: later the log might look whole again.
+      if (amnesia !== null && files.amnesia === null) await markAmnesia(disk, amnesia);
+      const log = amnesia === null ? await LogWriter.open({ disk, owner, sha256 }, files) : null;
+      return new ReplicaStore(options, { database, disk, states, log, image, amnesia });
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+  }
+
+  /** From now on; once. */
+  listen(listener: StoreListener): void {
+    this.#listener = listener;
+  }
+
+  /** In the order of the core's effects. */
+  write(effect: StoredEffect): void {
+    this.#queue.add(effect);
+    // In a microtask, when all effects of the step are here.
+    this.#work ??= Promise.resolve().then(() => this.#drain());
+  }
+
+  /** Effects that wait for the disk. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** All that was written before is on disk. */
+  async idle(): Promise<void> {
+    while (this.#work !== null) await this.#work;
+  }
+
+  async close(): Promise<void> {
+    await this.idle();
+    await this.#log?.close();
+    await this.#database.close();
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#queue.length > 0 && !this.#hasFailed) await this.#writeGroup(this.#queue.take());
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#work = null;
+  }
+
+  async #writeGroup(group: Group): Promise<void> {
+    const { state, records, lastId } = group;
+    if (group.amnesia) await this.#forgetLog();
+    const blocks = this.#writeBlocks(group);
+    if (state !== null) {
+      await blocks;
+      const { app, ...rest } = state.state;
+      const { voteKey: logKey, snapshot } = this.#options;
+      await this.#states.save(
+        { recordId: state.recordId, logKey },
+        { ...rest, snapshot: snapshot(app) },
+      );
+    }
+    await Promise.all([blocks, records.length > 0 ? this.#log?.append(records) : null]);
+    if (lastId > 0) this.#listener.stored(lastId);
+    if (state === null) return;
+    await this.#log?.prune(state.recordId);
+    await this.#states.keepOnly(state.state.header.sequence);
+  }
+
+  async #writeBlocks({ blocks, evidence }: Group): Promise<void> {
+    if (blocks.length > 0) {
+      await this.blocks.put(
+        blocks.map(({ header, batch, results, seal }) => ({
+          block: { header, batch: batch.bytes, results, seal: seal ?? new Uint8Array(0) },
+          ids: batch.ids,
+        })),
+      );
+    }
+    for (const each of evidence) await putEvidence(this.#database, each);
+  }
+
+  /** The core found that the log, whole as it is, does not tell all: nothing goes into it any more. */
+  async #forgetLog(): Promise<void> {
+    const log = this.#log;
+    this.#log = null;
+    if (log === null) return;
+    await markAmnesia(this.#disk, 'the log does not tell all that its key signed');
+    await log.close();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    const fault = toFault(error, 'ledger/storage-failed');
+    const message = `the disk did not take what must be on it before a vote is sent: ${fault.message}`;
+    this.#listener.failed(new FaultError('ledger/storage-failed', message, { cause: error }));
+  }
+}
+
+/** A folder is of one chain for ever. */
+async function claim(database: Database, chain: Uint8Array): Promise<void> {
+  const key = byText('meta', 'chain');
+  const known = await database.get(key);
+  if (known === undefined) {
+    await database.put(key, chain, { sync: true });
+  } else if (!bytesEqual(known, chain)) {
+    throw new FaultError(
+      'ledger/other-chain',
+      `this folder belongs to chain ${toHex(known)}, the genesis makes ${toHex(chain)}: choose the folder and the genesis that belong together`,
+    );
+  }
+}
+
+async function imageOf(
+  files: LogFiles,
+  { owner, states }: { readonly owner: LogOwner; readonly states: States },
+): Promise<{ readonly image: Image; readonly amnesia: string | null }> {
+  const { ties } = states;
+  const verdict: Verdict =
+    files.amnesia === null
+      ? judgeFolder({ ...files, ties }, owner)
+      : { kind: 'amnesia', why: files.amnesia };
+  if (verdict.kind === 'whole') {
+    const state = verdict.state === null ? null : await states.load(verdict.state);
+    const { pruned, head, records } = verdict;
+    if (verdict.state === null || state !== null) {
+      return { image: { state, pruned, head, records }, amnesia: null };
+    }
+  }
+  const why = verdict.kind === 'amnesia' ? verdict.why : 'a part of its state is missing';
+  return { image: await followersImage(states), amnesia: why };
+}
+
+/** The newest state, and nothing of the log. */
+async function followersImage(states: States): Promise<Image> {
+  const [newest] = [...states.ties].sort((a, b) => b.sequence - a.sequence);
+  const state = newest === undefined ? null : await states.load(newest);
+  return { state, pruned: { count: 0, chainHash: ZERO_HASH }, records: [], head: null };
+}

@@ -1,0 +1,194 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
+import { HEAD_BYTES } from '#lib/ledger/store/head-layout.ts';
+import { ReplicaStore, createReplicaFolder } from '#lib/ledger/store/server.ts';
+import { StoreQueue } from '#lib/ledger/store/queue.ts';
+import { logFolderName } from '#lib/ledger/store/store.ts';
+import { lastStable, optionsFor, writeLife } from '#tests/support/ledger/life-on-disk.ts';
+import { recordLife } from '#tests/support/ledger/recorded-life.ts';
+
+const life = recordLife(10);
+const logName = logFolderName(life.owner.key);
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'declai-store-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const other = (bytes: Uint8Array): Uint8Array => bytes.map((byte) => byte ^ 1);
+
+test('[B6] what was written comes back: the state, and the log from its stable record on', async () => {
+  const { stored } = await writeLife(life, folder);
+  const store = await ReplicaStore.open(optionsFor(life, folder));
+  const { image } = store;
+  await store.close();
+  expect(stored.at(-1)).toBe(life.written.findLast((each) => each.type === 'persist')?.id);
+  expect([...stored].sort((a, b) => a - b)).toEqual(stored);
+  expect(image).toEqual(life.cluster.node(2).disk.image());
+});
+
+test('[B7] a record that speaks of a checkpoint waits for its state, and the group ends before it', () => {
+  const queue = new StoreQueue();
+  const stable = lastStable(life)!;
+  for (const effect of life.written) queue.add(effect);
+  const groups = [];
+  while (queue.length > 0) groups.push(queue.take());
+  const ofState = groups.find(({ state }) => state === stable)!;
+  const before = groups.slice(0, groups.indexOf(ofState)).flatMap(({ records }) => records);
+  expect(before).toHaveLength(stable.recordId - 1);
+  expect(groups.flatMap(({ records }) => records)).toHaveLength(
+    life.written.filter(({ type }) => type === 'persist').length,
+  );
+});
+
+test('[B7] killed between the state and its record: the state before it, and all of the log', async () => {
+  const stable = life.written.indexOf(lastStable(life)!);
+  await writeLife(life, folder, stable - 1);
+  const before = life.written.slice(0, stable - 1).findLast((each) => each.type === 'stable');
+  const state = lastStable(life)!;
+  // The state is on disk, and the record is not.
+  const store = await ReplicaStore.open(optionsFor(life, folder));
+  await store.close();
+  const { States } = await import('#lib/ledger/store/states.ts');
+  const { openDatabase } = await import('#lib/ledger/store/database.ts');
+  const database = await openDatabase(join(folder, 'db'));
+  const states = await States.open(database, nodeSha256);
+  const { app, ...rest } = state.state;
+  await states.save(
+    { recordId: state.recordId, logKey: life.owner.key },
+    { ...rest, snapshot: optionsFor(life, folder).snapshot(app) },
+  );
+  await database.close();
+  const again = await ReplicaStore.open(optionsFor(life, folder));
+  await again.close();
+  expect(again.amnesia).toBeNull();
+  expect(again.image.state?.header.sequence).toBe(before?.state.header.sequence);
+  expect(again.image.pruned.count + again.image.records.length).toBe(state.recordId - 1);
+});
+
+test('[B1] a second replica on one folder is told so', async () => {
+  await createReplicaFolder(optionsFor(life, folder));
+  const first = await ReplicaStore.open(optionsFor(life, folder));
+  await expect(ReplicaStore.open(optionsFor(life, folder))).rejects.toMatchObject({
+    code: 'ledger/folder-in-use',
+  });
+  await first.close();
+  await (await ReplicaStore.open(optionsFor(life, folder))).close();
+});
+
+test('[B1] also one of another process, and its end frees the folder', async () => {
+  const script = 'tests/support/ledger/hold-folder.ts';
+  const child = spawn(process.execPath, ['--import', 'tsx', script, folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  const options = {
+    ...{ folder, chain: new Uint8Array(32).fill(1), voteKey: new Uint8Array(32).fill(2) },
+    ...{ sha256: nodeSha256, snapshot: () => [] },
+  };
+  await expect(ReplicaStore.open(options)).rejects.toMatchObject({ code: 'ledger/folder-in-use' });
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await (await ReplicaStore.open(options)).close();
+});
+
+test('[B2] a folder of another network is refused, and a log of another chain or key', async () => {
+  await writeLife(life, folder);
+  const options = optionsFor(life, folder);
+  const refused = { code: 'ledger/other-chain' };
+  await expect(
+    ReplicaStore.open({ ...options, chain: other(options.chain) }),
+  ).rejects.toMatchObject(refused);
+  // The same log, carried to where another chain, and another key, look for theirs.
+  const voteKey = other(options.voteKey);
+  await cp(join(folder, logName), join(folder, logFolderName(voteKey)), { recursive: true });
+  await expect(ReplicaStore.open({ ...options, voteKey })).rejects.toMatchObject(refused);
+  await rm(join(folder, 'db'), { recursive: true });
+  await expect(
+    ReplicaStore.open({ ...options, chain: other(options.chain) }),
+  ).rejects.toMatchObject(refused);
+});
+
+test('[B8] amnesia is for ever: a log that was cut never looks whole again', async () => {
+  await writeLife(life, folder);
+  const [segment = ''] = (await readdir(join(folder, logName))).filter((name) =>
+    /^wal\.\d/.test(name),
+  );
+  const bytes = await readFile(join(folder, logName, segment));
+  await truncate(join(folder, logName, segment), 3_000);
+  const first = await ReplicaStore.open(optionsFor(life, folder));
+  expect(first.amnesia).toMatch(/its head says/);
+  expect(first.image.head).toBeNull();
+  await first.close();
+  // Even if the bytes come back: who knows what was signed in between.
+  await writeFile(join(folder, logName, segment), bytes);
+  const second = await ReplicaStore.open(optionsFor(life, folder));
+  expect(second.amnesia).not.toBeNull();
+  await second.close();
+});
+
+test('[B8] no log where one should be is amnesia; a new key with its own log votes on the old state', async () => {
+  await writeLife(life, folder);
+  await rm(join(folder, logName), { recursive: true });
+  const first = await ReplicaStore.open(optionsFor(life, folder));
+  expect(first.amnesia).not.toBeNull();
+  await first.close();
+  const options = { ...optionsFor(life, folder), voteKey: other(life.owner.key) };
+  await createReplicaFolder(options);
+  const second = await ReplicaStore.open(options);
+  expect(second.amnesia).toBeNull();
+  expect(second.image).toMatchObject({ head: { count: 0 }, records: [] });
+  expect(second.image.state?.header.sequence).toBe(lastStable(life)?.state.header.sequence);
+  await second.close();
+});
+
+test('[B8] a log is never made where one is', async () => {
+  await createReplicaFolder(optionsFor(life, folder));
+  await expect(createReplicaFolder(optionsFor(life, folder))).rejects.toMatchObject({
+    code: 'ledger/damaged',
+  });
+});
+
+test('[B5] either slot of the head lost or cut on disk: nothing is lost, and it is healed', async () => {
+  await writeLife(life, folder);
+  const { image } = await closed(folder);
+  for (const name of ['wal.head.0', 'wal.head.1']) {
+    for (const damage of [
+      (path: string) => rm(path),
+      (path: string) => truncate(path, HEAD_BYTES - 1),
+    ]) {
+      await damage(join(folder, logName, name));
+      const after = await closed(folder);
+      expect(after.amnesia).toBeNull();
+      expect(after.image.records).toEqual(image.records);
+    }
+  }
+});
+
+async function closed(path: string): Promise<ReplicaStore> {
+  const store = await ReplicaStore.open(optionsFor(life, path));
+  await store.close();
+  return store;
+}
+
+test('[B10] what the disk does not take is never called stored, and ends the replica', async () => {
+  await createReplicaFolder(optionsFor(life, folder));
+  const store = await ReplicaStore.open(optionsFor(life, folder));
+  const told: unknown[] = [];
+  store.listen({
+    stored: (id) => told.push(id),
+    failed: ({ code }) => told.push(code),
+  });
+  await store.close();
+  for (const effect of life.written.slice(0, 3)) {
+    store.write(effect);
+    await store.idle();
+  }
+  expect(told).toEqual(['ledger/storage-failed']);
+});
