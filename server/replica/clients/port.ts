@@ -1,0 +1,276 @@
+import type { Server, TLSSocket } from 'node:tls';
+import { unreachable } from '#lib/kernel/assert.ts';
+import { isFault } from '#lib/kernel/errors.ts';
+import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
+import { encodeAnswer } from '#lib/ledger/client/wire/answers.ts';
+import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
+import { decodeRequest, type ClientRequest } from '#lib/ledger/client/wire/requests.ts';
+import type { StoredBlock } from '#lib/ledger/store/server.ts';
+import { REPLICA_LIMITS, REPLICA_TIMES } from '../limits.ts';
+import { refuse, type LedgerView, type Said } from '../ledger-view.ts';
+import type { Identity } from '../transport/certificate.ts';
+import { FrameSocket } from '../transport/frame-socket.ts';
+import { CLIENT_PROTOCOL, listenTls, type HostPort } from '../transport/tls.ts';
+import { Subscription } from './subscription.ts';
+import { Turns } from './turns.ts';
+import { WaitingSubmits } from './waiting.ts';
+
+/** What becomes of a transaction at the door: `waits` until it is executed, or an answer at once. */
+export type Submitted =
+  | { readonly type: 'waits'; readonly id: string }
+  | { readonly type: 'executed'; readonly id: Uint8Array }
+  | { readonly type: 'refused'; readonly code: Refusal; readonly retryAfterMs: number };
+
+export interface ClientPortOptions {
+  readonly identity: Identity;
+  readonly listen: HostPort;
+  readonly view: LedgerView;
+  /** @param client a name of the connection. */
+  readonly submit: (transaction: Uint8Array, client: string) => Submitted;
+  readonly isPending: (id: Uint8Array) => boolean;
+  readonly peersHeard: () => number;
+  readonly onRefused: (code: Refusal) => void;
+}
+
+interface Client {
+  readonly name: string;
+  readonly socket: FrameSocket;
+  readonly subscriptions: Map<number, Subscription>;
+  /** When the frame that is under way was first seen unfinished. */
+  frameSince: number | null;
+}
+
+/** Clients: no certificate of theirs, a queue and bounds of their own, after the replicas in every turn. */
+export class ClientPort {
+  readonly #options: ClientPortOptions;
+  readonly #clients = new Set<Client>();
+  readonly #waiting = new WaitingSubmits<Client>();
+  readonly #turns: Turns<{ readonly client: Client; readonly bytes: Uint8Array }>;
+  readonly #timer: NodeJS.Timeout;
+  #server: Server | null = null;
+  #named = 0;
+  #isStopping = false;
+  port = 0;
+
+  constructor(options: ClientPortOptions) {
+    this.#options = options;
+    this.#turns = new Turns(({ client, bytes }) => this.#work(client, bytes));
+    this.#timer = setInterval(() => this.#closeSlow(), REPLICA_TIMES.frameMs / 4);
+  }
+
+  async listen(): Promise<void> {
+    const { identity, listen } = this.#options;
+    const { server, port } = await listenTls(listen, {
+      ...{ identity, protocol: CLIENT_PROTOCOL, asksPeer: false },
+      socketsMax: REPLICA_LIMITS.clientSocketsMax,
+      onSocket: (socket) => this.#accept(socket),
+    });
+    this.#server = server;
+    this.port = port;
+  }
+
+  get clients(): number {
+    return this.#clients.size;
+  }
+
+  get queued(): number {
+    return this.#turns.length;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** A block is executed: who waits for a transaction of it has its answer, who subscribed the block. */
+  executed(block: StoredBlock, ids: readonly string[]): void {
+    for (const [index, id] of ids.entries()) {
+      const waiting = this.#waiting.take(id);
+      if (waiting.length === 0) continue;
+      const said = this.#options.view.executed(block, index);
+      for (const { client, tag } of waiting) {
+        this.#say(client, tag, said ?? refuse('request/not-found'));
+      }
+    }
+    for (const { subscriptions } of this.#clients) {
+      for (const subscription of subscriptions.values()) subscription.wake();
+    }
+  }
+
+  /** Says so to all who wait, then ends. */
+  close(): void {
+    this.#isStopping = true;
+    clearInterval(this.#timer);
+    this.#server?.close();
+    for (const client of this.#clients) {
+      for (const subscription of client.subscriptions.values()) subscription.end();
+      this.#say(client, 0, refuse('server/stopping'));
+      client.socket.close('after');
+    }
+  }
+
+  #accept(socket: TLSSocket): void {
+    if (this.#isStopping) {
+      socket.destroy();
+      return;
+    }
+    this.#named += 1;
+    const client: Client = {
+      name: String(this.#named),
+      socket: new FrameSocket(socket, {
+        frameBytesMax: CLIENT_LIMITS.requestBytesMax,
+        queueBytesMax: REPLICA_LIMITS.clientQueueBytesMax,
+        onFrame: (bytes) => this.#onFrame(client, bytes),
+        onClose: () => this.#forget(client),
+      }),
+      subscriptions: new Map(),
+      frameSince: null,
+    };
+    this.#clients.add(client);
+  }
+
+  #onFrame(client: Client, bytes: Uint8Array): void {
+    client.frameSince = null;
+    if (this.#turns.add({ client, bytes })) return;
+    const request = decodeRequest(bytes);
+    if (isFault(request)) this.#malformed(client);
+    else this.#refuse(client, request.tag, ['ledger/busy', REPLICA_TIMES.busyRetryMs]);
+  }
+
+  #work(client: Client, bytes: Uint8Array): void {
+    if (!this.#clients.has(client)) return;
+    const request = decodeRequest(bytes);
+    if (isFault(request)) {
+      this.#malformed(client);
+      return;
+    }
+    const said = this.#answer(client, request);
+    if (said === null) return;
+    if (!(said instanceof Promise)) {
+      this.#say(client, request.tag, said);
+      return;
+    }
+    said.then(
+      (answer) => this.#say(client, request.tag, answer),
+      // The disk fails: the store tells of it, and this client asks another replica.
+      () => client.socket.close(),
+    );
+  }
+
+  /** Null: the answer comes later, or there is none. */
+  #answer(client: Client, request: ClientRequest): Said | Promise<Said> | null {
+    const { view, peersHeard } = this.#options;
+    switch (request.type) {
+      case 'submit':
+        return this.#submit(client, request);
+      case 'outcome':
+        return this.#outcome(request.id);
+      case 'read':
+        return view.read(request);
+      case 'open-holds':
+        return view.openHolds(request);
+      case 'blocks':
+        return view
+          .blocks(request.from, request.count)
+          .then((blocks): Said =>
+            blocks.length > 0 ? { type: 'blocks', blocks } : refuse('request/not-found'),
+          );
+      case 'subscribe':
+        return this.#subscribe(client, request);
+      case 'unsubscribe':
+        client.subscriptions.get(request.tag)?.end();
+        client.subscriptions.delete(request.tag);
+        return null;
+      case 'epoch-ends':
+        return view.epochEnds(request.from);
+      case 'history':
+        return refuse('request/not-found');
+      case 'status':
+        return view.firstBlock().then((first) => view.status(peersHeard(), first));
+      default:
+        return unreachable(request);
+    }
+  }
+
+  #submit(
+    client: Client,
+    { transaction, tag }: Extract<ClientRequest, { type: 'submit' }>,
+  ): Said | Promise<Said> | null {
+    if (this.#waiting.countOf(client) >= REPLICA_LIMITS.waitingPerClientMax) {
+      return refuse('ledger/busy', REPLICA_TIMES.busyRetryMs);
+    }
+    const submitted = this.#options.submit(transaction, client.name);
+    switch (submitted.type) {
+      case 'waits':
+        this.#waiting.add(submitted.id, client, tag);
+        return null;
+      case 'executed':
+        return this.#outcome(submitted.id);
+      case 'refused':
+        return refuse(submitted.code, submitted.retryAfterMs);
+      default:
+        return unreachable(submitted);
+    }
+  }
+
+  async #outcome(id: Uint8Array): Promise<Said> {
+    const said = await this.#options.view.outcome(id);
+    if (said !== null) return said;
+    return refuse(this.#options.isPending(id) ? 'ledger/outcome-unknown' : 'request/not-found');
+  }
+
+  #subscribe(
+    client: Client,
+    { from, tag }: Extract<ClientRequest, { type: 'subscribe' }>,
+  ): Said | null {
+    const { subscriptions, socket } = client;
+    const isNew = !subscriptions.has(tag);
+    if (isNew && subscriptions.size >= REPLICA_LIMITS.subscriptionsPerClientMax) {
+      return refuse('ledger/busy', REPLICA_TIMES.busyRetryMs);
+    }
+    subscriptions.get(tag)?.end();
+    const subscription = new Subscription(from, {
+      blocks: (at, most) => this.#options.view.blocks(at, most),
+      executed: () => this.#options.view.executedSequence,
+      say: async (said) => {
+        this.#say(client, tag, said);
+        await socket.drained();
+      },
+    });
+    subscriptions.set(tag, subscription);
+    subscription.wake();
+    return null;
+  }
+
+  #malformed(client: Client): void {
+    this.#refuse(client, 0, ['wire/malformed', 0]);
+    client.socket.close('after');
+    this.#forget(client);
+  }
+
+  #refuse(client: Client, tag: number, [code, retryAfterMs]: readonly [Refusal, number]): void {
+    this.#say(client, tag, refuse(code, retryAfterMs));
+  }
+
+  #say(client: Client, tag: number, said: Said): void {
+    if (said.type === 'refused') this.#options.onRefused(said.code);
+    if (!client.socket.send(encodeAnswer({ tag, ...said }))) client.socket.close();
+  }
+
+  #forget(client: Client): void {
+    this.#clients.delete(client);
+    this.#waiting.forget(client);
+    for (const subscription of client.subscriptions.values()) subscription.end();
+  }
+
+  /** Who began a frame and does not end it. */
+  #closeSlow(): void {
+    const now = performance.now();
+    for (const client of this.#clients) {
+      if (!client.socket.isWithinFrame) client.frameSince = null;
+      else client.frameSince ??= now;
+      if (client.frameSince !== null && now - client.frameSince > REPLICA_TIMES.frameMs) {
+        client.socket.close();
+      }
+    }
+  }
+}

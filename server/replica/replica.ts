@@ -1,0 +1,265 @@
+import type { Server } from 'node:http';
+import { toHex } from '#lib/kernel/bytes.ts';
+import { isFault, type FaultError } from '#lib/kernel/errors.ts';
+import { unreachable } from '#lib/kernel/assert.ts';
+import { chainOf, genesisState } from '#lib/ledger/account/genesis.ts';
+import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
+import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
+import { judgeAtDoor } from '#lib/ledger/application/door.ts';
+import { REFUSALS, type Refusal } from '#lib/ledger/client/wire/codes.ts';
+import { nodeSha256, nodeSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
+import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { LIMITS } from '#lib/ledger/pbft/limits.ts';
+import { inspect } from '#lib/ledger/pbft/inspect.ts';
+import { encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
+import type { Effect, Environment } from '#lib/ledger/pbft/types.ts';
+import { ReplicaStore, type StoredBlock } from '#lib/ledger/store/server.ts';
+import { ClientPort, type Submitted } from './clients/port.ts';
+import type { ReplicaConfig } from './config.ts';
+import { Driver } from './driver.ts';
+import { hasQuorum, heard, heardCount, startHearing, type Hearing } from './hearing.ts';
+import { LedgerView } from './ledger-view.ts';
+import { REPLICA_TIMES } from './limits.ts';
+import { peersIn } from './members.ts';
+import { ReplicaMetrics, type ReplicaHealth } from './metrics.ts';
+import { openOperatorDoor } from './operator-door.ts';
+import { PhaseTimes } from './phases.ts';
+import { RecentBlocks } from './recent.ts';
+import { selfSigned } from './transport/certificate.ts';
+import { Links } from './transport/links.ts';
+
+export interface RunningReplica {
+  readonly id: string;
+  /** What was listened on: of a port 0 the one that was free. */
+  readonly ports: {
+    readonly replicas: number;
+    readonly clients: number;
+    readonly operator: number;
+  };
+  /** Why its key signs never again; null: it may. */
+  readonly amnesia: string | null;
+  health(): ReplicaHealth;
+  /** All that was said is on disk, and nothing more is said. */
+  close(): Promise<void>;
+}
+
+export interface ReplicaListener {
+  /** The disk did not take something: the process has to end, for it may send nothing more. */
+  failed(fault: FaultError): void;
+  /** The ledger says that `nextKeys` are this replica's now: close it, and start it with them. */
+  rotated(): void;
+}
+
+/** One replica: core, store, links and doors. @throws FaultError as `ReplicaStore.open`, `server/…`. */
+export async function startReplica(
+  config: ReplicaConfig,
+  listener: ReplicaListener,
+): Promise<RunningReplica> {
+  const { genesis, keys } = config;
+  const sha256 = nodeSha256;
+  const chain = chainOf(genesis, sha256);
+  const verify = serverVerifier();
+  const application = ledgerApplication({ chain, verify, sha256 });
+  const env: Environment = {
+    ...{ chain, application, verify, sha256 },
+    genesis: genesisState(genesis, sha256),
+    genesisTimeMs: Number(genesis.timeMs),
+    signer: nodeSigner(keys.voteSeed),
+  };
+  const store = await ReplicaStore.open({
+    ...{ folder: config.dataDir, chain, sha256 },
+    voteKey: env.signer.publicKey,
+    snapshot: (app) => application.snapshot(app),
+  });
+  try {
+    const identity = await selfSigned(keys.transportSeed);
+    const replica = new Replica({ config, env, store, identity, listener });
+    await replica.open();
+    return replica;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly config: ReplicaConfig;
+  readonly env: Environment;
+  readonly store: ReplicaStore;
+  readonly identity: Awaited<ReturnType<typeof selfSigned>>;
+  readonly listener: ReplicaListener;
+}
+
+class Replica implements RunningReplica {
+  readonly id: string;
+  readonly #parts: Parts;
+  readonly #driver: Driver;
+  readonly #links: Links;
+  readonly #clients: ClientPort;
+  readonly #recent: RecentBlocks;
+  readonly #metrics = new ReplicaMetrics(() => this.health());
+  readonly #phases = new PhaseTimes((phase, seconds) => this.#metrics.phase(phase, seconds));
+  #hearing: Hearing = startHearing(performance.now());
+  #others: readonly string[] = [];
+  #epoch = -1;
+  #operator: { readonly server: Server; readonly port: number } | null = null;
+
+  constructor(parts: Parts) {
+    const { config, env, store, identity } = parts;
+    this.#parts = parts;
+    this.id = toHex(config.keys.operatorKey);
+    this.#recent = new RecentBlocks(env.sha256);
+    this.#links = new Links({
+      ...{ identity, id: this.id, listen: config.listen.replicas },
+      onFrame: (from, bytes) => {
+        this.#hearing = heard(this.#hearing, from, performance.now());
+        this.#driver.step({ type: 'message', bytes, link: { kind: 'replica', id: from } });
+      },
+      onAlive: (from) => (this.#hearing = heard(this.#hearing, from, performance.now())),
+    });
+    this.#driver = new Driver(env, {
+      store,
+      send: (to, bytes) => this.#links.send(to, bytes),
+      onEffect: (effect) => this.#onEffect(effect),
+    });
+    const state = () => this.#driver.state;
+    const view = new LedgerView({
+      ...{ state, blocks: store.blocks, recent: this.#recent, sha256: env.sha256 },
+    });
+    this.#clients = new ClientPort({
+      ...{ identity, listen: config.listen.clients, view },
+      submit: (transaction, client) => this.#submit(transaction, client),
+      isPending: (id) => state().pending.has(toHex(id)),
+      peersHeard: () => heardCount(this.#hearing, this.#others, performance.now()),
+      onRefused: (code) => this.#metrics.refused(code),
+    });
+  }
+
+  get ports(): RunningReplica['ports'] {
+    const [replicas, clients] = [this.#links.port, this.#clients.port];
+    return { replicas, clients, operator: this.#operator?.port ?? 0 };
+  }
+
+  get amnesia(): string | null {
+    const isAmnesiac = this.#driver.state.isAmnesiac;
+    return this.#parts.store.amnesia ?? (isAmnesiac ? 'its log does not tell all' : null);
+  }
+
+  async open(): Promise<void> {
+    const { store, listener, config } = this.#parts;
+    store.listen({
+      stored: (id) => this.#driver.step({ type: 'stored', id }),
+      failed: (fault) => {
+        this.#driver.close();
+        listener.failed(fault);
+      },
+    });
+    this.#driver.start();
+    await this.#links.listen();
+    this.#follow();
+    await this.#clients.listen();
+    this.#operator = await openOperatorDoor({
+      listen: config.listen.operator,
+      metrics: this.#metrics,
+      health: () => this.health(),
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#clients.close();
+    this.#operator?.server.close();
+    this.#driver.close();
+    this.#links.close();
+    await this.#parts.store.close();
+  }
+
+  health(): ReplicaHealth {
+    const { state } = this.#driver;
+    const { epoch, view, votes, phase, executed, stable, pending, evidence } = inspect(state);
+    const now = performance.now();
+    return {
+      ...{ id: this.id, chain: toHex(state.env.chain), votes, amnesia: this.amnesia },
+      ...{ epoch, view, isChangingView: phase === 'changing', executed, stable, evidence },
+      ledgerTimeMs: state.head.header.timeMs,
+      peersHeard: heardCount(this.#hearing, this.#others, now),
+      hasQuorum: hasQuorum(this.#hearing, this.#others, now),
+      peers: this.#links.views(),
+      queues: { pending, clientFrames: this.#clients.queued, disk: this.#parts.store.waiting },
+      clients: this.#clients.clients,
+      droppedFrames: this.#links.dropped,
+    };
+  }
+
+  #onEffect(effect: Effect): void {
+    this.#phases.take(effect, performance.now());
+    if (effect.type === 'executed') {
+      const { header, batch, results, seal } = effect;
+      const block: StoredBlock = {
+        ...{ header, results, batch: batch.bytes, seal: seal ?? new Uint8Array(0) },
+      };
+      this.#recent.add(block, batch.ids);
+      this.#metrics.executed(batch.ids.length);
+      this.#clients.executed(block, batch.ids);
+    }
+    if (effect.type === 'stable') {
+      this.#recent.certify(effect.state.certificate);
+      this.#follow();
+    }
+  }
+
+  /** Links go to the members by the newest state. */
+  #follow(): void {
+    const { state } = this.#driver;
+    const epoch = state.head.constitution.epoch;
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    const peers = peersIn(ledgerState(state.head.app), state.env.sha256);
+    this.#others = peers.map(({ id }) => id).filter((id) => id !== this.id);
+    this.#links.setPeers(peers);
+    const { nextKeys } = this.#parts.config;
+    const own = state.head.constitution.members.find(({ id }) => id === this.id);
+    const next = nextKeys && nodeSigner(nextKeys.voteSeed).publicKey;
+    if (next && own && bytesEqual(own.voteKey, next)) this.#parts.listener.rotated();
+  }
+
+  /** The door: what can be said at once is said at once, the rest waits for its block. */
+  #submit(transaction: Uint8Array, client: string): Submitted {
+    const { state } = this.#driver;
+    const { sha256, chain } = state.env;
+    const now = performance.now();
+    const wallMs = Date.now();
+    const verdict = judgeAtDoor(ledgerState(state.head.app), transaction, {
+      ...{ wallMs, isRelayed: false, sha256, chain },
+    });
+    switch (verdict.type) {
+      case 'refused':
+        return refused(codeAtDoor(verdict.code));
+      case 'executed':
+      case 'admitted':
+        break;
+      default:
+        unreachable(verdict);
+    }
+    const read = readTransaction(transaction, sha256);
+    if (isFault(read)) return refused('wire/malformed');
+    if (verdict.type === 'executed') return { type: 'executed', id: read.id };
+    if (!hasQuorum(this.#hearing, this.#others, now)) return refused('ledger/no-quorum');
+    if (state.pending.size >= LIMITS.pendingMax) return busy();
+    const id = toHex(read.id);
+    const bytes = encodeMessage({ type: 'request', request: transaction });
+    this.#driver.step({ type: 'message', bytes, link: { kind: 'client', id: client } });
+    if (this.#driver.state.pending.has(id)) return { type: 'waits', id };
+    // Alone in its block it may be executed by now; else the core did not take it.
+    return this.#recent.find(id) ? { type: 'executed', id: read.id } : refused('wire/malformed');
+  }
+}
+
+const refused = (code: Refusal, retryAfterMs = 0): Submitted => ({
+  ...{ type: 'refused', code, retryAfterMs },
+});
+
+const busy = (): Submitted => refused('ledger/busy', REPLICA_TIMES.busyRetryMs);
+
+/** A door's code as the wire has it; what it has not is a key that may not do this. */
+const codeAtDoor = (code: string): Refusal =>
+  REFUSALS.find((known) => known === code) ?? 'ledger/not-authorised';
