@@ -146,14 +146,14 @@ function stageContract(implementation: StageImplementation): void {
         const own = logits.slice(row * SHAPE.vocab, (row + 1) * SHAPE.vocab);
         return { id: sample(own, params, point) };
       });
-      expect(new Set(alone.map(({ id }) => id)).size).toBeGreaterThan(3);
+      expect(new Set(alone.map(({ id }) => id)).size > 3).toBe(true);
       const kv = stage.openKv();
       await run(kv, idsOf(50));
       const other = segmentFor(stage, stage.openKv(), { input: idsOf(9), want: everyRow(stage) });
       const want = { kind: 'sample-rows', params, points } as const;
       const steps = [other, segmentFor(stage, kv, { input: idsOf(rows, 4), want })];
       const [, result] = await stage.step(steps);
-      expect(result).toMatchObject({ sampledId: null, sampled: alone });
+      expect([result?.sampledId, result?.sampled]).toEqual([null, alone]);
     });
 
     memoryContract({ ...implementation, factory: () => factory }, numerics);

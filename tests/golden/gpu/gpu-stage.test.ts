@@ -23,7 +23,7 @@ const CASES =
 it('[W1] [W2] [W3] [W4] [W5] [S3] [S8] the contract of stages', { timeout: 90_000 }, async () => {
   const results = await tab.run('suite', { only: CASES.source });
   expect(results.filter(({ error }) => error !== null)).toEqual([]);
-  expect(results.length).toBe(9);
+  expect(results.length).toBe(10);
 });
 
 const FOLDERS = ['llama-tied', 'llama3-rope', 'llama-mha', 'mistral', 'qwen2', 'qwen3'].filter(
