@@ -1,5 +1,6 @@
 import { bodyOf } from './bodies.ts';
 import { persist } from './persist.ts';
+import type { Message } from './messages/message.ts';
 import type { ViewChange } from './messages/view-change.ts';
 import {
   slotsOf,
@@ -12,8 +13,8 @@ import {
 
 /**
  * The `stable` record, and after it again all that still counts: the view's promise, and votes above
- * the checkpoint. So the log may be cut before it, and a view is never forgotten with the log's head; nor
- * that the key lost its log once, which stands before the record, so that no crash comes between.
+ * the checkpoint, those too that wait for the disk and leave after it. So the log may be cut before it, and
+ * a view is never forgotten with the log's head; nor that the key lost its log once, which stands before the record, so that no crash comes between.
  */
 export function logAgain(turn: Turn, own: ChainHead, endsEpoch: boolean): void {
   const { state } = turn;
@@ -36,20 +37,35 @@ export function logAgain(turn: Turn, own: ChainHead, endsEpoch: boolean): void {
   });
   if (!votes(state)) return;
   const promise = ownViewChange(state);
-  if (state.newView !== null) persist(turn, { type: 'new-view', message: state.newView });
+  const newView = state.newView ?? withheldOf(state, 'new-view');
+  if (newView !== null) persist(turn, { type: 'new-view', message: newView });
   else if (promise !== null) persist(turn, { type: 'view-change', message: promise });
   for (const slot of slotsOf(state)) logSlot(turn, slot);
+  for (const { message } of state.withheld) {
+    if (message.type !== 'pre-prepare' || message.vote.sequence <= stable.sequence) continue;
+    if (message.vote.view === view && message.vote.epoch === epoch)
+      persist(turn, { type: 'propose', message });
+  }
+}
+
+/** Our own message for the current view that waits for the disk: it leaves after the log may be cut. */
+function withheldOf<T extends 'view-change' | 'new-view'>(
+  state: ReplicaState,
+  type: T,
+): Extract<Message, { type: T }> | null {
+  const found = state.withheld.find(
+    ({ message }) =>
+      message.type === type &&
+      message.view === state.view &&
+      message.epoch === state.constitution.epoch,
+  );
+  return (found?.message ?? null) as Extract<Message, { type: T }> | null;
 }
 
 /** Our VIEW-CHANGE for the current view, sent or waiting for the disk. */
 export function ownViewChange(state: ReplicaState): ViewChange | null {
   const sent = state.viewChanges.get(state.self);
-  if (sent?.view === state.view) return sent;
-  for (const { message } of state.withheld) {
-    if (message.type !== 'view-change' || message.view !== state.view) continue;
-    if (message.epoch === state.constitution.epoch) return message;
-  }
-  return null;
+  return sent?.view === state.view ? sent : withheldOf(state, 'view-change');
 }
 
 function logSlot(turn: Turn, { proposal, certificate, preparedIn }: Slot): void {

@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
+import { isFault } from '#lib/kernel/errors.ts';
+import { instantMs } from '#lib/kernel/units.ts';
+import { stableHead } from '#lib/ledger/pbft/checkpoints.ts';
 import { inspect } from '#lib/ledger/pbft/inspect.ts';
+import { logAgain } from '#lib/ledger/pbft/log-again.ts';
 import type { StateTransfer } from '#lib/ledger/pbft/messages/state-transfer.ts';
+import { decodeRecord, type LogRecord } from '#lib/ledger/pbft/records.ts';
+import type { Effect } from '#lib/ledger/pbft/types.ts';
 import { Alone } from '#tests/support/replica-alone.ts';
 import { Cluster } from '#tests/support/replica-cluster.ts';
 
@@ -77,6 +83,35 @@ test('[R18] a log cut at a stable checkpoint still knows the view', () => {
   cluster.crash(1);
   cluster.restart(1);
   expect(cluster.view(1)).toMatchObject({ view: before.view, stable: 16, isAmnesiac: false });
+});
+
+/** What a cut at `index`'s stable checkpoint, just now, leaves in its log. */
+function loggedAgain(cluster: Cluster, index: number): LogRecord[] {
+  const { state } = cluster.node(index);
+  const turn = { state, out: [] as Effect[], now: { atMs: instantMs(cluster.nowMs), wallMs: 0 } };
+  logAgain(turn, stableHead(turn), false);
+  return turn.out.flatMap((effect) => {
+    const record = effect.type === 'persist' ? decodeRecord(effect.record) : null;
+    return record === null || isFault(record) ? [] : [record];
+  });
+}
+
+test('[R18] what waits for the disk while the log is cut is in the log that is left', () => {
+  const cluster = new Cluster();
+  cluster.diskMs = () => 50;
+  cluster.request('a', [0]);
+  cluster.run(10);
+  const [waiting] = cluster.node(0).state.withheld;
+  expect(waiting?.message.type).toBe('pre-prepare');
+  expect(loggedAgain(cluster, 0)).toMatchObject([
+    { type: 'stable' },
+    { type: 'propose', message: waiting?.message },
+  ]);
+  cluster.crash(0);
+  const isAboutToBegin = () =>
+    cluster.node(1).state.withheld.some(({ message }) => message.type === 'new-view');
+  expect(cluster.until(isAboutToBegin, 5_000)).toBeLessThan(Infinity);
+  expect(loggedAgain(cluster, 1).map(({ type }) => type)).toContain('new-view');
 });
 
 test('[R19] no head, a shorter log, a changed record: the key signs never again', () => {
