@@ -64,15 +64,26 @@ export function onProven(turn: Turn, certificate: SealCertificate): void {
     becomeStable(turn, own, certificate);
   } else if (ahead === null || sequence > ahead.sequence) {
     update(turn, { ahead: certificate });
+    forgetBelow(turn, sequence - turn.state.constitution.parameters.logWindow);
   }
 }
+
+/**
+ * Who cannot get the state sees one checkpoint after the other proven: what is farther behind them than
+ * L would only pile up. Nearer slots may still be executed from the votes that are here.
+ */
+function forgetBelow(turn: Turn, sequence: number): void {
+  const { slots, seals } = turn.state;
+  update(turn, { slots: above(slots, sequence + 1), seals: above(seals, sequence + 1) });
+}
+
+const above = <T>(map: ReadonlyMap<number, T>, from: number): Map<number, T> =>
+  new Map([...map].filter(([at]) => at >= from));
 
 /** Everything up to this checkpoint is history: only here the log is cut. */
 export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertificate): void {
   const { sequence } = certificate;
   const { ahead, slots, bodies, seals, checkpoints, constitution } = turn.state;
-  const above = <T>(map: ReadonlyMap<number, T>, from: number): Map<number, T> =>
-    new Map([...map].filter(([at]) => at >= from));
   update(turn, {
     stable: certificate,
     ahead: ahead !== null && ahead.sequence > sequence ? ahead : null,
