@@ -71,6 +71,13 @@ export interface Hint {
   readonly since: InstantMs;
 }
 
+export interface Asked {
+  readonly link: string;
+  readonly at: InstantMs;
+  /** How many were asked before it: each has twice as long as the one before. */
+  readonly before: number;
+}
+
 /** Something that waits for the disk: sent to all and counted as our own once record `id` is on it. */
 export interface Withheld {
   readonly id: number;
@@ -122,8 +129,8 @@ export interface ReplicaState {
   readonly answered: ReadonlyMap<string, number>;
   /** Links whose STATUS told of a checkpoint we lack, and since when: nothing is proven by it. */
   readonly hints: ReadonlyMap<string, Hint>;
-  /** Where state was asked for last, so that the next asking goes elsewhere; only it may answer. */
-  readonly askedForState: string | null;
+  /** Whom state was asked of last: only it may answer, and the next asking goes elsewhere. */
+  readonly askedForState: Asked | null;
 }
 
 /** One step at work: handlers replace `state` and push to `out`. */

@@ -1,9 +1,11 @@
 import { rangeRoot, type MountainRange } from '#lib/ledger/crypto/mountain-range.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { later } from '#lib/kernel/units.ts';
 import { mayAnswer } from './bodies.ts';
 import { sealCertificateHolds } from './certificates.ts';
 import { becomeStable, stableHead } from './checkpoints.ts';
 import { newEpoch } from './epochs.ts';
+import { TIMES } from './limits.ts';
 import { executeReady } from './execute.ts';
 import { headerHash, type Header } from './messages/header.ts';
 import type { FetchState, Status } from './messages/link-messages.ts';
@@ -55,7 +57,10 @@ function lackingAbove(state: ReplicaState): number {
   return ahead !== null && ahead.sequence <= head.sequence ? ahead.sequence - 1 : head.sequence;
 }
 
-/** Asks one after the other: nobody can hold us up by promising. */
+/**
+ * Asks one after the other: nobody can hold us up by promising. Each has twice the time of the one before,
+ * from T/4 on, so that an answer comes through however far or large it is.
+ */
 export function askForState(turn: Turn): void {
   const { state, now } = turn;
   const old = [...state.hints]
@@ -67,10 +72,13 @@ export function askForState(turn: Turn): void {
     if (state.askedForState !== null) update(turn, { askedForState: null });
     return;
   }
-  const next = old.find((id) => id > (state.askedForState ?? '')) ?? first;
-  update(turn, { askedForState: next });
+  const last = state.askedForState;
+  if (last !== null && now.atMs < later(last.at, beatMs(state) * 2 ** last.before)) return;
+  const link = old.find((id) => id > (last?.link ?? '')) ?? first;
+  const before = last === null ? 0 : Math.min(last.before + 1, TIMES.doublingsMax);
+  update(turn, { askedForState: { link, at: now.atMs, before } });
   const { epoch } = state.constitution;
-  send(turn, { id: next }, { type: 'fetch-state', epoch, above: lackingAbove(state) });
+  send(turn, { id: link }, { type: 'fetch-state', epoch, above: lackingAbove(state) });
 }
 
 export function onFetchState(turn: Turn, message: FetchState, link: Link): void {
@@ -100,7 +108,7 @@ export function onFetchState(turn: Turn, message: FetchState, link: Link): void 
 /** Only from whom we asked. All of it hangs on one header, and that on q SEALs of its epoch. */
 export function onState(turn: Turn, message: StateTransfer, link: Link): void {
   const { state } = turn;
-  if (link.id !== state.askedForState) return;
+  if (link.id !== state.askedForState?.link) return;
   const { header } = message;
   if (!isNews(state, { epoch: header.epoch, stable: header.sequence })) return;
   const members = membersAt(state, message.epochEnds, header.epoch);

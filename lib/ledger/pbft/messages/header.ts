@@ -68,7 +68,9 @@ export const headerHash = (header: Header, sha256: Sha256): Uint8Array =>
 
 /** The block before the first: no batch, no votes, known to all by the genesis. */
 export const genesisHeader = (
-  of: Pick<Header, 'chain' | 'epoch' | 'timeMs' | 'stateRoot'> & { readonly membership: Uint8Array },
+  of: Pick<Header, 'chain' | 'epoch' | 'timeMs' | 'stateRoot'> & {
+    readonly membership: Uint8Array;
+  },
   sha256: Sha256,
 ): Header => ({
   chain: of.chain,
