@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { runCampaign, type CampaignReport } from './campaign.ts';
 import type { SimCore } from './core.ts';
+import { campaignOfLedger, mutantsOfLedger, replayLedger } from './ledger/cli.ts';
 import { loadCore } from './load-core.ts';
 import {
   failsWithoutFaults,
@@ -15,15 +16,17 @@ import {
 import { EVENTS, isTooRare } from './session/events.ts';
 import { runSession } from './session/run.ts';
 
-const HELP = `npm run sim -- session [options]
+const HELP = `npm run sim -- session|ledger [options]
 
-Runs the real session cores (owners and stages) over a simulated network, from seeds.
+Runs real cores over a simulated network, from seeds: those of a session (owners and stages), or the
+ledger's replicas with its accounts on their disks.
 
   --seeds=N    how many seeds (300)
   --from=S     the first seed (1)
   --seed=S     one run again, bit for bit: every event as a line
-  --core DIR   another copy of the core: DIR/lib/shard/session, DIR/lib/shard/stage/core
-  --mutants    breaks the core by each of sim/mutants/*.patch and searches a seed that finds it
+  --core DIR   another copy of the core: DIR/lib/shard/session, DIR/lib/shard/stage/core; DIR/lib/ledger
+  --mutants    breaks the core by each of sim/mutants/*.patch (sim/mutants/ledger/*.patch) and searches
+               a seed that finds it
   --missing    with --mutants: searches only for those that their stored seed no longer finds
   --help       this text
 
@@ -125,13 +128,26 @@ async function searchMutants({ from, seeds, onlyMissing }: MutantSearch): Promis
   return missed > 0 ? 1 : 0;
 }
 
+type Values = ReturnType<typeof readArguments>['values'];
+
+async function ledger(values: Values, names: readonly string[]): Promise<number> {
+  const core = values.core ?? null;
+  if (values.seed !== undefined) return replayLedger(natural(values.seed, 'seed'), core, print);
+  const range = { from: natural(values.from, 'from'), seeds: natural(values.seeds, 'seeds') };
+  return values.mutants
+    ? mutantsOfLedger(range, names, print)
+    : campaignOfLedger(range, core, print);
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = readArguments();
   if (values.help) {
     print(HELP);
     return 0;
   }
-  if (positionals[0] !== 'session') return misused('Which simulation? There is: session');
+  const [name, ...names] = positionals;
+  if (name === 'ledger') return ledger(values, names);
+  if (name !== 'session') return misused('Which simulation? There are: session, ledger');
   const core = values.core === undefined ? null : await loadCore(values.core);
   if (values.seed !== undefined) return one(natural(values.seed, 'seed'), core);
   const [from, seeds] = [natural(values.from, 'from'), natural(values.seeds, 'seeds')];

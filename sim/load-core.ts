@@ -24,22 +24,35 @@ export { StopMatcher } from '#lib/shard/session/stop-strings.ts';
  * folder `lib/shard` of such a copy. What it lacks (wire, kernel) is ours.
  * @throws Error where `dir` holds neither folder.
  */
-export async function loadCore(dir: string): Promise<SimCore> {
-  const bases = [resolve(dir), resolve(dir, '../..')];
-  const base = bases.find((each) => CORE_FOLDERS.some((folder) => existsSync(join(each, folder))));
-  if (base === undefined) throw new Error(`${dir} holds no ${CORE_FOLDERS.join(' and no ')}`);
-  return bundleCore((path) => join(base, path));
+export const loadCore = (dir: string): Promise<SimCore> =>
+  loadCopy<SimCore>(dir, { folders: CORE_FOLDERS, face: FACE });
+
+/** Another copy of some of our code: which folders it may have, and what is wanted of it. */
+export interface Copied {
+  readonly folders: readonly string[];
+  /** A module that exports what is wanted, with our own specifiers. */
+  readonly face: string;
 }
 
-/** One module of the copy and of what it imports, so that nothing is shared with our own core. */
-async function bundleCore(locate: Locate): Promise<SimCore> {
+/** @throws Error where `dir` holds none of the folders. */
+export async function loadCopy<Core>(dir: string, { folders, face }: Copied): Promise<Core> {
+  const bases = [resolve(dir), resolve(dir, '../..')];
+  const base = bases.find((each) => folders.some((folder) => existsSync(join(each, folder))));
+  if (base === undefined) throw new Error(`${dir} holds no ${folders.join(' and no ')}`);
+  return (await bundle(face, (path) => join(base, path))) as Core;
+}
+
+/** One module of the copy and of what it imports, so that nothing is shared with our own code. */
+async function bundle(face: string, locate: Locate): Promise<unknown> {
   const out = await build({
-    stdin: { contents: FACE, resolveDir: ROOT, loader: 'ts', sourcefile: 'sim-core.ts' },
+    stdin: { contents: face, resolveDir: ROOT, loader: 'ts', sourcefile: 'sim-core.ts' },
     bundle: true,
     write: false,
     format: 'esm',
     platform: 'neutral',
     mainFields: ['module', 'main'],
+    // A copy elsewhere finds our packages.
+    nodePaths: [join(ROOT, 'node_modules')],
     logLevel: 'silent',
     plugins: [fromCopy(locate)],
   });
@@ -49,7 +62,7 @@ async function bundleCore(locate: Locate): Promise<SimCore> {
   try {
     const file = join(place, 'core.mjs');
     await writeFile(file, out.outputFiles[0]?.contents ?? '');
-    return (await import(/* @vite-ignore */ pathToFileURL(file).href)) as SimCore;
+    return await import(/* @vite-ignore */ pathToFileURL(file).href);
   } finally {
     await rm(place, { recursive: true });
   }

@@ -1,14 +1,12 @@
-import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { seededRandom } from '#lib/kernel/random.ts';
 import type { SimCore } from './core.ts';
 import { CORE_FOLDERS, loadCore } from './load-core.ts';
+import { loadPatched, patchNames, readFindings, writeFindings } from './patches.ts';
 import { drawCalm } from './session/draw.ts';
 import type { Check, SimFailure } from './session/failure.ts';
 import { runSession } from './session/run.ts';
-import { applyHunk, parsePatch } from './unified-diff.ts';
 
 /** Where a rule of the core is broken on purpose: a campaign that does not notice lacks a checker. */
 
@@ -24,40 +22,20 @@ export interface Finding {
 }
 
 /** Names of all mutants, in order. */
-export async function mutantNames(): Promise<string[]> {
-  const files = await readdir(FOLDER);
-  return files
-    .filter((file) => file.endsWith('.patch'))
-    .map((file) => file.replace('.patch', ''))
-    .sort();
-}
+export const mutantNames = (): Promise<string[]> => patchNames(FOLDER);
 
 /** What was found before, by name. */
-export const storedFindings = async (): Promise<Record<string, Finding>> =>
-  JSON.parse(await readFile(SEEDS_FILE, 'utf8')) as Record<string, Finding>;
+export const storedFindings = (): Promise<Record<string, Finding>> => readFindings(SEEDS_FILE);
 
-export async function storeFindings(findings: Readonly<Record<string, Finding>>): Promise<void> {
-  const sorted = Object.fromEntries(Object.entries(findings).sort(([a], [b]) => (a < b ? -1 : 1)));
-  await writeFile(SEEDS_FILE, `${JSON.stringify(sorted, null, 2)}\n`);
-}
+export const storeFindings = (findings: Readonly<Record<string, Finding>>): Promise<void> =>
+  writeFindings(SEEDS_FILE, findings);
 
 /**
  * A copy of the core with one patch applied, loaded beside ours.
  * @throws Error where the patch does not apply.
  */
-export async function loadMutant(name: string): Promise<SimCore> {
-  const copy = await mkdtemp(join(tmpdir(), 'declai-mutant-'));
-  try {
-    for (const folder of CORE_FOLDERS)
-      await cp(join(ROOT, folder), join(copy, folder), { recursive: true });
-    const hunk = parsePatch(await readFile(join(FOLDER, `${name}.patch`), 'utf8'));
-    const file = join(copy, hunk.path);
-    await writeFile(file, applyHunk(await readFile(file, 'utf8'), hunk));
-    return await loadCore(copy);
-  } finally {
-    await rm(copy, { recursive: true });
-  }
-}
+export const loadMutant = (name: string): Promise<SimCore> =>
+  loadPatched(join(FOLDER, `${name}.patch`), { folders: CORE_FOLDERS, load: loadCore });
 
 /** The first failure of 50 sessions in which nothing goes wrong; a mutant that counts has none. */
 export function failsWithoutFaults(core: SimCore): SimFailure | Error | null {

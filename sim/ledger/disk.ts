@@ -32,10 +32,13 @@ export class Disk {
     return this.waiting.length;
   }
 
-  /** All that waits is on disk, and the head says so. @returns the id that is `stored`; 0: none. */
-  sync(): number {
+  /**
+   * The first `count` that wait are on disk, and the head says so: what came while the disk was at work
+   * waits for its next turn. @returns the id that is `stored`; 0: none.
+   */
+  sync(count = this.waiting.length): number {
     let last = 0;
-    for (const effect of this.waiting.splice(0)) {
+    for (const effect of this.waiting.splice(0, count)) {
       if (effect.type === 'persist') last = this.append(effect);
       else this.keep(effect);
     }
@@ -43,9 +46,10 @@ export class Disk {
   }
 
   /** The log is on disk and its head is not: power fails. The last record may be torn. */
-  syncLogOnly(isTorn: boolean): void {
+  syncLogOnly(count: number, isTorn: boolean): void {
     const { head } = this;
-    for (const effect of this.waiting.splice(0)) if (effect.type === 'persist') this.append(effect);
+    for (const effect of this.waiting.splice(0, count))
+      if (effect.type === 'persist') this.append(effect);
     this.head = head;
     const last = this.records.at(-1);
     if (isTorn && last && last.id > (head?.count ?? 0)) {
@@ -88,8 +92,18 @@ export class Disk {
     }
   }
 
+  /** The highest id among the first `count` that wait; 0: none. */
+  waitingId(count: number): number {
+    const ids = this.waiting.slice(0, count).flatMap((each) => ('id' in each ? each.id : []));
+    return ids.at(-1) ?? 0;
+  }
+
+  /** How often power failed: what was under way before is not any more. */
+  lives = 0;
+
   crash(): void {
     this.waiting = [];
+    this.lives += 1;
   }
 
   image(): Image {

@@ -93,6 +93,8 @@ export interface EventRow {
   readonly count: number;
   /** The least it must be for so many seeds. */
   readonly min: number;
+  /** The most it may be. */
+  readonly max?: number;
 }
 
 /** Fewer seeds say nothing of how often something happens. */
@@ -113,4 +115,5 @@ export function eventTable(counts: ReadonlyMap<string, number>, seeds: number): 
   return [...events, ...rates];
 }
 
-export const isTooRare = ({ count, min }: EventRow): boolean => count < min;
+export const isTooRare = ({ count, min, max = Infinity }: EventRow): boolean =>
+  count < min || count > max;

@@ -1,0 +1,69 @@
+import { runLedgerCampaign } from './campaign.ts';
+import { OUR_LEDGER } from './core.ts';
+import { loadLedger } from './load.ts';
+import {
+  failsCalmly,
+  ledgerMutants,
+  loadLedgerMutant,
+  searchLedgerFinding,
+  storeLedgerFindings,
+  type LedgerFinding,
+} from './mutants.ts';
+import { runLedger } from './run.ts';
+
+type Print = (text: string) => void;
+
+/** One seed again, every event as a line. @returns the process' exit code. */
+export async function replayLedger(seed: number, core: string | null, print: Print) {
+  const ledger = core === null ? OUR_LEDGER : await loadLedger(core);
+  const report = runLedger(seed, { keepLines: true, core: ledger });
+  for (const line of report.lines ?? []) print(line);
+  print(`seed ${seed} trace ${report.hash} ${report.failure?.message ?? 'ok'}`);
+  return report.failure ? 1 : 0;
+}
+
+export interface Range {
+  readonly from: number;
+  readonly seeds: number;
+}
+
+/** Many seeds: the table of what happened, and what failed. */
+export async function campaignOfLedger({ from, seeds }: Range, core: string | null, print: Print) {
+  const began = performance.now();
+  const report = await runLedgerCampaign(from, seeds, { core });
+  const shown = new Set(report.events.map(({ name }) => name));
+  for (const [what, count] of [...report.counts].sort(([a], [b]) => (a < b ? -1 : 1)))
+    if (!shown.has(what)) print(`${String(count).padStart(10)}             ${what}`);
+  print('\n     count    bound  event');
+  for (const { name, count, min, max } of report.events) {
+    const value = Number.isInteger(count) ? String(count) : count.toFixed(2);
+    const bound = max === undefined ? `≥ ${min}` : `≤ ${max}`;
+    const isWrong = count < min || count > (max ?? Infinity);
+    print(`${value.padStart(10)} ${bound.padStart(8)}  ${name}${isWrong ? '  OUT OF BOUNDS' : ''}`);
+  }
+  for (const { seed, message } of report.failures) print(`FAILED --seed=${seed} ${message}`);
+  const wrong = `${report.failures.length} failed, ${report.tooRare.length} out of bounds`;
+  print(`\n${seeds} seeds from ${from}: ${wrong}, trace ${report.hash}`);
+  const seconds = (performance.now() - began) / 1000;
+  print(`${seconds.toFixed(1)} s, ${(seeds / seconds).toFixed(1)} seeds/s`);
+  return report.failures.length + report.tooRare.length > 0 ? 1 : 0;
+}
+
+/** Each mutant anew: it must pass where nothing goes wrong, and a checker must find it. */
+export async function mutantsOfLedger(range: Range, names: readonly string[], print: Print) {
+  const found: Record<string, LedgerFinding> = {};
+  let missed = 0;
+  const all = await ledgerMutants();
+  for (const name of names.length > 0 ? names : all) {
+    const core = await loadLedgerMutant(name);
+    const failure = failsCalmly(core);
+    const finding = failure ? null : searchLedgerFinding(core, range);
+    const reason = failure ? `FAILS WITHOUT FAULTS: ${failure.message}` : 'SURVIVES';
+    print(`${name.padEnd(40)} ${finding ? `--seed=${finding.seed} ${finding.check}` : reason}`);
+    if (finding) found[name] = finding;
+    else missed += 1;
+  }
+  if (missed === 0 && names.length === 0) await storeLedgerFindings(found);
+  print(`\n${Object.keys(found).length} mutants found, ${missed} not`);
+  return missed > 0 ? 1 : 0;
+}

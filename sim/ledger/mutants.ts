@@ -1,0 +1,67 @@
+import { join } from 'node:path';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadPatched, patchNames, readFindings, writeFindings } from '#sim/patches.ts';
+import type { LedgerCore } from './core.ts';
+import type { LedgerCheck, LedgerFailure } from './failure.ts';
+import { LEDGER_FOLDERS, loadLedger } from './load.ts';
+import { runCalm } from './calm.ts';
+import { runLedger } from './run.ts';
+
+/** Where a rule of the ledger is broken on purpose: a campaign that does not notice lacks a checker. */
+
+const FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../mutants/ledger');
+const SEEDS_FILE = join(FOLDER, 'seeds.json');
+
+/** The seed that finds a mutant, and the checker that does. */
+export interface LedgerFinding {
+  readonly seed: number;
+  readonly check: LedgerCheck;
+}
+
+export const ledgerMutants = (): Promise<string[]> => patchNames(FOLDER);
+export const ledgerFindings = (): Promise<Record<string, LedgerFinding>> =>
+  readFindings(SEEDS_FILE);
+export const storeLedgerFindings = (
+  findings: Readonly<Record<string, LedgerFinding>>,
+): Promise<void> => writeFindings(SEEDS_FILE, findings);
+
+/**
+ * A copy of the ledger with one patch applied, loaded beside ours.
+ * @throws Error where the patch does not apply.
+ */
+export const loadLedgerMutant = (name: string): Promise<LedgerCore> =>
+  loadPatched(join(FOLDER, `${name}.patch`), { folders: LEDGER_FOLDERS, load: loadLedger });
+
+/** The first failure of 200 transactions where nothing goes wrong; a mutant that counts has none. */
+export function failsCalmly(core: LedgerCore): LedgerFailure | Error | null {
+  try {
+    return runCalm(core);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** The checker that finds the mutant in this seed; null where none does, or the core threw. */
+export function ledgerFoundBy(core: LedgerCore, seed: number): LedgerCheck | null {
+  let failure: LedgerFailure | null;
+  try {
+    ({ failure } = runLedger(seed, { core }));
+  } catch {
+    // A broken core may throw anything.
+    return null;
+  }
+  return failure === null || failure.check === 'invariant' ? null : failure.check;
+}
+
+/** Searches the general mix for a seed in which a checker, not a throw of the core, finds the mutant. */
+export function searchLedgerFinding(
+  core: LedgerCore,
+  { from, seeds }: { readonly from: number; readonly seeds: number },
+): LedgerFinding | null {
+  for (let seed = from; seed < from + seeds; seed += 1) {
+    const check = ledgerFoundBy(core, seed);
+    if (check) return { seed, check };
+  }
+  return null;
+}

@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'vitest';
+import { runLedgerCampaign } from '#sim/ledger/campaign.ts';
+import { OUR_LEDGER } from '#sim/ledger/core.ts';
+import { loadLedger } from '#sim/ledger/load.ts';
+import { runLedger } from '#sim/ledger/run.ts';
+
+const SEEDS = 500;
+/** Less than 90 s on two cores of its own; a loaded machine may take its time. */
+const PATIENCE_MS = 300_000;
+
+describe('ledger campaign', () => {
+  test(
+    `${SEEDS} seeds: no promise broken, and all go on once the network has healed`,
+    async () => {
+      const { failures, tooRare } = await runLedgerCampaign(1, SEEDS);
+      expect(failures.map(({ seed, message }) => `--seed=${seed} ${message}`)).toEqual([]);
+      // A campaign in which nothing happened has shown nothing.
+      expect(tooRare).toEqual([]);
+    },
+    PATIENCE_MS,
+  );
+
+  test('a seed replays bit for bit, traced or not, here or on a copy that is equal', async () => {
+    const [once, again] = [runLedger(17), runLedger(17, { keepLines: true })];
+    expect(again.hash).toBe(once.hash);
+    expect(again.counts).toEqual(once.counts);
+    expect(runLedger(18).hash).not.toBe(once.hash);
+    const core = await loadLedger('.');
+    expect(core.stepReplica).not.toBe(OUR_LEDGER.stepReplica);
+    expect(runLedger(17, { core }).hash).toBe(once.hash);
+  });
+
+  test('a seed with real signatures is as good as any', () => {
+    expect(runLedger(50).failure).toBeNull();
+  });
+
+  test('the processes of a campaign make one report, however many they are', async () => {
+    const [one, three] = await Promise.all([
+      runLedgerCampaign(5, 6, { workers: 1 }),
+      runLedgerCampaign(5, 6, { workers: 3 }),
+    ]);
+    expect(three.hash).toBe(one.hash);
+    expect(three.counts).toEqual(new Map(one.counts));
+  });
+});
