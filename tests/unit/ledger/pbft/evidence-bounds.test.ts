@@ -89,3 +89,17 @@ test('[R24] STATUS and FETCH are answered a few times a beat', () => {
   expect(sent).toBeLessThanOrEqual(LIMITS.fetchesPerPeerMax + 20);
   expect(sent).toBeGreaterThan(0);
 });
+
+test('[R24] who never gets the state keeps no more than L behind what is proven', () => {
+  const alone = new Alone();
+  const headerHash = new Uint8Array(32).fill(7);
+  const { digest } = alone.batch('a');
+  for (let sequence = 8; sequence <= 160; sequence += 8) {
+    for (let slot = sequence - 7; slot <= sequence; slot += 1)
+      alone.tell(1, 2, alone.vote(2, 'commit', { sequence: slot, digest }));
+    for (const by of [0, 2, 3]) alone.tell(1, by, alone.seal(by, sequence, headerHash));
+  }
+  expect(alone.view(1)).toMatchObject({ executed: 0, ahead: 160 });
+  expect(alone.view(1).slots.length).toBeLessThanOrEqual(16);
+  expect(alone.node(1).state.seals.size).toBeLessThanOrEqual(2);
+});

@@ -190,6 +190,17 @@ function away(change: (message: StateTransfer) => StateTransfer): Cluster {
   return cluster;
 }
 
+test('[R20] a state comes through however far its giver is', () => {
+  const cluster = new Cluster();
+  cluster.crash(3);
+  work(cluster, 'w', 25);
+  // More than T/4 there and back: whoever is asked next must not silence the one before.
+  cluster.fate = () => [300];
+  cluster.restart(3);
+  cluster.run(8_000);
+  expect(cluster.view(3)).toMatchObject({ executed: 25, stable: 24 });
+});
+
 test('[R20] who was away longer than the log takes a certified state, and votes again', () => {
   const cluster = away((message) => message);
   cluster.run(1_000);
