@@ -45,6 +45,10 @@ const LAYERS = [
 
 const FULL = [
   ['simulator, 50 000 seeds', [['scripts/ts.mjs', 'sim/cli.ts', 'session', '--seeds=50000']]],
+  [
+    'simulated ledgers, 10 000 seeds',
+    [['scripts/ts.mjs', 'sim/cli.ts', 'ledger', '--seeds=10000']],
+  ],
   ['engine, 5 000 interleavings', [['scripts/ts.mjs', 'tests/property/engine/cli.ts']]],
   ['answers that are JSON, 200 pairs', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--json']]],
   ['failover, all cases', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--all']]],

@@ -1,18 +1,11 @@
 import { parseArgs } from 'node:util';
 import { runCampaign, type CampaignReport } from './campaign.ts';
 import type { SimCore } from './core.ts';
-import { campaignOfLedger, mutantsOfLedger, replayLedger } from './ledger/cli.ts';
+import { campaignOfLedger, replayLedger } from './ledger/cli.ts';
+import { LEDGER_MUTANTS } from './ledger/mutants.ts';
 import { loadCore } from './load-core.ts';
-import {
-  failsWithoutFaults,
-  loadMutant,
-  mutantNames,
-  searchFinding,
-  stillFinds,
-  storeFindings,
-  storedFindings,
-  type Finding,
-} from './mutants.ts';
+import { SESSION_MUTANTS } from './mutants.ts';
+import { searchMutants } from './search.ts';
 import { EVENTS, isTooRare } from './session/events.ts';
 import { runSession } from './session/run.ts';
 
@@ -100,42 +93,14 @@ function campaign(from: number, seeds: number, core: SimCore | null): number {
   return report.failures.length + report.tooRare.length > 0 ? 1 : 0;
 }
 
-interface MutantSearch {
-  readonly from: number;
-  readonly seeds: number;
-  /** What its stored seed still finds is taken as it is. */
-  readonly onlyMissing: boolean;
-}
-
-/** Each mutant anew: it must pass where nothing goes wrong, and a checker must find it. */
-async function searchMutants({ from, seeds, onlyMissing }: MutantSearch): Promise<number> {
-  const found: Record<string, Finding> = {};
-  const stored = onlyMissing ? await storedFindings() : {};
-  let missed = 0;
-  for (const name of await mutantNames()) {
-    const core = await loadMutant(name);
-    const failure = failsWithoutFaults(core);
-    const known = stored[name];
-    const isKnown = !failure && known !== undefined && stillFinds(core, known);
-    const finding = isKnown ? known : failure ? null : searchFinding(core, { from, seeds });
-    const reason = failure ? `FAILS WITHOUT FAULTS: ${failure.message}` : 'SURVIVES';
-    print(`${name.padEnd(32)} ${finding ? `--seed=${finding.seed} ${finding.check}` : reason}`);
-    if (finding) found[name] = finding;
-    else missed += 1;
-  }
-  if (missed === 0) await storeFindings(found);
-  print(`\n${Object.keys(found).length} mutants found, ${missed} not`);
-  return missed > 0 ? 1 : 0;
-}
-
 type Values = ReturnType<typeof readArguments>['values'];
 
-async function ledger(values: Values, names: readonly string[]): Promise<number> {
+async function ledger(values: Values): Promise<number> {
   const core = values.core ?? null;
   if (values.seed !== undefined) return replayLedger(natural(values.seed, 'seed'), core, print);
   const range = { from: natural(values.from, 'from'), seeds: natural(values.seeds, 'seeds') };
   return values.mutants
-    ? mutantsOfLedger(range, names, print)
+    ? searchMutants(LEDGER_MUTANTS, { ...range, onlyMissing: values.missing }, print)
     : campaignOfLedger(range, core, print);
 }
 
@@ -145,14 +110,14 @@ async function main(): Promise<number> {
     print(HELP);
     return 0;
   }
-  const [name, ...names] = positionals;
-  if (name === 'ledger') return ledger(values, names);
+  const [name] = positionals;
+  if (name === 'ledger') return ledger(values);
   if (name !== 'session') return misused('Which simulation? There are: session, ledger');
   const core = values.core === undefined ? null : await loadCore(values.core);
   if (values.seed !== undefined) return one(natural(values.seed, 'seed'), core);
   const [from, seeds] = [natural(values.from, 'from'), natural(values.seeds, 'seeds')];
   if (!values.mutants) return campaign(from, seeds, core);
-  return searchMutants({ from, seeds, onlyMissing: values.missing });
+  return searchMutants(SESSION_MUTANTS, { from, seeds, onlyMissing: values.missing }, print);
 }
 
 process.exitCode = await main();

@@ -4,6 +4,7 @@ import { seededRandom } from '#lib/kernel/random.ts';
 import type { SimCore } from './core.ts';
 import { CORE_FOLDERS, loadCore } from './load-core.ts';
 import { loadPatched, patchNames, readFindings, writeFindings } from './patches.ts';
+import type { Found, MutantFamily } from './search.ts';
 import { drawCalm } from './session/draw.ts';
 import type { Check, SimFailure } from './session/failure.ts';
 import { runSession } from './session/run.ts';
@@ -15,11 +16,7 @@ const FOLDER = join(ROOT, 'sim/mutants');
 const SEEDS_FILE = join(FOLDER, 'seeds.json');
 const CALM_SESSIONS = 50;
 
-/** The seed that finds a mutant, and the checker that does. */
-export interface Finding {
-  readonly seed: number;
-  readonly check: Check;
-}
+export type Finding = Found<Check>;
 
 /** Names of all mutants, in order. */
 export const mutantNames = (): Promise<string[]> => patchNames(FOLDER);
@@ -27,7 +24,7 @@ export const mutantNames = (): Promise<string[]> => patchNames(FOLDER);
 /** What was found before, by name. */
 export const storedFindings = (): Promise<Record<string, Finding>> => readFindings(SEEDS_FILE);
 
-export const storeFindings = (findings: Readonly<Record<string, Finding>>): Promise<void> =>
+const storeFindings = (findings: Readonly<Record<string, Finding>>): Promise<void> =>
   writeFindings(SEEDS_FILE, findings);
 
 /**
@@ -49,24 +46,6 @@ export function failsWithoutFaults(core: SimCore): SimFailure | Error | null {
   return null;
 }
 
-/** Whether a seed still tells this mutant, by the same checker, from the core as it is. */
-export const stillFinds = (core: SimCore, { seed, check }: Finding): boolean =>
-  foundBy(core, seed) === check && runSession(seed).failure === null;
-
-/** Searches seeds for one in which a checker, not a throw of the core, finds the mutant. */
-export function searchFinding(core: SimCore, { from, seeds }: SeedRange): Finding | null {
-  for (let seed = from; seed < from + seeds; seed += 1) {
-    const check = foundBy(core, seed);
-    if (check && runSession(seed).failure === null) return { seed, check };
-  }
-  return null;
-}
-
-interface SeedRange {
-  readonly from: number;
-  readonly seeds: number;
-}
-
 /** The checker that finds the mutant in this seed; null where none does. */
 export function foundBy(core: SimCore, seed: number): Check | null {
   const failure = tryRun(seed, { core });
@@ -82,3 +61,13 @@ function tryRun(...args: Parameters<typeof runSession>): SimFailure | Error | nu
     return error instanceof Error ? error : new Error(String(error));
   }
 }
+
+export const SESSION_MUTANTS: MutantFamily<SimCore, Check> = {
+  names: mutantNames,
+  load: loadMutant,
+  failsCalmly: failsWithoutFaults,
+  foundBy,
+  isClean: (seed) => runSession(seed).failure === null,
+  stored: storedFindings,
+  store: storeFindings,
+};

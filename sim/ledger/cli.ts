@@ -1,14 +1,6 @@
 import { runLedgerCampaign } from './campaign.ts';
 import { OUR_LEDGER } from './core.ts';
 import { loadLedger } from './load.ts';
-import {
-  failsCalmly,
-  ledgerMutants,
-  loadLedgerMutant,
-  searchLedgerFinding,
-  storeLedgerFindings,
-  type LedgerFinding,
-} from './mutants.ts';
 import { runLedger } from './run.ts';
 
 type Print = (text: string) => void;
@@ -47,23 +39,4 @@ export async function campaignOfLedger({ from, seeds }: Range, core: string | nu
   const seconds = (performance.now() - began) / 1000;
   print(`${seconds.toFixed(1)} s, ${(seeds / seconds).toFixed(1)} seeds/s`);
   return report.failures.length + report.tooRare.length > 0 ? 1 : 0;
-}
-
-/** Each mutant anew: it must pass where nothing goes wrong, and a checker must find it. */
-export async function mutantsOfLedger(range: Range, names: readonly string[], print: Print) {
-  const found: Record<string, LedgerFinding> = {};
-  let missed = 0;
-  const all = await ledgerMutants();
-  for (const name of names.length > 0 ? names : all) {
-    const core = await loadLedgerMutant(name);
-    const failure = failsCalmly(core);
-    const finding = failure ? null : searchLedgerFinding(core, range);
-    const reason = failure ? `FAILS WITHOUT FAULTS: ${failure.message}` : 'SURVIVES';
-    print(`${name.padEnd(40)} ${finding ? `--seed=${finding.seed} ${finding.check}` : reason}`);
-    if (finding) found[name] = finding;
-    else missed += 1;
-  }
-  if (missed === 0 && names.length === 0) await storeLedgerFindings(found);
-  print(`\n${Object.keys(found).length} mutants found, ${missed} not`);
-  return missed > 0 ? 1 : 0;
 }

@@ -1,7 +1,7 @@
-import { join } from 'node:path';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadPatched, patchNames, readFindings, writeFindings } from '#sim/patches.ts';
+import type { Found, MutantFamily } from '#sim/search.ts';
 import type { LedgerCore } from './core.ts';
 import type { LedgerCheck, LedgerFailure } from './failure.ts';
 import { LEDGER_FOLDERS, loadLedger } from './load.ts';
@@ -13,18 +13,11 @@ import { runLedger } from './run.ts';
 const FOLDER = join(dirname(fileURLToPath(import.meta.url)), '../mutants/ledger');
 const SEEDS_FILE = join(FOLDER, 'seeds.json');
 
-/** The seed that finds a mutant, and the checker that does. */
-export interface LedgerFinding {
-  readonly seed: number;
-  readonly check: LedgerCheck;
-}
+export type LedgerFinding = Found<LedgerCheck>;
 
 export const ledgerMutants = (): Promise<string[]> => patchNames(FOLDER);
 export const ledgerFindings = (): Promise<Record<string, LedgerFinding>> =>
   readFindings(SEEDS_FILE);
-export const storeLedgerFindings = (
-  findings: Readonly<Record<string, LedgerFinding>>,
-): Promise<void> => writeFindings(SEEDS_FILE, findings);
 
 /**
  * A copy of the ledger with one patch applied, loaded beside ours.
@@ -54,14 +47,12 @@ export function ledgerFoundBy(core: LedgerCore, seed: number): LedgerCheck | nul
   return failure === null || failure.check === 'invariant' ? null : failure.check;
 }
 
-/** Searches the general mix for a seed in which a checker, not a throw of the core, finds the mutant. */
-export function searchLedgerFinding(
-  core: LedgerCore,
-  { from, seeds }: { readonly from: number; readonly seeds: number },
-): LedgerFinding | null {
-  for (let seed = from; seed < from + seeds; seed += 1) {
-    const check = ledgerFoundBy(core, seed);
-    if (check) return { seed, check };
-  }
-  return null;
-}
+export const LEDGER_MUTANTS: MutantFamily<LedgerCore, LedgerCheck> = {
+  names: ledgerMutants,
+  load: loadLedgerMutant,
+  failsCalmly,
+  foundBy: ledgerFoundBy,
+  isClean: (seed) => runLedger(seed).failure === null,
+  stored: ledgerFindings,
+  store: (findings) => writeFindings(SEEDS_FILE, findings),
+};
