@@ -13,9 +13,11 @@ import { Following, type FollowedBlock } from './following.ts';
 import { Knowledge } from './knowledge.ts';
 import type { LightStore } from './light/light-client.ts';
 import { CLIENT_MEMORY, CLIENT_TIMES, HEAD_STALE_MS } from './limits.ts';
+import { transcriptFrom } from './exporting.ts';
 import { holdsFromAll, readFromAll, type HoldsPage, type RecordRead } from './reading.ts';
 import { replyOf } from './source.ts';
 import { FORGOTTEN, proven, submitToAll, type Done } from './submitting.ts';
+import type { Exchange } from './transcript.ts';
 import type { Status } from './wire/answers.ts';
 
 export interface LedgerClientOptions {
@@ -190,6 +192,14 @@ export class LedgerClient {
   /** Blocks in order from this one on, each proven. End the loop, or `return()`, to stop. */
   subscribe({ fromSequence }: { readonly fromSequence: number }): AsyncGenerator<FollowedBlock> {
     return new Following(fromSequence, this.#readers).blocks();
+  }
+
+  /**
+   * Blocks with what shows them to who has the genesis. What replicas said is not verified here: audit
+   * the transcript. @throws FaultError as `transcriptFrom`
+   */
+  transcript(of: { readonly fromSequence: number; readonly count: number }): Promise<Exchange[]> {
+    return transcriptFrom(of, this.#readers);
   }
 
   async status(): Promise<LedgerStatus> {

@@ -38,11 +38,14 @@ export class Connection implements Source {
   readonly #endpoint: Endpoint;
   readonly #waiting = new Map<number, Waiting>();
   readonly #opened = new Set<() => void>();
+  /** Told when the dialling under way has ended, well or not. */
+  readonly #dialEnds = new Set<() => void>();
   #link: ReplicaLink | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #delayMs: number = CLIENT_TIMES.redialMsMin;
   #tag = 0;
   #isClosed = false;
+  #isDialling = false;
   isOpen = false;
 
   constructor(endpoint: Endpoint) {
@@ -54,8 +57,16 @@ export class Connection implements Source {
     return this.#endpoint.name;
   }
 
-  /** One question, one answer. @throws FaultError `mesh/closed`, `kernel/timeout` */
-  ask(question: Question, timeoutMs: number = CLIENT_TIMES.answerMs): Promise<Reply> {
+  /**
+   * One question, one answer. A link that is being made is waited for, one that has failed is not.
+   * @throws FaultError `mesh/closed`, `kernel/timeout`
+   */
+  async ask(question: Question, timeoutMs: number = CLIENT_TIMES.answerMs): Promise<Reply> {
+    if (this.#isDialling) await this.#dialled();
+    return this.#asked(question, timeoutMs);
+  }
+
+  #asked(question: Question, timeoutMs: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const end = this.stream(question, {
         onReply: (reply) => {
@@ -109,12 +120,30 @@ export class Connection implements Source {
     this.#wake();
   }
 
+  #dialled(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, CLIENT_TIMES.connectMs);
+      this.#dialEnds.add(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #endDial(): void {
+    this.#isDialling = false;
+    for (const resolve of this.#dialEnds) resolve();
+    this.#dialEnds.clear();
+  }
+
   #dial(): void {
     let isOver = false;
+    this.#isDialling = true;
     const link = this.#endpoint.dial({
       onOpen: () => {
         if (isOver || this.#isClosed) return;
         this.isOpen = true;
+        this.#endDial();
         this.#delayMs = CLIENT_TIMES.redialMsMin;
         this.#wake();
       },
@@ -139,6 +168,7 @@ export class Connection implements Source {
 
   #onClose(): void {
     this.isOpen = false;
+    this.#endDial();
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const each of waiting) each.onLost();

@@ -85,6 +85,8 @@ export class Knowledge {
     const light = this.#light;
     const weighed = weigh(light, { header, seals: [] }, this.sha256);
     if (isFault(weighed)) throw weighed;
+    // The genesis: it needs no SEALs.
+    if (weighed.weight === 'header') return { weight: weighed.weight, certified: weighed };
     const { electors } = must(light.epochs[header.epoch], 'an epoch that was weighed');
     const { weight, certified, rival } = this.#book.count(electors, weighed, seals);
     if (rival !== null) {

@@ -95,10 +95,8 @@ function sealsOf(replica: LocalReplica, header: Header): SealSet[] {
   const { stable } = replica.state;
   const sets: SealSet[] = [];
   const near = [...replica.blocks.values()].reverse().slice(0, CLIENT_LIMITS.sealSetsMax - 1);
-  for (const { header: each, seal } of [
-    must(replica.blocks.get(header.sequence), 'kept'),
-    ...near,
-  ]) {
+  const own = replica.blocks.get(header.sequence);
+  for (const { header: each, seal } of own === undefined ? near : [own, ...near]) {
     if (sets.some(({ sequence }) => sequence === each.sequence)) continue;
     const isStable = stable.sequence === each.sequence && stable.seals.length > 0;
     if (isStable) sets.push(stable);

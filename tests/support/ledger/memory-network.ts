@@ -16,6 +16,8 @@ export interface MemoryPort {
   isCut: boolean;
   /** Takes everything and says nothing. */
   isSilent: boolean;
+  /** Does everything and says nothing. */
+  isMute: boolean;
   /** Every submit is turned away so. */
   refuses: Refusal | null;
   lie: Lie;
@@ -41,7 +43,14 @@ export class MemoryNetwork {
     const indexes = cluster.replicas.map((_, index) => index);
     this.#open = indexes.map(() => new Set());
     this.ports = indexes.map(() => ({
-      ...{ isCut: false, isSilent: false, refuses: null, lie: (reply) => reply, asked: [] },
+      ...{
+        isCut: false,
+        isSilent: false,
+        isMute: false,
+        refuses: null,
+        lie: (reply) => reply,
+        asked: [],
+      },
     }));
     this.endpoints = indexes.map((index) => ({
       name: `replica ${index}`,
@@ -133,7 +142,7 @@ export class MemoryNetwork {
   }
 
   #say(index: number, open: Open, { tag, reply }: { tag: number; reply: Reply }): void {
-    if (!this.#open[index]!.has(open)) return;
+    if (!this.#open[index]!.has(open) || this.port(index).isMute) return;
     open.handlers.onFrame(encodeAnswer({ ...reply, tag }));
   }
 

@@ -27,6 +27,8 @@ export interface EpochKeys {
 /** All that a light client knows of a chain. Never changed: a step makes another. */
 export interface LightChain {
   readonly chain: Uint8Array;
+  /** Of the block before the first: nobody seals it, everybody has it. */
+  readonly genesisHash: Uint8Array;
   /** From epoch 0 on, one after the other; only the last has no end. */
   readonly epochs: readonly EpochKeys[];
   /** The highest certified header, and the client's place: it never goes behind it (L3). */
@@ -48,8 +50,10 @@ export function lightGenesis(file: Uint8Array, sha256: Sha256): LightGenesis | F
   const stateRoot = genesisState(genesis, sha256).trie.rootHash;
   const timeMs = Number(genesis.timeMs);
   const header = genesisHeader({ chain, epoch: 0, timeMs, stateRoot, membership }, sha256);
-  const newest = { header, headerHash: headerHash(header, sha256), seals: [] };
-  return { genesis, light: { chain, epochs: [{ electors, base: 0, end: null }], newest } };
+  const genesisHash = headerHash(header, sha256);
+  const newest = { header, headerHash: genesisHash, seals: [] };
+  const epochs = [{ electors, base: 0, end: null }];
+  return { genesis, light: { chain, genesisHash, epochs, newest } };
 }
 
 export const lastEpoch = ({ epochs }: LightChain): EpochKeys =>

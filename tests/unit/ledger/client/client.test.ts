@@ -65,6 +65,11 @@ test('[L9] a request goes to all replicas, and f + 1 SEALs show what became of i
   expect((await client.account(world.id('nobody'))).record).toBeNull();
 });
 
+test('[L9] a network without a block yet is read by its genesis', async () => {
+  const { client, world } = setUp();
+  expect(await client.account(world.id('ann'))).toMatchObject({ record: null, sequence: 0 });
+});
+
 test('[L9] holds are captured and voided, and listed while they are open', async () => {
   const { client, cluster, network, grant, world } = setUp();
   await grant('ann');
@@ -130,14 +135,28 @@ test('[L10] a forged SEAL beside a good one does not spoil it', async () => {
   expect(await grant('ann')).toMatchObject({ sequence: 1, code: 'ok' });
 });
 
+test('[L10] SEALs that no key has signed count nothing', async () => {
+  const { client, network, grant, world } = setUp();
+  await grant('ann');
+  network.port(2).lie = (reply) => {
+    if (reply.type !== 'records') return reply;
+    const header = { ...reply.header, sequence: 999 };
+    const { seals, ...of } = forgedSeals(header, KEYS_OF_EPOCH_0);
+    const forged = seals.map((each) => ({ ...each, signature: new Uint8Array(64).fill(7) }));
+    return { ...reply, header, seals: [{ ...of, seals: forged }] };
+  };
+  expect(await client.account(world.id('ann'))).toMatchObject({ sequence: 1 });
+  expect((await client.status()).sequence).toBe(1);
+});
+
 test('[L11] what nobody knows is no failure: to call again sends the same bytes', async () => {
   const { network, grant, cluster } = setUp();
-  for (const port of network.ports) port.isSilent = true;
+  for (const port of network.ports) port.isMute = true;
   expect((await faultOf(grant('ann'))).code).toBe('ledger/outcome-unknown');
-  for (const port of network.ports) port.isSilent = false;
+  for (const port of network.ports) port.isMute = false;
+  // It was executed all the while: this is its result, and no second grant's.
   expect(await grant('ann')).toMatchObject({ sequence: 1, code: 'ok' });
-  const { batch } = cluster.replica(0).blocks.get(1)!;
-  expect(batch.requests).toHaveLength(1);
+  expect(cluster.replica(0).state.head.sequence).toBe(1);
   // What is known is over: the same asked for again is another transaction.
   expect(await grant('ann')).toMatchObject({ sequence: 2, code: 'ledger/id-conflict' });
 });

@@ -1,10 +1,17 @@
 import { expect, test } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import { utf8 } from '#lib/kernel/bytes.ts';
+import { isFault } from '#lib/kernel/errors.ts';
+import { writeGenesis } from '#lib/ledger/account/genesis.ts';
+import { adoptEnd } from '#lib/ledger/client/light/adopt.ts';
+import { lightGenesis } from '#lib/ledger/client/light/chain.ts';
+import { sealChecks, weightOf } from '#lib/ledger/client/light/electors.ts';
+import { weigh } from '#lib/ledger/client/light/weigh.ts';
 import type { Reply } from '#lib/ledger/client/wire/answers.ts';
 import type { Question } from '#lib/ledger/client/wire/requests.ts';
+import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { answerOf, gatewayAnswer, sourceOf, type Lie } from '#tests/support/ledger/client-port.ts';
-import { lyingLedger } from '#tests/support/ledger/lies.ts';
+import { forgedSeals, lyingLedger } from '#tests/support/ledger/lies.ts';
 import {
   clientOf,
   faultOf,
@@ -62,6 +69,29 @@ test('[L2] an epoch’s end needs q SEALs, its member list and its turn', async 
     const client = pinned(cluster, { sources: [sourceIn(cluster, lie)] });
     expect((await faultOf(client.sync())).code).toBe('ledger/unproven');
   }
+});
+
+test('[L2] a SEAL counts once a replica, and only above the last block before its epoch', () => {
+  const cluster = ledger(1);
+  cluster.rotate(1, 'new vote 1');
+  const { genesis } = cluster.world;
+  const made = lightGenesis(writeGenesis(genesis), nodeSha256);
+  if (isFault(made)) throw made;
+  const adopted = adoptEnd(made.light, cluster.replica(0).state.epochEnds[0]!, nodeSha256);
+  if (isFault(adopted)) throw adopted;
+  const { light } = adopted;
+  const { electors, base } = light.epochs[1]!;
+  const { header } = must(cluster.replica(0).blocks.get(base), 'the last block of epoch 0');
+  const keys = ['vote 0', 'new vote 1', 'vote 2', 'vote 3'];
+  const weighed = (of: typeof header) =>
+    weigh(light, { header: of, seals: [forgedSeals(of, keys)] }, nodeSha256);
+  expect(weighed({ ...header, epoch: 1, sequence: base + 1 })).toMatchObject({ weight: 'header' });
+  expect(isFault(weighed({ ...header, epoch: 1 }), 'ledger/unproven')).toBe(true);
+  const set = forgedSeals(header, keys);
+  const [seal] = set.seals;
+  const repeated = { ...set, seals: [seal!, seal!, seal!] };
+  expect(weightOf(electors, repeated)).toBe('none');
+  expect(sealChecks(electors, repeated)).toBeNull();
 });
 
 test('[L3] the newest is never left for an older head, nor for one that does not follow it', async () => {
