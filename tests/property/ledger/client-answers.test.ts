@@ -6,7 +6,7 @@ import { decodeAnswer, encodeAnswer } from '#lib/ledger/client/wire/answers.ts';
 import { gatewayAnswer } from '#tests/support/ledger/client-port.ts';
 import { clientOf, ledger, pinAt } from '#tests/support/ledger/light-clients.ts';
 
-const RUNS = 1_500;
+const RUNS = 800;
 
 /**
  * Answers with some bytes changed, cut, doubled, or those to another question: the light client says what

@@ -69,7 +69,8 @@ const endHeader = (end: {
 /**
  * A header with q SEALs as the newest: never a lower one, and only one that has the newest so far in its
  * history (L3). Never throws.
- * @param extension that shows it; null where the header is not higher.
+ * @param extension that shows it; null where the header is not higher, or the newest is the genesis, which
+ * the chain's id in every SEAL names.
  */
 export function adoptHeader(
   light: LightChain,
@@ -89,7 +90,9 @@ export function adoptHeader(
   if (end !== null) return conflicting(light, [end, weighed]);
   if (header.sequence === newest.header.sequence) return conflicting(light, [newest, weighed]);
   const before = { sequence: newest.header.sequence, headerHash: newest.headerHash };
-  if (extension === null || !extendsBlock(header, { before, extension }, sha256)) {
+  const isFirst = before.sequence === 0;
+  const follows = extension !== null && extendsBlock(header, { before, extension }, sha256);
+  if (!isFirst && !follows) {
     return rejected('the header is not shown to follow the newest one');
   }
   const { checks, headerHash: hash, seals } = weighed;

@@ -53,8 +53,9 @@ export async function follow(
   const { header } = sealed;
   const known = await withEpochs(light, { source, header }, proving);
   const from = known.newest.header.sequence;
-  const isHigher = header.sequence > from;
-  const extension = isHigher ? await askExtension(source, { from, to: header.sequence }) : null;
+  // Of the genesis its chain's id tells, which every SEAL signs.
+  const isShown = from > 0 && header.sequence > from;
+  const extension = isShown ? await askExtension(source, { from, to: header.sequence }) : null;
   const judgement = adoptHeader(known, { sealed, extension }, proving.sha256);
   const fork = isFault(judgement, 'ledger/unproven')
     ? await forkOf(known, { source, sealed, extension }, proving)

@@ -134,6 +134,19 @@ test('[L3] the newest is never left for an older head, nor for one that does not
   expect((await tried.sync()).sequence).toBe(sequence + 3);
 });
 
+test('[L3] the first step from the genesis needs no path: its SEALs name the chain', async () => {
+  const cluster = ledger(4);
+  const asked: string[] = [];
+  const source = sourceIn(cluster, (reply, question) => {
+    asked.push(question.type);
+    return reply;
+  });
+  const { header, headerHash: hash } = cluster.replica(0).state.head;
+  const pin = { sequence: header.sequence, headerHash: hash };
+  expect(await clientOf(cluster, { sources: [source], pin }).sync()).toMatchObject({ sequence: 5 });
+  expect(asked).not.toContain('history');
+});
+
 test('[L3] a source that keeps no history shows the headers between instead', async () => {
   const cluster = ledger(2);
   let lied: Lie = (reply) => reply;
