@@ -33,6 +33,9 @@ export class Following {
   readonly #readers: Readers;
   readonly #stops = new Map<Connection, () => void>();
   readonly #missing = new Set<Connection>();
+  /** Sent what is too far ahead: asked again once what waits has gone. */
+  readonly #paused = new Set<Connection>();
+  readonly #aheadMax: number;
   /** By sequence, then by hash: a liar's block stands beside the right one, and never is sealed. */
   readonly #waiting = new Map<number, Map<string, Waiting>>();
   #next: number;
@@ -41,8 +44,9 @@ export class Following {
   #failure: FaultError | null = null;
   #isOver = false;
 
-  constructor(from: number, readers: Readers) {
+  constructor(from: number, readers: Readers, aheadMax: number = CLIENT_MEMORY.blocksAheadMax) {
     this.#next = Math.max(1, from);
+    this.#aheadMax = aheadMax;
     this.#readers = readers;
     for (const each of readers.connections) void this.#subscribe(each);
   }
@@ -112,7 +116,11 @@ export class Following {
     const { knowledge } = this.#readers;
     const { header, seals } = block;
     const { epoch, sequence } = header;
-    if (sequence < this.#next || sequence >= this.#next + CLIENT_MEMORY.blocksAheadMax) return;
+    if (sequence < this.#next) return;
+    if (sequence >= this.#next + this.#aheadMax) {
+      this.#pause(from);
+      return;
+    }
     const hash = headerHash(header, knowledge.sha256);
     const known = this.#at(sequence).get(toHex(hash));
     const set = { epoch, sequence, headerHash: hash, seals };
@@ -122,6 +130,18 @@ export class Following {
     const waiting = known ?? { block, headerHash: hash, entries, isSealed: false };
     this.#at(sequence).set(toHex(hash), waiting);
     if (isCertificate(judged)) this.#seal(waiting);
+  }
+
+  #pause(from: Connection): void {
+    this.#stops.get(from)?.();
+    this.#stops.delete(from);
+    this.#paused.add(from);
+  }
+
+  #resume(): void {
+    if (this.#waiting.size > this.#aheadMax / 2) return;
+    for (const each of this.#paused) void this.#subscribe(each);
+    this.#paused.clear();
   }
 
   #at(sequence: number): Map<string, Waiting> {
@@ -153,6 +173,7 @@ export class Following {
     this.#waiting.delete(this.#next);
     this.#next += 1;
     this.#last = hash;
+    this.#resume();
     return { header: block.header, headerHash: hash, entries };
   }
 }

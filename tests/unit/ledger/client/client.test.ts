@@ -8,7 +8,9 @@ import {
   type LedgerClient,
   type LedgerClientOptions,
 } from '#lib/ledger/client/client.ts';
-import type { FollowedBlock } from '#lib/ledger/client/following.ts';
+import { Connection } from '#lib/ledger/client/connection.ts';
+import { Following, type FollowedBlock } from '#lib/ledger/client/following.ts';
+import { Knowledge } from '#lib/ledger/client/knowledge.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { forgedSeals, KEYS_OF_EPOCH_0 } from '#tests/support/ledger/lies.ts';
 import { LocalCluster } from '#tests/support/ledger/local-cluster.ts';
@@ -267,6 +269,25 @@ test('[L13] blocks come in order, each once, whatever one replica sends', async 
     true,
   );
   expect(cluster.replica(0).state.head.sequence).toBe(12);
+});
+
+test('[L13] who is far behind is sent no more than it has room for, and misses nothing', async () => {
+  const cluster = new LocalCluster();
+  const { world } = cluster;
+  for (let i = 0; i < 20; i += 1) cluster.submit(world.sign(world.grant(`p${i}`)));
+  const { endpoints } = new MemoryNetwork(cluster);
+  const connections = endpoints.map((endpoint) => new Connection(endpoint));
+  const verify = serverVerifier();
+  const genesis = writeGenesis(world.genesis);
+  const knowledge = new Knowledge({ genesis, verify, sha256: nodeSha256, store: null });
+  const seen: number[] = [];
+  for await (const { header } of new Following(1, { connections, knowledge }, 4).blocks()) {
+    seen.push(header.sequence);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    if (seen.length === 20) break;
+  }
+  expect(seen).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  for (const each of connections) each.close();
 });
 
 test('[L2] the client follows epochs, and keeps its place in a store', async () => {
