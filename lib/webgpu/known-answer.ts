@@ -57,8 +57,12 @@ interface SeededInputs {
   readonly seed: number;
 }
 
-/** Rows `first` … of the seeded input; the same whatever the cut. */
-function seededSegment({ stage, kv, seed }: SeededInputs, first: number, rows: number): Segment {
+/** Rows `first` … of the seeded input, and all that they give; the same whatever the cut. */
+export function seededSegment(
+  { stage, kv, seed }: SeededInputs,
+  first: number,
+  rows: number,
+): Segment {
   const { shape, range } = stage;
   const width = hasEmbedding(range) ? 1 : shape.hidden;
   const words = Array.from({ length: rows * width }, (_, i) => {

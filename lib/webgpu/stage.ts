@@ -84,6 +84,8 @@ export interface Stage {
   readonly rowsMax: number;
   /** Runs of so many rows, each followed by one of one row, go through every kernel it has. */
   readonly warmUpRows: readonly number[];
+  /** So do steps of one row each of so many sessions. */
+  readonly warmUpSessions: readonly number[];
   /** Positions a KV page holds, and pages in all and free: admission counts with these. */
   readonly pagePositions: number;
   readonly pagesMax: number;

@@ -10,7 +10,7 @@ import { loadWeights, type PackedWeights } from '#lib/webgpu/gpu/load-weights.ts
 import { encodeModel } from '#lib/webgpu/gpu/onnx/model.ts';
 import { floatRows } from '#lib/webgpu/gpu/weights/formats.ts';
 import { must } from '#lib/kernel/assert.ts';
-import { GraphBuilder, tensorInfo } from '#lib/webgpu/gpu/graph-builder.ts';
+import { GraphBuilder, tensorInfo, type Precision } from '#lib/webgpu/gpu/graph-builder.ts';
 import { packMatrix } from '#lib/webgpu/gpu/weights/pack-matrix.ts';
 import type { ModelShape, StoredTensor } from '#lib/webgpu/model.ts';
 import type { Model } from './stages.ts';
@@ -23,24 +23,37 @@ export class WasmDecoder {
   readonly #shape: ModelShape;
   readonly #weights: PackedWeights;
   readonly #session: ort.InferenceSession;
+  readonly #precision: Precision;
   #cache: Record<string, ort.Tensor>;
 
-  private constructor(shape: ModelShape, weights: PackedWeights, session: ort.InferenceSession) {
-    this.#shape = shape;
-    this.#weights = weights;
-    this.#session = session;
+  private constructor(made: {
+    readonly shape: ModelShape;
+    readonly weights: PackedWeights;
+    readonly session: ort.InferenceSession;
+    readonly precision: Precision;
+  }) {
+    this.#shape = made.shape;
+    this.#weights = made.weights;
+    this.#session = made.session;
+    this.#precision = made.precision;
     this.#cache = this.#emptyCache();
   }
 
-  static async load({ shape, weights }: Model): Promise<WasmDecoder> {
+  static async load(
+    { shape, weights }: Model,
+    precision: Precision = 'float32',
+  ): Promise<WasmDecoder> {
     ort.env.wasm.numThreads = 1;
     const range = { first: 0, last: shape.layers - 1 };
     const options = { shape, range, weights, numerics: 'exact', kvBytesMax: 1 } as const;
     const packed = await loadWeights(options);
-    const built = decoderGraph({ shape, range, weights: packed, positions: CAPACITY });
+    const built = decoderGraph({
+      ...{ shape, range, weights: packed, positions: CAPACITY },
+      precision,
+    });
     const externalData = built.files.map(({ path, data }) => ({ path, data }));
     const session = await ort.InferenceSession.create(encodeModel(built.graph), { externalData });
-    return new WasmDecoder(shape, packed, session);
+    return new WasmDecoder({ shape, weights: packed, session, precision });
   }
 
   /** Logits of all rows, [rows × vocab], after `past` positions that earlier calls computed. */
@@ -72,8 +85,11 @@ export class WasmDecoder {
   #emptyCache(): Record<string, ort.Tensor> {
     const { kvHeads, headDim } = this.#shape;
     const dims = [1, kvHeads, CAPACITY, headDim];
-    return this.#cacheOf(
-      () => new ort.Tensor('float32', new Float32Array(kvHeads * CAPACITY * headDim), dims),
+    const values = kvHeads * CAPACITY * headDim;
+    return this.#cacheOf(() =>
+      this.#precision === 'float16'
+        ? new ort.Tensor('float16', new Uint16Array(values), dims)
+        : new ort.Tensor('float32', new Float32Array(values), dims),
     );
   }
 

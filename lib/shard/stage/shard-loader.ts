@@ -3,7 +3,7 @@ import type { ChunkHash, ManifestHash } from '#lib/kernel/ids.ts';
 import type { TokenSource } from '#lib/webgpu/grammar/tokens.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
-import { knownAnswer } from '#lib/webgpu/known-answer.ts';
+import { warmUp } from '#lib/webgpu/warm-up.ts';
 import { ChunkBuffers } from '#lib/shard/package/chunk-buffers.ts';
 import {
   fetchRange,
@@ -152,7 +152,7 @@ export class ShardLoader {
         }),
     });
     buffers.forget();
-    await warmUp(stage);
+    await warmUp(stage, STAGE_HOST.warmUpSeed);
     return stage;
   }
 
@@ -186,12 +186,4 @@ export class ShardLoader {
       Math.ceil(storedWeightBytes * 1.25);
     return Math.min(Math.max(rest, STAGE_HOST.kvBytesMin), STAGE_HOST.kvBytesMax);
   }
-}
-
-/**
- * Prefill and decode once before a node says ready: engines compile at first use, and a browser's
- * WASM tiers up while these run.
- */
-async function warmUp(stage: Stage): Promise<void> {
-  for (const rows of stage.warmUpRows) await knownAnswer(stage, STAGE_HOST.warmUpSeed, rows + 1);
 }

@@ -8,7 +8,7 @@ import type { PagedKv } from './paged-kv.ts';
 interface Context {
   readonly shape: ModelShape;
   readonly range: LayerRange;
-  readonly kv: PagedKv;
+  readonly kv: Pick<PagedKv, 'length' | 'pagesMissing' | 'pagesFree'>;
 }
 
 /**

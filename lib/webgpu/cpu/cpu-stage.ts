@@ -72,6 +72,8 @@ class CpuStage implements Stage {
   readonly numerics: Numerics;
   readonly rowsMax = CPU_LIMITS.stepRowsMax;
   readonly warmUpRows = CPU_LIMITS.warmUpRows;
+  /** A row's kernels do not know whose it is. */
+  readonly warmUpSessions = [];
   readonly pagePositions = CPU_LIMITS.pagePositions;
   readonly pagesMax: number;
   readonly prefixCache: PrefixCache = {

@@ -1,5 +1,6 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { LayerRange, ModelShape } from '../model.ts';
+import { ELEMENT_BYTES, type Precision } from './graph-builder.ts';
 import { GPU_LIMITS } from './limits.ts';
 
 /**
@@ -20,9 +21,9 @@ export function checkShape(shape: ModelShape, range: LayerRange): void {
   }
 }
 
-/** Bytes of one buffer of a session's keys or values at `positions`. */
-export const kvBufferBytes = ({ kvHeads, headDim }: ModelShape, positions: number): number =>
-  4 * kvHeads * headDim * positions;
+/** Bytes of a session's keys, or values, of one layer: each position. */
+export const kvPositionBytes = ({ kvHeads, headDim }: ModelShape, precision: Precision): number =>
+  ELEMENT_BYTES[precision] * kvHeads * headDim;
 
 /**
  * Refuses a range of which one buffer is larger than the GPU binds.

@@ -1,6 +1,6 @@
 import { must } from '#lib/kernel/assert.ts';
 import { hasHead, type LayerRange, type LayerTensor, type ModelShape } from '../model.ts';
-import { GraphBuilder, tensorInfo, type BuiltGraph } from './graph-builder.ts';
+import { GraphBuilder, tensorInfo, type BuiltGraph, type Precision } from './graph-builder.ts';
 import type { ValueInfo } from './onnx/model.ts';
 import type { PackedWeights } from './load-weights.ts';
 import { ropeTables } from './rope.ts';
@@ -27,6 +27,10 @@ export interface DecoderOptions {
   readonly shape: ModelShape;
   readonly range: LayerRange;
   readonly weights: PackedWeights;
+  /**
+   * What is computed in, and keys and values lie in. Rows come and go in fp32 all the same.
+   */
+  readonly precision: Precision;
   /** Positions that the tables of rotary embedding cover. */
   readonly positions: number;
 }
@@ -37,18 +41,23 @@ export interface DecoderOptions {
  * capacity, headDim] are read from `past` and written to `present`, which are the same buffers.
  */
 export function decoderGraph(options: DecoderOptions): BuiltGraph {
-  const { shape, range } = options;
-  const build = new GraphBuilder();
+  const { shape, range, precision } = options;
+  const build = new GraphBuilder(precision);
+  const half = precision === 'float16';
   const parts: LayerParts = { ...options, build, rope: addRopeTables(build, options) };
-  let stream: Stream = { sum: VALUE.hiddenIn, delta: null };
+  const rows = half ? build.cast('hidden', VALUE.hiddenIn, precision) : VALUE.hiddenIn;
+  let stream: Stream = { sum: rows, delta: null };
   for (let layer = range.first; layer <= range.last; layer += 1) {
     stream = addLayer(parts, layer, stream);
   }
   const head = hasHead(shape, range);
-  const out = head ? VALUE.hiddenOut + '.last' : VALUE.hiddenOut;
+  const out = head ? VALUE.logits : VALUE.hiddenOut;
+  const name = half ? `${out}.half` : out;
   const delta = must(stream.delta, 'a range has a layer');
-  const last = build.op('Add', { name: out, inputs: [stream.sum, delta] });
-  if (head) addHead(parts, last);
+  const inputs = [stream.sum, delta];
+  const last = build.op('Add', { name: head ? 'last' : name, inputs });
+  if (head) addHead(parts, name, last);
+  if (half) build.cast(out, name, 'float32');
   return build.finish('decoder', inputsOf(options), outputsOf(options));
 }
 
@@ -67,8 +76,8 @@ function addRopeTables(build: GraphBuilder, { shape, positions }: DecoderOptions
   const { cos, sin } = ropeTables(shape, positions);
   const dims = [positions, shape.headDim / 2];
   return [
-    build.external({ name: 'rope.cos', type: 'float32', dims }, cos),
-    build.external({ name: 'rope.sin', type: 'float32', dims }, sin),
+    build.externalFloats({ name: 'rope.cos', dims }, cos),
+    build.externalFloats({ name: 'rope.sin', dims }, sin),
   ] as const;
 }
 
@@ -161,7 +170,7 @@ function addProjection({ build, weights, shape }: LayerParts, projection: Projec
 }
 
 /** Only the wanted rows go through the head: it costs as much as several layers. */
-function addHead(parts: LayerParts, stream: string): void {
+function addHead(parts: LayerParts, name: string, stream: string): void {
   const { build, weights } = parts;
   const rows = build.op('Gather', {
     name: 'head-rows',
@@ -169,17 +178,17 @@ function addHead(parts: LayerParts, stream: string): void {
     attributes: { axis: 1 },
   });
   const { normed } = addNorm(parts, 'final-norm', { sum: rows, delta: null });
-  build.product(VALUE.logits, normed, must(weights.matrices.get('head'), 'the head'));
+  build.product(name, normed, must(weights.matrices.get('head'), 'the head'));
 }
 
 const layersOf = ({ first, last }: LayerRange): number[] =>
   Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
 function kvInfos(options: DecoderOptions, nameOf: typeof pastName): ValueInfo[] {
-  const { shape, range } = options;
+  const { shape, range, precision } = options;
   const dims = ['batch', shape.kvHeads, 'capacity', shape.headDim];
   return layersOf(range).flatMap((layer) =>
-    KV_SIDES.map((side) => tensorInfo(nameOf(layer, side), 'float32', dims)),
+    KV_SIDES.map((side) => tensorInfo(nameOf(layer, side), precision, dims)),
   );
 }
 

@@ -2,7 +2,7 @@ import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import { nameOf, requestAdapter } from './find-gpu.ts';
 import { GPU_LIMITS } from './limits.ts';
 
-/** Wanted where the adapter has them; `shader-f16` is what fp16 graphs will need. */
+/** Wanted where the adapter has them. */
 const FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'timestamp-query'];
 
 /** A GPU that is ours, with all the adapter can do, and the memory of whether it is still there. */

@@ -21,7 +21,7 @@ export async function openGpuEngine(serverUrl: string): Promise<GpuEngine> {
   try {
     const ort = await loadOrt((version) => `${serverUrl}/ort/${version}/`);
     await createAnchor(device, ort);
-    return { device, factory: gpuStageFactory(device, ort) };
+    return { device, factory: gpuStageFactory(device, ort, 'float32') };
   } catch (cause) {
     device.dispose();
     throw new FaultError('package/fetch-failed', 'ONNX Runtime could not be loaded', { cause });

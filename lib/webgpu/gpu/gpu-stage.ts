@@ -2,23 +2,34 @@ import { invariant, must } from '#lib/kernel/assert.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { checkStep } from '../cpu/check-step.ts';
 import { CPU_LIMITS } from '../cpu/limits.ts';
-import { PagedKv } from '../cpu/paged-kv.ts';
-import type { LayerRange, ModelShape, Numerics } from '../model.ts';
-import type { KvId, Segment, SegmentResult, Stage, StageFactory, StageOptions } from '../stage.ts';
-import { checkBuffers, checkShape, kvBufferBytes } from './check-shape.ts';
+import { hasHead, type LayerRange, type ModelShape, type Numerics } from '../model.ts';
+import type {
+  KvId,
+  PrefixCache,
+  Segment,
+  SegmentResult,
+  Stage,
+  StageFactory,
+  StageOptions,
+} from '../stage.ts';
+import { checkBuffers, checkShape, kvPositionBytes } from './check-shape.ts';
 import { decoderGraph } from './decoder-graph.ts';
 import type { GpuDevice } from './device.ts';
+import { ELEMENT_BYTES, type Precision } from './graph-builder.ts';
 import { GraphRunner } from './graph-runner.ts';
-import { KvSlots } from './kv-slots.ts';
+import { LogitsReader } from './head/logits-reader.ts';
+import { KvGroups } from './kv/kv-groups.ts';
+import { planGroups, type GroupLimits } from './kv/plan-groups.ts';
+import { SlotPages } from './kv/slot-pages.ts';
 import { GPU_LIMITS } from './limits.ts';
 import { loadWeights } from './load-weights.ts';
 import type { OrtWorker } from './ort.ts';
-import { SegmentRunner } from './segment-runner.ts';
+import { StepRunner, type Placed } from './step-runner.ts';
 
-/** Bytes of one KV page: keys and values, fp32, of all layers of the range. */
-export function kvPageBytes(shape: ModelShape, range: LayerRange): number {
+/** Bytes of one KV page: keys and values of all layers of the range. */
+export function kvPageBytes(shape: ModelShape, range: LayerRange, precision: Precision): number {
   const layers = range.last - range.first + 1;
-  return 2 * layers * kvBufferBytes(shape, GPU_LIMITS.pagePositions);
+  return 2 * layers * kvPositionBytes(shape, precision) * GPU_LIMITS.pagePositions;
 }
 
 /**
@@ -28,33 +39,56 @@ export function kvPageBytes(shape: ModelShape, range: LayerRange): number {
  * @throws FaultError `engine/unsupported`, `engine/out-of-memory`, `engine/lost`, `package/…`.
  */
 export const gpuStageFactory =
-  (gpu: GpuDevice, ort: OrtWorker): StageFactory =>
+  (gpu: GpuDevice, ort: OrtWorker, precision: Precision): StageFactory =>
   async (options) => {
     const { shape, range, kvBytesMax } = options;
     checkShape(shape, range);
-    const pagesMax = Math.floor(kvBytesMax / kvPageBytes(shape, range));
+    const pagesMax = Math.floor(kvBytesMax / kvPageBytes(shape, range, precision));
     if (pagesMax < 1) throw new FaultError('engine/out-of-memory', 'no room for one KV page');
     const contextPages = Math.ceil(shape.contextMax / GPU_LIMITS.pagePositions);
     const positions = Math.min(pagesMax, contextPages) * GPU_LIMITS.pagePositions;
     const weights = await loadWeights(options);
-    const built = decoderGraph({ shape, range, weights, positions });
+    const built = decoderGraph({
+      ...{ shape, range, weights, precision },
+      // A row that nobody reads comes after a full session's last.
+      positions: positions + 1,
+    });
     const fileBytes = built.files.map(({ data }) => data.length);
-    checkBuffers(gpu.device.limits, [kvBufferBytes(shape, positions), ...fileBytes]);
-    const runner = await GraphRunner.create({ shape, range, gpu, ort, built });
+    const kvBytes = positions * kvPositionBytes(shape, precision);
+    checkBuffers(gpu.device.limits, [kvBytes, ...fileBytes]);
+    const reader = hasHead(shape, range) ? await LogitsReader.create(gpu, shape.vocab) : null;
+    const runner = await GraphRunner.create({ shape, range, precision, gpu, ort, built });
     const { embedding } = weights;
     const weightBytes = fileBytes.reduce((sum, bytes) => sum + bytes, 0);
     const heldBytes = weightBytes + (embedding?.bytes.length ?? 0);
-    const slots = new KvSlots(gpu, { shape, range, pagePositions: GPU_LIMITS.pagePositions });
-    const segments = new SegmentRunner({ shape, range, runner, slots, embedding });
-    return new GpuStage(options, { gpu, runner, slots, segments, pagesMax, heldBytes });
+    const { pagePositions } = GPU_LIMITS;
+    const groups = new KvGroups(gpu, {
+      shape,
+      range,
+      pagePositions,
+      elementBytes: ELEMENT_BYTES[precision],
+    });
+    const steps = new StepRunner({ shape, runner, groups, reader, embedding });
+    const limits = groupLimits(gpu, { positionBytes: kvPositionBytes(shape, precision), pagesMax });
+    return new GpuStage(options, { gpu, runner, groups, steps, limits, heldBytes });
   };
+
+function groupLimits(
+  { device: { limits } }: GpuDevice,
+  { positionBytes, pagesMax }: { positionBytes: number; pagesMax: number },
+): GroupLimits {
+  const { pagePositions, slotsMax, growPositions } = GPU_LIMITS;
+  const bufferBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const bufferPositionsMax = Math.floor(bufferBytes / positionBytes);
+  return { pagePositions, pagesMax, slotsMax, growPositions, bufferPositionsMax };
+}
 
 interface Parts {
   readonly gpu: GpuDevice;
   readonly runner: GraphRunner;
-  readonly slots: KvSlots;
-  readonly segments: SegmentRunner;
-  readonly pagesMax: number;
+  readonly groups: KvGroups;
+  readonly steps: StepRunner;
+  readonly limits: GroupLimits;
   /** Bytes of weights, on the GPU and here. */
   readonly heldBytes: number;
 }
@@ -65,13 +99,15 @@ class GpuStage implements Stage {
   readonly numerics: Numerics;
   readonly rowsMax = CPU_LIMITS.stepRowsMax;
   readonly warmUpRows = GPU_LIMITS.warmUpRows;
+  readonly warmUpSessions = GPU_LIMITS.warmUpSessions;
   readonly pagePositions = GPU_LIMITS.pagePositions;
   readonly pagesMax: number;
+  readonly prefixCache: PrefixCache = {
+    share: (kv, keys) => this.#kv.share(kv, keys),
+    keep: (kv, firstPage, keys) => this.#kv.keep(kv, firstPage, keys),
+  };
   readonly #parts: Parts;
-  readonly #kv: PagedKv;
-  readonly #open = new Set<KvId>();
-  /** Closed while a step ran: its buffers may still be in use. */
-  readonly #closing = new Set<KvId>();
+  readonly #kv: SlotPages;
   #stepping = false;
   #lost = false;
 
@@ -79,9 +115,9 @@ class GpuStage implements Stage {
     this.shape = shape;
     this.range = range;
     this.numerics = numerics;
-    this.pagesMax = parts.pagesMax;
+    this.pagesMax = parts.limits.pagesMax;
     this.#parts = parts;
-    this.#kv = new PagedKv(this.pagePositions, this.pagesMax);
+    this.#kv = new SlotPages(this.pagePositions, this.pagesMax);
   }
 
   pagesFree(): number {
@@ -89,13 +125,11 @@ class GpuStage implements Stage {
   }
 
   memoryBytes(): number {
-    return this.#parts.heldBytes + this.#parts.slots.bytes();
+    return this.#parts.heldBytes + this.#parts.groups.bytes();
   }
 
   openKv(): KvId {
-    const kv = this.#kv.open();
-    this.#open.add(kv);
-    return kv;
+    return this.#kv.open();
   }
 
   kvLength(kv: KvId): number {
@@ -109,9 +143,8 @@ class GpuStage implements Stage {
 
   closeKv(kv: KvId): void {
     this.#kv.close(kv);
-    this.#open.delete(kv);
-    if (this.#stepping) this.#closing.add(kv);
-    else this.#parts.slots.free(kv);
+    // While a step runs its buffers may be in use.
+    if (!this.#stepping) this.#sweep();
   }
 
   async step(segments: readonly Segment[]): Promise<SegmentResult[]> {
@@ -128,9 +161,8 @@ class GpuStage implements Stage {
       throw cause;
     } finally {
       this.#stepping = false;
-      for (const kv of this.#closing) this.#parts.slots.free(kv);
-      this.#closing.clear();
       if (this.#lost) this.#release();
+      else this.#sweep();
     }
   }
 
@@ -141,24 +173,52 @@ class GpuStage implements Stage {
   }
 
   async #stepNow(segments: readonly Segment[]): Promise<SegmentResult[]> {
-    await this.#parts.slots.resize(this.#lengthsAfter(segments));
+    const placed = new Map(
+      segments.map((segment): [number, Placed] => {
+        const slot = this.#kv.slotOf(segment.kv);
+        return [slot, { slot, segment }];
+      }),
+    );
+    // Before memory is made: what only keys still hold gives way.
     for (const { kv, rows } of segments) this.#kv.append(kv, rows);
-    const results: SegmentResult[] = [];
-    for (const segment of segments) results.push(await this.#parts.segments.run(segment));
-    return results;
+    const runs = await this.#arrange(placed).catch((cause: unknown) => {
+      for (const { kv, firstPosition } of segments) this.#kv.truncate(kv, firstPosition);
+      throw cause;
+    });
+    const results = new Map<Segment, SegmentResult>();
+    for (const run of runs) {
+      const parts = run.map((slot) => must(placed.get(slot), 'a run is of this step'));
+      const given = await this.#run(parts);
+      parts.forEach(({ segment }, i) => results.set(segment, must(given[i], 'a result each')));
+    }
+    return segments.map((segment) => must(results.get(segment), 'every segment is run'));
   }
 
-  /** Positions that each open session holds after the step. */
-  #lengthsAfter(segments: readonly Segment[]): Map<KvId, number> {
-    const lengths = new Map([...this.#open].map((kv) => [kv, this.#kv.length(kv)]));
-    for (const { kv, rows } of segments) {
-      lengths.set(kv, must(lengths.get(kv), `session ${kv} is open`) + rows);
-    }
-    return lengths;
+  /** Brings the slots where the step's runs want them. @returns the runs. */
+  async #arrange(placed: ReadonlyMap<number, Placed>): Promise<readonly (readonly number[])[]> {
+    const { groups, limits } = this.#parts;
+    const rows = new Map([...placed].map(([slot, { segment }]) => [slot, segment.rows]));
+    const plan = planGroups({ groups: groups.groups(), held: this.#kv.held(), rows, limits });
+    await groups.arrange(plan.groups, this.#kv.shares());
+    this.#kv.shared();
+    return plan.runs;
+  }
+
+  async #run(parts: readonly Placed[]): Promise<SegmentResult[]> {
+    const { groups, steps } = this.#parts;
+    const first = must(parts[0], 'a run has rows');
+    if (groups.groupOf(first.slot).members.length === 1) return [await steps.alone(first)];
+    const lengths = this.#kv.held();
+    return steps.together(parts, (slot) => lengths.get(slot) ?? 0);
+  }
+
+  /** Frees what neither a session nor a key holds any more. */
+  #sweep(): void {
+    this.#parts.groups.sweep(new Set(this.#kv.held().keys()));
   }
 
   #release(): void {
-    this.#parts.slots.dispose();
+    this.#parts.groups.dispose();
     // A session that cannot be released any more belongs to a lost device: nobody waits for it.
     void this.#parts.runner.release().catch(() => undefined);
   }

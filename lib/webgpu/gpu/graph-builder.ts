@@ -1,7 +1,20 @@
 import { must } from '#lib/kernel/assert.ts';
-import type { Attribute, ElementType, Graph, Initializer, Node, ValueInfo } from './onnx/model.ts';
+import { toHalfBits } from '#lib/kernel/half.ts';
+import {
+  ELEMENT,
+  type Attribute,
+  type ElementType,
+  type Graph,
+  type Initializer,
+  type Node,
+  type ValueInfo,
+} from './onnx/model.ts';
 import { BLOCK_VALUES } from './weights/formats.ts';
 import type { PackedMatrix } from './weights/pack-matrix.ts';
+
+/** What a graph computes in: 16 bits where the GPU has them (`shader-f16`). */
+export type Precision = 'float32' | 'float16';
+export const ELEMENT_BYTES: Readonly<Record<Precision, number>> = { float32: 4, float16: 2 };
 
 /** Bytes of one constant that does not lie in the model itself: `externalData` of a session. */
 export interface WeightFile {
@@ -41,9 +54,14 @@ type Constant = Pick<Initializer, 'name' | 'type' | 'dims'>;
 
 /** Collects nodes and constants; a value is its name. */
 export class GraphBuilder {
+  readonly precision: Precision;
   readonly #nodes: Node[] = [];
   readonly #initializers: Initializer[] = [];
   readonly #files: WeightFile[] = [];
+
+  constructor(precision: Precision = 'float32') {
+    this.precision = precision;
+  }
 
   /** Adds a node and returns its first output. */
   op(op: string, { name, inputs, outputs = [name], attributes = {} }: Op): string {
@@ -59,7 +77,8 @@ export class GraphBuilder {
   }
 
   floats(name: string, values: Float32Array): string {
-    return this.inline({ name, type: 'float32', dims: [values.length] }, values);
+    const type = this.precision;
+    return this.inline({ name, type, dims: [values.length] }, this.#real(values));
   }
 
   ints(name: string, values: readonly number[]): string {
@@ -79,12 +98,26 @@ export class GraphBuilder {
     return constant.name;
   }
 
+  /** The same for real numbers, in the graph's precision. */
+  externalFloats(constant: Omit<Constant, 'type'>, values: Float32Array): string {
+    return this.external({ ...constant, type: this.precision }, this.#real(values));
+  }
+
+  /** The same values in another type. */
+  cast(name: string, from: string, to: Precision): string {
+    return this.op('Cast', { name, inputs: [from], attributes: { to: ELEMENT[to] } });
+  }
+
+  #real(values: Float32Array): Float32Array | Uint16Array {
+    return this.precision === 'float32' ? values : Uint16Array.from(values, toHalfBits);
+  }
+
   /** x [batch, rows, K] times the matrix: [batch, rows, N]. */
   product(name: string, x: string, matrix: Matrix): string {
     const { rows, cols, packed } = matrix;
     if (packed.kind === 'floats') {
-      const right = { name: `${name}.weight`, type: 'float32', dims: [cols, rows] } as const;
-      return this.op('MatMul', { name, inputs: [x, this.external(right, packed.values)] });
+      const right = { name: `${name}.weight`, dims: [cols, rows] };
+      return this.op('MatMul', { name, inputs: [x, this.externalFloats(right, packed.values)] });
     }
     const { bits, codes, scales, offsets } = packed;
     const blocks = cols / BLOCK_VALUES;
@@ -92,13 +125,13 @@ export class GraphBuilder {
     const inputs = [
       x,
       this.external({ name: `${name}.codes`, type: 'uint8', dims: [rows, blocks, blob] }, codes),
-      this.external({ name: `${name}.scales`, type: 'float32', dims: [rows * blocks] }, scales),
+      this.externalFloats({ name: `${name}.scales`, dims: [rows * blocks] }, scales),
     ];
     const attributes = { K: cols, N: rows, bits, block_size: BLOCK_VALUES };
     if (!offsets) return this.op('MatMulNBits', { name, inputs, attributes });
     const product = this.op('MatMulNBits', { name: `${name}.product`, inputs, attributes });
     const dims = [blocks, rows];
-    const right = this.external({ name: `${name}.offsets`, type: 'float32', dims }, offsets);
+    const right = this.externalFloats({ name: `${name}.offsets`, dims }, offsets);
     const sums = this.#blockSums(name, x, blocks);
     const shift = this.op('MatMul', { name: `${name}.shift`, inputs: [sums, right] });
     return this.op('Add', { name, inputs: [product, shift] });

@@ -3,25 +3,33 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import { hasHead, type LayerRange, type ModelShape } from '../model.ts';
 import { KV_SIDES, VALUE, pastName, presentName } from './decoder-graph.ts';
 import type { GpuDevice } from './device.ts';
-import type { BuiltGraph } from './graph-builder.ts';
-import type { KvSlot } from './kv-slots.ts';
+import type { BuiltGraph, Precision } from './graph-builder.ts';
+import type { LogitsOnGpu } from './head/logits-reader.ts';
+import type { KvGroup } from './kv/kv-groups.ts';
 import { encodeModel } from './onnx/model.ts';
 import type { OrtWorker, Session } from './ort.ts';
 
 export interface RunInput {
-  /** [rows × hidden] fp32. */
+  /** [slots × rows × hidden] fp32. */
   readonly hidden: Float32Array<ArrayBuffer>;
+  /** Of each slot; one where there are several slots. */
   readonly rows: number;
-  /** Positions that the slot holds before this run. */
-  readonly past: number;
-  readonly slot: KvSlot;
-  /** Rows of which logits are wanted, at least one; not read where the range has no head. */
+  /** All slots of the group take part. */
+  readonly group: KvGroup;
+  /** By slot: position of its last row. */
+  readonly last: Int32Array;
+  /** Rows of each slot of which logits are wanted, at least one; not read without the head. */
   readonly headRows: readonly number[];
 }
+
+/** Hidden rows [slots × rows × hidden]; or, with the head, logits [slots × headRows × vocab]. */
+export type RunOutput = Float32Array | LogitsOnGpu;
 
 interface RunnerOptions {
   readonly shape: ModelShape;
   readonly range: LayerRange;
+  /** Of keys and values. */
+  readonly precision: Precision;
   readonly gpu: GpuDevice;
   readonly ort: OrtWorker;
   readonly built: BuiltGraph;
@@ -33,8 +41,9 @@ export class GraphRunner {
   readonly #session: Session;
   readonly #output: string;
 
-  private constructor({ shape, range, gpu, ort }: RunnerOptions, session: Session) {
-    this.#options = { shape, range, gpu, ort };
+  private constructor(options: Omit<RunnerOptions, 'built'>, session: Session) {
+    const { shape, range } = options;
+    this.#options = options;
     this.#session = session;
     this.#output = hasHead(shape, range) ? VALUE.logits : VALUE.hiddenOut;
   }
@@ -43,16 +52,16 @@ export class GraphRunner {
    * @throws FaultError `engine/unsupported` where ONNX Runtime refuses the graph; `engine/lost`;
    *   `engine/out-of-memory` where the weights do not fit.
    */
-  static async create(options: RunnerOptions): Promise<GraphRunner> {
-    const { gpu, built, ort } = options;
+  static async create({ built, ...options }: RunnerOptions): Promise<GraphRunner> {
+    const { gpu, ort, shape, range } = options;
     const model = encodeModel(built.graph);
     try {
       const create = () =>
         ort.ort.InferenceSession.create(model, {
           executionProviders: [{ name: 'webgpu', device: gpu.device }],
           externalData: built.files.map(({ path, data }) => ({ path, data })),
-          // Only what goes to the network or the sampler leaves the GPU.
-          preferredOutputLocation: 'cpu',
+          // Hidden rows go to the network. Of logits, only what sampling needs leaves the GPU.
+          preferredOutputLocation: hasHead(shape, range) ? 'gpu-buffer' : 'cpu',
           // An operator that would run on the processor is a refusal, not a slow stage.
           extra: { session: { disable_cpu_ep_fallback: '1' } },
         });
@@ -65,17 +74,21 @@ export class GraphRunner {
   }
 
   /**
-   * Appends rows to a session's slot: [rows × hidden], or [headRows × vocab] with the head.
+   * Appends rows to the slots of a group, and what `take` makes of the output: logits are gone from
+   * the GPU afterwards.
    * @throws FaultError `engine/lost` where the device went or the run failed.
    */
-  async run(input: RunInput): Promise<Float32Array> {
+  async run<Result>(
+    input: RunInput,
+    take: (output: RunOutput) => Promise<Result>,
+  ): Promise<Result> {
     const { gpu, ort } = this.#options;
     try {
       gpu.check();
-      const output = await ort.mutex.run(() => this.#runNow(input));
+      const result = await ort.mutex.run(() => this.#runNow(input, take));
       // A run on a lost device ends without an error (stack.md).
       gpu.check();
-      return output;
+      return result;
     } catch (cause) {
       if (cause instanceof FaultError) throw cause;
       throw new FaultError('engine/lost', 'a run on the GPU failed', { cause });
@@ -86,37 +99,46 @@ export class GraphRunner {
     return this.#options.ort.mutex.run(() => this.#session.release());
   }
 
-  async #runNow(input: RunInput): Promise<Float32Array> {
-    const { hidden, rows, past, headRows } = input;
+  async #runNow<Result>(
+    input: RunInput,
+    take: (output: RunOutput) => Promise<Result>,
+  ): Promise<Result> {
+    const { hidden, rows, last, group, headRows } = input;
     const { Tensor } = this.#options.ort.ort;
     const { shape } = this.#options;
-    const kv = this.#kvTensors(input.slot);
+    const slots = group.members.length;
+    const most = last.reduce((a, b) => Math.max(a, b), 0);
     const feeds: Record<string, InstanceType<typeof Tensor>> = {
-      [VALUE.hiddenIn]: new Tensor('float32', hidden, [1, rows, shape.hidden]),
-      [VALUE.lastPosition]: new Tensor('int32', Int32Array.of(past + rows - 1), [1]),
-      [VALUE.positions]: new Tensor('int32', Int32Array.of(past + rows), []),
+      [VALUE.hiddenIn]: new Tensor('float32', hidden, [slots, rows, shape.hidden]),
+      [VALUE.lastPosition]: new Tensor('int32', last, [slots]),
+      [VALUE.positions]: new Tensor('int32', Int32Array.of(most + 1), []),
     };
     if (this.#output === VALUE.logits) {
       feeds[VALUE.headRows] = new Tensor('int32', Int32Array.from(headRows), [headRows.length]);
     }
     const fetches: Record<string, InstanceType<typeof Tensor> | null> = { [this.#output]: null };
-    for (const { past, present, tensor } of kv) {
+    for (const { past, present, tensor } of this.#kvTensors(group)) {
       feeds[past] = tensor;
       fetches[present] = tensor;
     }
     const results = await this.#session.run(feeds, fetches);
     const output = must(results[this.#output], 'a run has its output');
-    return (await output.getData()) as Float32Array;
+    if (this.#output === VALUE.hiddenOut) return take((await output.getData()) as Float32Array);
+    try {
+      return await take({ buffer: output.gpuBuffer, rows: slots * headRows.length });
+    } finally {
+      output.dispose();
+    }
   }
 
-  #kvTensors({ capacity, buffers }: KvSlot) {
-    const { range, shape } = this.#options;
+  #kvTensors({ capacity, buffers, members }: KvGroup) {
+    const { range, shape, precision } = this.#options;
     const { Tensor } = this.#options.ort.ort;
-    const dims = [1, shape.kvHeads, capacity, shape.headDim];
+    const dims = [members.length, shape.kvHeads, capacity, shape.headDim];
     return buffers.map((buffer, i) => {
       const layer = range.first + Math.floor(i / 2);
       const side = must(KV_SIDES[i % 2], 'a buffer holds keys or values');
-      const tensor = Tensor.fromGpuBuffer(buffer, { dataType: 'float32', dims });
+      const tensor = Tensor.fromGpuBuffer(buffer, { dataType: precision, dims });
       return { past: pastName(layer, side), present: presentName(layer, side), tensor };
     });
   }

@@ -33,7 +33,7 @@ export function sample(logits: Float32Array, params: SamplingParams, point: Samp
   const weights = new Float64Array(ids.length);
   for (let i = 0; i < ids.length; i += 1) weights[i] = expNegative(-surprise(ids[i] as number));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  let left = uniform(params, point) * total;
+  let left = uniformAt(params, point) * total;
   for (let i = 0; i < ids.length; i += 1) {
     left -= weights[i] as number;
     if (left < 0) return ids[i] as number;
@@ -127,8 +127,8 @@ function smallestSet(scores: Float32Array, { ids, share, surprise }: Candidates)
   }
 }
 
-/** In [0, 1): of seed, choice and index alone. */
-function uniform({ seed, choice }: SamplingParams, { index }: SamplePoint): number {
+/** The draw of a token, in [0, 1): of seed, choice and index alone. */
+export function uniformAt({ seed, choice }: SamplingParams, { index }: SamplePoint): number {
   const key = [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0] as const;
   const [high, low] = philox([index >>> 0, choice >>> 0, 0, 0], key);
   return unitOf(high, low);

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import type { ModelShape, Numerics } from '#lib/webgpu/model.ts';
-import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
+import { choose } from '#lib/webgpu/choose.ts';
+import { GREEDY, NO_HISTORY, type SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { argmax, sample } from '#lib/webgpu/sampling/sample.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
@@ -38,6 +39,14 @@ const MODEL: Model = {
 
 const idsOf = (count: number, seed = 1): Int32Array =>
   Int32Array.from({ length: count }, (_, i) => (i * 37 + seed * 11 + 5) % SHAPE.vocab);
+
+const DRAWS: [string, Partial<SamplingParams>][] = [
+  ['temperature alone', {}],
+  ['top-k', { topK: 20 }],
+  ['top-p and min-p', { topP: 0.9, minP: 0.01 }],
+  ['typical', { typicalP: 0.5 }],
+  ['penalties', { penalties: { repetition: 1, presence: 0, frequency: 0, bias: [[3, 5]] } }],
+];
 
 /** Everything a caller may rely on; an implementation only has to be listed. */
 function stageContract(implementation: StageImplementation): void {
@@ -78,6 +87,42 @@ function stageContract(implementation: StageImplementation): void {
       results.forEach((result, i) => same(must(result.logits, 'logits'), must(alone[i], 'alone')));
     });
 
+    it('[W1] in a company that changes at every step each gets what it gets alone', async () => {
+      const starts = [5, 1, 70, 33, 2, 64];
+      const whole: Float32Array[] = [];
+      for (const [i, start] of starts.entries()) {
+        whole.push(await run(stage.openKv(), idsOf(start + 8, i)));
+      }
+      const kvs = starts.map(() => stage.openKv());
+      const step = async (rows: ReadonlyMap<number, number>): Promise<void> => {
+        const given = [...rows].map(([i, count]) => {
+          const at = stage.kvLength(kvs[i] ?? 0);
+          return { i, at, input: idsOf((starts[i] ?? 0) + 8, i).subarray(at, at + count) };
+        });
+        const results = await stage.step(
+          given.map(({ i, input }) =>
+            segmentFor(stage, kvs[i] ?? 0, { input, want: everyRow(stage) }),
+          ),
+        );
+        for (const [j, { i, at, input }] of given.entries()) {
+          const right = must(whole[i], 'alone').subarray(at * SHAPE.vocab);
+          const expected = right.subarray(0, input.length * SHAPE.vocab);
+          same(must(results[j]?.logits, 'logits'), expected);
+        }
+      };
+      const ones = (...slots: number[]) => new Map(slots.map((i) => [i, 1]));
+      await step(new Map(starts.slice(0, 5).map((start, i) => [i, start])));
+      // All; three of five; one; some while another's prompt comes in chunks; all six; one goes back.
+      for (const company of [ones(0, 1, 2, 3, 4), ones(0, 2, 4), ones(1)]) await step(company);
+      await step(new Map([...ones(0, 1, 3), [5, 60]]));
+      await step(new Map([...ones(1, 2), [5, 4], [4, 3]]));
+      await step(ones(5, 4, 3, 2, 1, 0));
+      stage.truncateKv(kvs[2] ?? 0, 64);
+      await step(new Map([...ones(0, 3, 4), [2, 6]]));
+      stage.closeKv(kvs[0] ?? 0);
+      await step(ones(1, 2, 3, 4, 5));
+    });
+
     it('[S3] truncated and done again, a session gives the same', async () => {
       const kv = stage.openKv();
       const first = await run(kv, idsOf(100));
@@ -110,6 +155,22 @@ function stageContract(implementation: StageImplementation): void {
         logits: null,
         sampledId: argmax(logits.subarray(-SHAPE.vocab)),
       });
+    });
+
+    it.each(DRAWS)('[S8] %s: the id that all logits of the row give', async (_, change) => {
+      const kv = stage.openKv();
+      await run(kv, idsOf(49));
+      for (let index = 0; index < 4; index += 1) {
+        // Of one row each: a GPU's bits are those of its shader, which goes by the rows.
+        const logits = await run(kv, idsOf(50).subarray(49));
+        stage.truncateKv(kv, 49);
+        const params = { ...GREEDY, temperature: 1, seed: 7, ...change };
+        const want = { kind: 'sample', params, index, history: NO_HISTORY } as const;
+        const segment = segmentFor(stage, kv, { input: idsOf(50).subarray(49), want });
+        const [result] = await stage.step([segment]);
+        expect(result?.sampledId).toBe(choose(logits, want).sampledId);
+        stage.truncateKv(kv, 49);
+      }
     });
 
     it('[S8] log probabilities come with a sampled id where they are asked for', async () => {
@@ -201,10 +262,8 @@ function memoryContract(
       cache.share(kv, keys);
       return kv;
     };
-    const alone = async (ids: Int32Array) => {
-      const probe = await loadStage(factory(), MODEL, { numerics });
-      return runRing([probe], [probe.openKv()], ids);
-    };
+    const probe = await loadStage(factory(), MODEL, { numerics });
+    const alone = (ids: Int32Array) => runRing([probe], [probe.openKv()], ids);
     const tail = (logits: Float32Array, from: number) => logits.subarray(from * SHAPE.vocab);
     const prompt = idsOf(3 * page);
     const first = begin();

@@ -44,7 +44,7 @@ interface Session {
  * step held against the processor's in the same numerics, whose rows depend on nothing around them.
  */
 export async function interleave(gpuFactory: StageFactory, seeds: readonly number[]) {
-  const kvBytesMax = PAGES * kvPageBytes(SHAPE, { first: 0, last: SHAPE.layers - 1 });
+  const kvBytesMax = PAGES * kvPageBytes(SHAPE, { first: 0, last: SHAPE.layers - 1 }, 'float32');
   const gpu = await loadStage(gpuFactory, MODEL, { numerics: 'exact', kvBytesMax });
   const cpu = await loadStage(cpuStageFactory(await loadKernels()), MODEL, { numerics: 'exact' });
   const results: Interleaved[] = [];

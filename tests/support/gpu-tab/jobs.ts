@@ -28,11 +28,12 @@ export interface Jobs {
     readonly job: { readonly seeds: readonly number[] };
     readonly result: Interleaved[];
   };
-  /** Another device, on which nothing is compiled; what was loaded is lost with the old one. */
-  readonly renew: { readonly job: object; readonly result: null };
-  /** Shaders compiled by warm-up, then by steps of so many rows, twice in a session. */
+  /**
+   * Shaders compiled by warm-up, then by steps of so many rows, twice in a session, and by steps of a
+   * row each of so many sessions, greedy and with all logits.
+   */
   readonly compiled: {
-    readonly job: { readonly rows: readonly number[] };
+    readonly job: { readonly rows: readonly number[]; readonly sessions: readonly number[] };
     readonly result: number[];
   };
   /** Opens, fills and closes sessions on the stages that are loaded. */
@@ -53,6 +54,11 @@ export interface Jobs {
   readonly lose: {
     readonly job: { readonly ids: readonly number[]; readonly afterMs: number };
     readonly result: string[];
+  };
+  /** Milliseconds of a step of one greedy row of each of so many sessions: the best of `steps`. */
+  readonly decode: {
+    readonly job: { readonly sessions: number; readonly past: number; readonly steps: number };
+    readonly result: number;
   };
   /** What loading a stage of this shape rejects with. */
   readonly refusal: { readonly job: { readonly shape: ModelShape }; readonly result: string };

@@ -3,8 +3,9 @@ import { must } from '#lib/kernel/assert.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { findGpu } from '#lib/webgpu/gpu/find-gpu.ts';
 import type { PartKey, StoredTensor, TensorName, WeightSource } from '#lib/webgpu/model.ts';
-import { knownAnswer } from '#lib/webgpu/known-answer.ts';
+import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import type { Stage } from '#lib/webgpu/stage.ts';
+import { warmUp } from '#lib/webgpu/warm-up.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 import { greedyIds, loadRing, runRing, segmentFor } from '#tests/support/stages.ts';
 import { buffersAlive, shadersMade } from './made.ts';
@@ -43,7 +44,7 @@ async function load({ model, shape, firsts }: Jobs['load']['job']): Promise<null
 }
 
 /** Shaders that steps of so many rows need after warm-up, at the start of a session and within. */
-async function compiled({ rows }: Jobs['compiled']['job']): Promise<number[]> {
+async function compiled({ rows, sessions }: Jobs['compiled']['job']): Promise<number[]> {
   const stage = must(ring[0], 'a model is loaded');
   const made: number[] = [];
   const count = async (work: () => Promise<unknown>): Promise<void> => {
@@ -51,9 +52,7 @@ async function compiled({ rows }: Jobs['compiled']['job']): Promise<number[]> {
     await work();
     made.push(shadersMade.count - before);
   };
-  await count(async () => {
-    for (const each of stage.warmUpRows) await knownAnswer(stage, 1, each + 1);
-  });
+  await count(() => warmUp(stage, 1));
   for (const each of rows) {
     await count(async () => {
       const kv = stage.openKv();
@@ -62,7 +61,35 @@ async function compiled({ rows }: Jobs['compiled']['job']): Promise<number[]> {
       stage.closeKv(kv);
     });
   }
+  for (const each of sessions) {
+    await count(async () => {
+      const kvs = Array.from({ length: each }, () => stage.openKv());
+      for (const want of [{ kind: 'logits' }, GREEDILY] as const) {
+        await stage.step(kvs.map((kv) => segmentFor(stage, kv, { input: idsOf(1), want })));
+      }
+      for (const kv of kvs) stage.closeKv(kv);
+    });
+  }
   return made;
+}
+
+const GREEDILY = { kind: 'sample', params: GREEDY, index: 0, history: NO_HISTORY } as const;
+
+async function decode({ sessions, past, steps }: Jobs['decode']['job']): Promise<number> {
+  const stage = must(ring[0], 'a model is loaded');
+  const kvs = Array.from({ length: sessions }, () => stage.openKv());
+  for (const kv of kvs) {
+    await stage.step([segmentFor(stage, kv, { input: idsOf(past), want: { kind: 'none' } })]);
+  }
+  let best = Infinity;
+  for (let i = 0; i <= steps; i += 1) {
+    const started = performance.now();
+    await stage.step(kvs.map((kv) => segmentFor(stage, kv, { input: idsOf(1), want: GREEDILY })));
+    // The first brings sessions together.
+    if (i > 0) best = Math.min(best, performance.now() - started);
+  }
+  for (const kv of kvs) stage.closeKv(kv);
+  return best;
 }
 
 const idsOf = (count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => i);
@@ -102,14 +129,6 @@ async function lose({ ids, afterMs }: Jobs['lose']['job']): Promise<string[]> {
   return [await failed, await codeOf(logits({ ids, positions: [] }))];
 }
 
-async function renew(): Promise<null> {
-  const gpu = await openDevice();
-  gpu.dispose();
-  await gpu.lost;
-  ring = [];
-  return null;
-}
-
 async function refusal({ shape }: Jobs['refusal']['job']): Promise<string> {
   const weights = syntheticWeights(shape, () => 'F32');
   const factory = await gpuFactory();
@@ -136,10 +155,10 @@ function work(order: Order): Promise<unknown> {
       return greedyIds(must(ring[0], 'a model is loaded'), order.ids, order.count);
     case 'interleave':
       return gpuFactory().then((factory) => interleave(factory, order.seeds));
-    case 'renew':
-      return renew();
     case 'compiled':
       return compiled(order);
+    case 'decode':
+      return decode(order);
     case 'sessions':
       return sessions(order);
     case 'lose':

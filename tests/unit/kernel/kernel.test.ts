@@ -4,6 +4,7 @@ import { fromHex, toHex } from '#lib/kernel/bytes.ts';
 import { canonicalJson } from '#lib/kernel/canonical.ts';
 import { digestJson, sha256Hex, sha256HexFast } from '#lib/kernel/digest.ts';
 import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
+import { fromHalfBits, toHalfBits } from '#lib/kernel/half.ts';
 import { seededRandom } from '#lib/kernel/random.ts';
 
 test('canonical JSON does not depend on the order of members', () => {
@@ -46,4 +47,27 @@ test('a seed gives the same numbers, another seed others', () => {
   };
   expect(draw(7)).toEqual(draw(7));
   expect(draw(7)).not.toEqual(draw(8));
+});
+
+test('every half is the number that gives it back, and numbers between go to the nearer', () => {
+  const wrong: number[] = [];
+  for (let half = 0; half < 0x10000; half += 1) {
+    const value = fromHalfBits(half);
+    if (!Number.isNaN(value) && toHalfBits(value) !== half) wrong.push(half);
+  }
+  expect(wrong).toEqual([]);
+  const random = seededRandom(3);
+  for (let i = 0; i < 2000; i += 1) {
+    const low = random.below(0x7bff);
+    const [below, above] = [fromHalfBits(low), fromHalfBits(low + 1)];
+    const value = Math.fround(below + (above - below) * random.unit());
+    const nearer = value - below < above - value ? low : low + 1;
+    const tie = value - below === above - value;
+    expect(toHalfBits(value)).toBe(tie ? low + (low & 1) : nearer);
+    expect(toHalfBits(-value)).toBe(toHalfBits(value) | 0x8000);
+  }
+  expect([65_519, 65_520, 1e30, -Infinity].map(toHalfBits)).toEqual([
+    0x7bff, 0x7c00, 0x7c00, 0xfc00,
+  ]);
+  expect(fromHalfBits(toHalfBits(NaN))).toBe(NaN);
 });

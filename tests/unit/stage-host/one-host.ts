@@ -28,6 +28,7 @@ export function scriptedStage(
     numerics: 'int16',
     rowsMax: 64,
     warmUpRows: [1],
+    warmUpSessions: [],
     pagePositions: 16,
     pagesMax: 100,
     pagesFree: () => 100 - lengths.size,

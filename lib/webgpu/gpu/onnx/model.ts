@@ -1,7 +1,7 @@
 import { bytes, encode, float, int, ints, message, text, type Message } from './protobuf.ts';
 
 /** Element types by their numbers in `TensorProto.DataType`. */
-export const ELEMENT = { float32: 1, uint8: 2, int32: 6, int64: 7 } as const;
+export const ELEMENT = { float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10 } as const;
 export type ElementType = keyof typeof ELEMENT;
 
 /** A dimension: fixed, or free under a name. */
