@@ -39,7 +39,8 @@ async function measureAll(manifest: Manifest): Promise<GpuReply> {
     });
   const engine = await openGpuEngine(origin);
   const cpuFactory = cpuStageFactory(await loadKernels());
-  const gpu = await load(engine.factory, 'exact');
+  const [name = 'gpu-webgpu'] = engine.names;
+  const gpu = await load(engine.factory(name), 'exact');
   const exact = await load(cpuFactory, 'exact');
   const compared = await compareLogits(gpu, exact);
   exact.dispose();

@@ -12,7 +12,7 @@ export const REASONS = {
   'pause.busy': 'You are using the computer; we step back.',
   'pause.thermal': 'Steps have become slower; cooling down.',
   'device.no_webgpu': 'Running on the processor (WASM SIMD).',
-  'device.no_f16': 'Your GPU has no 16-bit arithmetic: twice the memory.',
+  'device.no_f16': 'Running on the GPU, in 32 bits: it has no 16-bit arithmetic that is right.',
   'device.wrong': 'Your device gives wrong results for this model, so it is not used.',
   'device.gpu': 'Running on the GPU: measured, it is the faster one here.',
   'device.gpu_wished': 'Running on the GPU, as this page was asked to.',

@@ -133,8 +133,13 @@ export function partsOfRange(shape: ModelShape, range: LayerRange): PartKey[] {
   return parts;
 }
 
-/** What computes a stage: our WASM kernels, or ONNX Runtime on WebGPU. */
-export const ENGINES = ['cpu-wasm', 'gpu-webgpu'] as const;
+/**
+ * What computes a stage: our WASM kernels, or ONNX Runtime on WebGPU, in 32 bits or in 16 (`f16`:
+ * another class of numerics, which a known answer is judged by).
+ */
+export const GPU_ENGINES = ['gpu-webgpu', 'gpu-webgpu-f16'] as const;
+export type GpuEngineName = (typeof GPU_ENGINES)[number];
+export const ENGINES = ['cpu-wasm', ...GPU_ENGINES] as const;
 export type Engine = (typeof ENGINES)[number];
 
 /** `exact`: fp32 activations. `int16`: activations int16 per block of 32, 4- and 8-bit weights. */

@@ -5,9 +5,10 @@ import type { SamplePoint } from './sampling/sample.ts';
 
 /**
  * What a stage promises of a row's values. `bits`: the same to the bit in any batch, on any machine
- * (CPU). `tolerance`: within 1e-4 of the largest, whatever the batch (GPU).
+ * (CPU). `tolerance`: within 1e-4 of the largest, whatever the batch (GPU). `half`: within 1e-2 (GPU
+ * in 16 bits).
  */
-export type StageClass = 'bits' | 'tolerance';
+export type StageClass = 'bits' | 'tolerance' | 'half';
 
 /** A session's KV cache in one stage. Made by `openKv`, dead after `closeKv`. */
 export type KvId = number;

@@ -18,8 +18,8 @@ import type { Check, NodeRecord } from './state.ts';
 
 /**
  * Known answers (M7): before its first work a node computes a seeded input on its range, and the
- * server recomputes it with the CPU kernels: the same bits for a CPU stage; for a GPU stage, which
- * computes in fp32 whatever the route's numerics, the `exact` ones within a tolerance. What is proven is the device: its weights are checked
+ * server recomputes it with the CPU kernels: the same bits for a CPU stage; for a GPU stage, whose
+ * activations are floats whatever the route's numerics, the `exact` ones within a tolerance. What is proven is the device: its weights are checked
  * by hash. So a range that a proven device loads later counts at once, above all the take-over in
  * the middle of a failover, where a check would be part of the reader's pause.
  */
@@ -27,6 +27,7 @@ import type { Check, NodeRecord } from './state.ts';
 const CLASS_OF: Readonly<Record<Engine, StageClass>> = {
   'cpu-wasm': 'bits',
   'gpu-webgpu': 'tolerance',
+  'gpu-webgpu-f16': 'half',
 };
 
 const keyOf = ({ range, seed, numerics }: Question): string =>

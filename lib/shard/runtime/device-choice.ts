@@ -88,7 +88,7 @@ export class DeviceChoice {
    * what the GPU did in mind, never one to stop.
    */
   hear(input: NodeInput): NodeInput {
-    if (this.#choice?.engine !== 'gpu-webgpu') return input;
+    if (!this.#choice || this.#choice.engine === 'cpu-wasm') return input;
     if (input.type !== 'worker-lost' && input.type !== 'task-failed') return input;
     const { fault } = input;
     // A download that stood still, a broken link: not the GPU's doing.

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { REASONS, type ReasonCode } from '#lib/kernel/reasons.ts';
 import { THREADS } from '#lib/webgpu/capability/limits.ts';
+import { GPU_ENGINES } from '#lib/webgpu/model.ts';
 import type { Measured, MeasurementStore } from './platform.ts';
 
 const times = z.tuple([z.number(), z.number(), z.number()]);
@@ -16,6 +17,7 @@ const measuredSchema = z.strictObject({
   gpu: z.discriminatedUnion('kind', [
     z.strictObject({
       kind: z.literal('sound'),
+      engine: z.enum(GPU_ENGINES),
       speed,
       memoryBytes,
       weightFactor: z.number().check(z.positive()),

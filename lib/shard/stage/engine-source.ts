@@ -63,8 +63,9 @@ export class EngineSource {
 
   /** A checked engine: the processor's known answers, the GPU's device and ONNX Runtime. */
   async factory(): Promise<StageFactory> {
-    if (this.#engine === 'cpu-wasm') return this.#cpu.factory();
-    return (await this.#gpu()).factory;
+    const engine = this.#engine;
+    if (engine === 'cpu-wasm') return this.#cpu.factory();
+    return (await this.#gpu()).factory(engine);
   }
 
   async measureCpu(manifest: Manifest): Promise<MeasuredCpu> {
@@ -84,7 +85,7 @@ export class EngineSource {
   }
 
   #onLost(reason: string | null): void {
-    if (this.#engine !== 'gpu-webgpu') return;
+    if (this.#engine === 'cpu-wasm') return;
     this.#doors.onLost(new FaultError('engine/lost', `the GPU is gone (${String(reason)})`));
   }
 }

@@ -1,6 +1,6 @@
 import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { ReasonCode } from '#lib/kernel/reasons.ts';
-import type { Engine } from '../model.ts';
+import type { Engine, GpuEngineName } from '../model.ts';
 import { ENGINE_CHOICE } from './limits.ts';
 import type { Speed } from './measure.ts';
 import type { ThreadChoice } from './threads.ts';
@@ -24,6 +24,8 @@ export interface MeasuredCpu extends CpuFinding {
 export type GpuFinding =
   | {
       readonly kind: 'sound';
+      /** In 16 bits where it has them and is right with them. */
+      readonly engine: GpuEngineName;
       readonly speed: Speed;
       /** What buffers could be made of, of the memory lent. */
       readonly memoryBytes: number;
@@ -85,7 +87,7 @@ export interface EngineChoice extends Speed {
 
 /**
  * The engine that is sound and faster at a usual answer: 128 tokens of prompt in chunks of 64, then
- * 128 tokens one by one. Numerics are the cluster's, and both engines compute both; how many layers
+ * 128 tokens one by one. Numerics are the cluster's, and every engine computes both; how many layers
  * follows from speed and memory, in placement.
  */
 export function chooseEngine(facts: EngineFacts): EngineChoice {
@@ -105,11 +107,16 @@ export function chooseEngine(facts: EngineFacts): EngineChoice {
   const memoryBytes = Math.min(gpu.memoryBytes, memoryLentBytes) * history.memoryShare;
   return {
     ...gpu.speed,
-    engine: 'gpu-webgpu',
-    reason: isFaster ? 'device.gpu' : 'device.gpu_wished',
+    engine: gpu.engine,
+    reason: isFaster ? GPU_REASON[gpu.engine] : 'device.gpu_wished',
     memoryBytes: Math.floor(memoryBytes / packing),
   };
 }
+
+const GPU_REASON: Readonly<Record<GpuEngineName, ReasonCode>> = {
+  'gpu-webgpu-f16': 'device.gpu',
+  'gpu-webgpu': 'device.no_f16',
+};
 
 /**
  * Milliseconds of one row in one layer past which a GPU is not worth measuring any longer. A run

@@ -3,11 +3,12 @@ import type { ReasonCode } from '#lib/kernel/reasons.ts';
 import { answersAgree, type KnownAnswer } from '../answers-agree.ts';
 import { cpuStageFactory } from '../cpu/core.ts';
 import { checkBuffers, checkShape } from '../gpu/check-shape.ts';
-import type { GpuEngine } from '../gpu/gpu-engine.ts';
+import { PRECISION, type GpuEngine } from '../gpu/gpu-engine.ts';
+import type { Precision } from '../gpu/graph-builder.ts';
 import { largestBufferBytes, packedBytes } from '../gpu/weights/packed-bytes.ts';
 import { knownAnswer } from '../known-answer.ts';
-import { BLOCK } from '../model.ts';
-import type { StageFactory } from '../stage.ts';
+import { BLOCK, type GpuEngineName } from '../model.ts';
+import type { StageClass, StageFactory } from '../stage.ts';
 import { tensorSize } from '../tensor-size.ts';
 import type { GpuFinding } from './choose-engine.ts';
 import { ENGINE_CHOICE } from './limits.ts';
@@ -23,26 +24,39 @@ export interface GpuQuestion {
   readonly memoryLentBytes: number;
 }
 
-const refused = (reason: ReasonCode): GpuFinding => ({ kind: 'refused', reason });
+type Finding = Exclude<GpuFinding, { kind: 'trying' }>;
+
+const refused = (reason: ReasonCode): Finding => ({ kind: 'refused', reason });
 
 /**
  * What a GPU is worth for a model, before anything of it is downloaded: its shape is taken, a known
- * answer is right, and it is measured at the same rows as the processor.
+ * answer is right, and it is measured at the same rows as the processor. In 16 bits where it has them,
+ * in 32 where it has not or is wrong with them.
  * @throws FaultError `engine/lost`, `engine/out-of-memory`.
  */
 export async function measureGpu(question: GpuQuestion): Promise<GpuFinding> {
+  let finding = refused('device.shape');
+  for (const engine of question.gpu.names) {
+    finding = await measureEngine(question, engine);
+    // What is too slow in 16 bits is slower in 32; what is wrong there may be right here.
+    if (finding.kind === 'sound' || finding.reason === 'device.gpu_slow') return finding;
+  }
+  return finding;
+}
+
+async function measureEngine(question: GpuQuestion, engine: GpuEngineName): Promise<Finding> {
   const { gpu, kernels, piece, hopelessMs, memoryLentBytes } = question;
   try {
-    checkModel(piece, gpu.device.device.limits);
-    const speed = await measureCompiled(gpu.factory, { ...piece, hopelessMs });
+    const factory = gpu.factory(engine);
+    checkModel(question, engine);
+    const speed = await measureCompiled(factory, { ...piece, hopelessMs });
     if (!speed) return refused('device.gpu_slow');
-    const agrees = await agree(piece, [cpuStageFactory(kernels), gpu.factory]);
+    const agrees = await agree(piece, CLASS_OF[engine], [cpuStageFactory(kernels), factory]);
     if (!agrees) return refused('device.gpu_wrong');
     return {
-      kind: 'sound',
-      speed,
+      ...{ kind: 'sound', engine, speed },
       memoryBytes: await gpu.device.allocatableBytes(memoryLentBytes),
-      weightFactor: weightFactor(piece),
+      weightFactor: weightFactor(piece, PRECISION[engine]),
     };
   } catch (error) {
     if (isFault(error, 'engine/unsupported')) return refused('device.shape');
@@ -51,19 +65,25 @@ export async function measureGpu(question: GpuQuestion): Promise<GpuFinding> {
   }
 }
 
+const CLASS_OF: Readonly<Record<GpuEngineName, Exclude<StageClass, 'bits'>>> = {
+  'gpu-webgpu': 'tolerance',
+  'gpu-webgpu-f16': 'half',
+};
+
 /** What a stage of any range of the model would be refused for: the piece has a part of it only. */
-function checkModel({ shape, typeOf }: PieceOptions, limits: GPUSupportedLimits): void {
+function checkModel({ piece: { shape, typeOf }, gpu }: GpuQuestion, engine: GpuEngineName): void {
   checkShape(shape, { first: 0, last: shape.layers - 1 });
   const largest = [...MATRICES, 'embedding' as const].map((name) => {
     const { rows, cols } = tensorSize(shape, name);
-    return largestBufferBytes(typeOf(name), rows * cols);
+    return largestBufferBytes(typeOf(name), rows * cols, PRECISION[engine]);
   });
-  checkBuffers(limits, largest);
+  checkBuffers(gpu.device.device.limits, largest);
 }
 
 /** The same rows of the same weights on both; the processor in what a GPU computes, fp32. */
 async function agree(
   piece: PieceOptions,
+  precision: StageClass,
   [right, tried]: readonly [StageFactory, StageFactory],
 ): Promise<boolean> {
   const answerOf = async (factory: StageFactory): Promise<KnownAnswer> => {
@@ -77,18 +97,18 @@ async function agree(
   };
   // What the GPU refuses is known before the processor has to work for it.
   const given = await answerOf(tried);
-  return answersAgree('tolerance', given, await answerOf(right));
+  return answersAgree(precision, given, await answerOf(right));
 }
 
 /** Packed bytes of a layer's matrices, of those stored. */
-function weightFactor({ shape, typeOf }: PieceOptions): number {
+function weightFactor({ shape, typeOf }: PieceOptions, precision: Precision): number {
   let [stored, packed] = [0, 0];
   for (const name of MATRICES) {
     const { rows, cols } = tensorSize(shape, name);
     const type = typeOf(name);
     const block = BLOCK[type];
     stored += (rows * cols * block.bytes) / block.values;
-    packed += packedBytes(type, rows * cols);
+    packed += packedBytes(type, rows * cols, precision);
   }
   return packed / stored;
 }

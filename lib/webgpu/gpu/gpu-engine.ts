@@ -1,14 +1,23 @@
 import { FaultError } from '#lib/kernel/errors.ts';
+import type { GpuEngineName } from '../model.ts';
 import type { StageFactory } from '../stage.ts';
 import { createAnchor } from './anchor.ts';
 import { GpuDevice } from './device.ts';
 import { gpuStageFactory } from './gpu-stage.ts';
+import type { Precision } from './graph-builder.ts';
 import { loadOrt } from './ort.ts';
+
+export const PRECISION: Readonly<Record<GpuEngineName, Precision>> = {
+  'gpu-webgpu': 'float32',
+  'gpu-webgpu-f16': 'float16',
+};
 
 /** A GPU of this worker, ready to make stages on. */
 export interface GpuEngine {
   readonly device: GpuDevice;
-  readonly factory: StageFactory;
+  /** What it can compute in, the quickest first. */
+  readonly names: readonly GpuEngineName[];
+  factory(name: GpuEngineName): StageFactory;
 }
 
 /**
@@ -21,7 +30,13 @@ export async function openGpuEngine(serverUrl: string): Promise<GpuEngine> {
   try {
     const ort = await loadOrt((version) => `${serverUrl}/ort/${version}/`);
     await createAnchor(device, ort);
-    return { device, factory: gpuStageFactory(device, ort, 'float32') };
+    // Without the feature a session in 16 bits is made, and fails at its first run.
+    const hasHalf = device.device.features.has('shader-f16');
+    return {
+      device,
+      names: hasHalf ? ['gpu-webgpu-f16', 'gpu-webgpu'] : ['gpu-webgpu'],
+      factory: (name) => gpuStageFactory(device, ort, PRECISION[name]),
+    };
   } catch (cause) {
     device.dispose();
     throw new FaultError('package/fetch-failed', 'ONNX Runtime could not be loaded', { cause });

@@ -14,7 +14,8 @@ async function openEngine(): Promise<GpuEngine> {
 }
 
 export const openDevice = async (): Promise<GpuDevice> => (await openEngine()).device;
-export const gpuFactory = async (): Promise<StageFactory> => (await openEngine()).factory;
+export const gpuFactory = async (): Promise<StageFactory> =>
+  (await openEngine()).factory('gpu-webgpu');
 
 /** Stands in the place of `tests/contract/stage/implementations.ts` in a tab. */
 export const IMPLEMENTATIONS: readonly StageImplementation[] = [

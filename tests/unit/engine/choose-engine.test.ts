@@ -18,7 +18,13 @@ const speed = { layerMs: [0.3, 1, 7], headMs: [3, 5, 30] } as const;
 const cpu = { ...speed, memoryBytes: 2 ** 32 };
 const fast = { layerMs: [0.2, 0.3, 1], headMs: [1, 1, 2] } as const;
 const sound = (change: Partial<Extract<GpuFinding, { kind: 'sound' }>> = {}): GpuFinding => ({
-  ...{ kind: 'sound', speed: fast, memoryBytes: 2 ** 31, weightFactor: 1.2 },
+  ...{
+    kind: 'sound',
+    engine: 'gpu-webgpu-f16',
+    speed: fast,
+    memoryBytes: 2 ** 31,
+    weightFactor: 1.2,
+  },
   ...change,
 });
 const choose = (change: Partial<EngineFacts>) =>
@@ -32,11 +38,17 @@ const fail = (history: GpuHistory, code: FaultCode, nowMs = 0): GpuHistory =>
 
 describe('the choice of engine', () => {
   it('[P4] is the faster one at a usual answer, with its speed', () => {
-    expect(choose({})).toMatchObject({ engine: 'gpu-webgpu', reason: 'device.gpu', ...fast });
+    expect(choose({})).toMatchObject({ engine: 'gpu-webgpu-f16', reason: 'device.gpu', ...fast });
     // Quicker in chunks, slower token by token: 128 tokens weigh more than two chunks.
     const chunky = { layerMs: [0.5, 0.6, 0.7], headMs: [1, 1, 1] } as const;
     expect(choose({ gpu: sound({ speed: chunky }) })).toMatchObject({
       ...{ engine: 'cpu-wasm', reason: 'device.gpu_slow', ...speed },
+    });
+  });
+
+  it('[P4] a GPU that is right in 32 bits only says so', () => {
+    expect(choose({ gpu: sound({ engine: 'gpu-webgpu' }) })).toMatchObject({
+      ...{ engine: 'gpu-webgpu', reason: 'device.no_f16' },
     });
   });
 
@@ -53,7 +65,7 @@ describe('the choice of engine', () => {
     expect(choose({ wish: 'cpu' })).toMatchObject({ reason: 'device.cpu_wished', ...speed });
     const slow = { layerMs: [9, 9, 9], headMs: [1, 1, 1] } as const;
     expect(choose({ wish: 'gpu', gpu: sound({ speed: slow }) })).toMatchObject({
-      ...{ engine: 'gpu-webgpu', reason: 'device.gpu_wished', ...slow },
+      ...{ engine: 'gpu-webgpu-f16', reason: 'device.gpu_wished', ...slow },
     });
   });
 
@@ -69,18 +81,18 @@ describe('the choice of engine', () => {
   it('[P4] a GPU that failed is tried with what it had, less where that was too much, three times', () => {
     const lost = fail(NO_FAILURES, 'engine/lost');
     expect(choose({ history: lost })).toMatchObject({
-      ...{ engine: 'gpu-webgpu', memoryBytes: 2 ** 30 },
+      ...{ engine: 'gpu-webgpu-f16', memoryBytes: 2 ** 30 },
     });
     const full = fail(lost, 'engine/out-of-memory');
     expect(choose({ history: full })).toMatchObject({
-      ...{ engine: 'gpu-webgpu', memoryBytes: 2 ** 29 },
+      ...{ engine: 'gpu-webgpu-f16', memoryBytes: 2 ** 29 },
     });
     const history = fail(full, 'engine/lost');
     const failed = { engine: 'cpu-wasm', reason: 'device.gpu_failed', ...speed };
     expect(choose({ history })).toMatchObject(failed);
     expect(choose({ history, wish: 'gpu' })).toMatchObject(failed);
     const nextDay = fail(full, 'engine/lost', 86_400_000);
-    expect(choose({ history: nextDay })).toMatchObject({ engine: 'gpu-webgpu' });
+    expect(choose({ history: nextDay })).toMatchObject({ engine: 'gpu-webgpu-f16' });
   });
 
   it.each(['engine/unsupported', 'engine/wrong-answer'] as const)(
@@ -106,7 +118,10 @@ it.each(TENSOR_TYPES)('[P4] packed bytes are known before anything is packed: %s
   const parts =
     packed.kind === 'floats' ? [packed.values] : [packed.codes, packed.scales, packed.offsets];
   const total = parts.reduce((sum, part) => sum + (part?.byteLength ?? 0), 0);
-  expect(packedBytes(type, rows * cols)).toBe(total);
+  expect(packedBytes(type, rows * cols, 'float32')).toBe(total);
+  // Codes are whole numbers; all else takes half.
+  const codes = packed.kind === 'floats' ? 0 : packed.codes.byteLength;
+  expect(packedBytes(type, rows * cols, 'float16')).toBe(codes + (total - codes) / 2);
 });
 
 describe('memory of a processor', () => {

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { measureSpeed } from '#lib/webgpu/capability/measure.ts';
+import type { StageClass } from '#lib/webgpu/stage.ts';
 import { KNOWN_SAMPLE_VALUES, answersAgree } from '#lib/webgpu/answers-agree.ts';
 import { knownAnswer, selfCheck } from '#lib/webgpu/known-answer.ts';
 import { SHAPE_KINDS, TENSOR_TYPES, type ModelShape } from '#lib/webgpu/model.ts';
@@ -69,13 +70,14 @@ describe('known answers', () => {
     expect(answer.sample).toHaveLength(KNOWN_SAMPLE_VALUES);
     expect(answersAgree('bits', { ...answer, largest: 0, sample: [] }, answer)).toBe(true);
     expect(answersAgree('bits', { ...answer, digest: 'another' }, answer)).toBe(false);
-    const moved = (by: number) => {
+    const moved = (by: number, precision: StageClass = 'tolerance') => {
       const sample = answer.sample.map((value, i) =>
         i === 40 ? value + by * answer.largest : value,
       );
-      return answersAgree('tolerance', { ...answer, digest: 'another', sample }, answer);
+      return answersAgree(precision, { ...answer, digest: 'another', sample }, answer);
     };
     expect([moved(9e-4), moved(1.1e-3), moved(NaN)]).toEqual([true, false, false]);
+    expect([moved(1.9e-2, 'half'), moved(2.1e-2, 'half')]).toEqual([true, false]);
     const short = { ...answer, sample: answer.sample.slice(1) };
     expect(answersAgree('tolerance', short, answer)).toBe(false);
     const huge = { ...answer, largest: 2 * answer.largest };

@@ -12,7 +12,9 @@ const times = { layerMs: [3, 10, 70], headMs: [3, 5, 30] } as const;
 const cpu = { ...times, memoryBytes: 2 ** 29, threads };
 const plan: ThreadPlan = { most: 1, isAsked: false, reason: 'device.threads_cores' };
 const speed = { layerMs: [1, 1, 2], headMs: [1, 1, 2] } as const;
-const sound: GpuFinding = { kind: 'sound', speed, memoryBytes: 2 ** 30, weightFactor: 1 };
+const sound: GpuFinding = {
+  ...{ kind: 'sound', engine: 'gpu-webgpu', speed, memoryBytes: 2 ** 30, weightFactor: 1 },
+};
 const fault = (code: FaultCode) => new FaultError(code, code).toWire();
 
 const atOnce: NodePlatform['alone'] = (work) => work();

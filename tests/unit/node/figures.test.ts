@@ -169,7 +169,13 @@ describe('stored measurements', () => {
   const speed = { layerMs: [0.3, 1, 7], headMs: [2, 3, 20] } as const;
   const threads = { threads: 2, reason: 'device.threads' } as const;
   const cpu = { ...speed, memoryBytes: 2 ** 30, threads };
-  const gpu = { kind: 'sound', speed, memoryBytes: 2 ** 30, weightFactor: 1.2 } as const;
+  const gpu = {
+    kind: 'sound',
+    engine: 'gpu-webgpu-f16',
+    speed,
+    memoryBytes: 2 ** 30,
+    weightFactor: 1.2,
+  } as const;
   const refused = { kind: 'refused', reason: 'device.shape' } as const;
   const measured = { cpu, gpu };
   it.each([
