@@ -80,6 +80,7 @@ export class LedgerClient {
   readonly #connections: readonly Connection[];
   readonly #knowledge: Knowledge;
   readonly #sent = new Map<string, Sent>();
+  readonly #followings = new Set<Following>();
   readonly #reads = new Map<string, RecordRead<Kind>>();
   #nonce = 0n;
 
@@ -190,8 +191,16 @@ export class LedgerClient {
   }
 
   /** Blocks in order from this one on, each proven. End the loop, or `return()`, to stop. */
-  subscribe({ fromSequence }: { readonly fromSequence: number }): AsyncGenerator<FollowedBlock> {
-    return new Following(fromSequence, this.#readers).blocks();
+  async *subscribe(of: {
+    readonly fromSequence: number;
+  }): AsyncGenerator<FollowedBlock, undefined> {
+    const following = new Following(of.fromSequence, this.#readers);
+    this.#followings.add(following);
+    try {
+      yield* following.blocks();
+    } finally {
+      this.#followings.delete(following);
+    }
   }
 
   /**
@@ -215,7 +224,9 @@ export class LedgerClient {
     return { replicas, sequence, epoch, timeMs, isStale, evidence };
   }
 
+  /** Ends connections and subscriptions; what is under way ends in `ledger/outcome-unknown`. */
   close(): void {
+    for (const each of this.#followings) each.close();
     for (const each of this.#connections) each.close();
   }
 

@@ -51,6 +51,11 @@ export class Following {
     for (const each of readers.connections) void this.#subscribe(each);
   }
 
+  /** Sequences of which a block waits for its turn, or its SEALs. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** The blocks, until `close`. @throws FaultError `request/not-found`, `ledger/conflicting-certificates` */
   async *blocks(): AsyncGenerator<FollowedBlock, undefined> {
     try {
@@ -122,9 +127,11 @@ export class Following {
       return;
     }
     const hash = headerHash(header, knowledge.sha256);
-    const known = this.#at(sequence).get(toHex(hash));
     const set = { epoch, sequence, headerHash: hash, seals };
     const judged = await knowledge.judge(from, { header, seals: [set] });
+    // Meanwhile others may have brought it to its end.
+    if (sequence < this.#next) return;
+    const known = this.#at(sequence).get(toHex(hash));
     const entries = known?.entries ?? provenEntries(block, knowledge.sha256);
     if (isFault(entries)) throw entries;
     const waiting = known ?? { block, headerHash: hash, entries, isSealed: false };

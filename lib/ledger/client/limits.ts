@@ -50,8 +50,8 @@ export const CLIENT_TIMES = {
 
 /** Bounds of what a client remembers. */
 export const CLIENT_MEMORY = {
-  /** Headers of which SEALs are counted. */
-  headersMax: 512,
+  /** Headers of which SEALs are counted: all that a subscription waits for, and as many by liars. */
+  headersMax: 4_096,
   /** Transactions under way, or whose outcome nobody knows yet. */
   transactionsMax: 4_096,
   /** Records that were read, for when no replica answers. */
@@ -65,6 +65,10 @@ export const HEAD_STALE_MS = 30_000;
 /** Own knowledge older than this is as good as none: keys of that time may have leaked since. */
 export const TRUSTING_PERIOD_MS = 30 * 24 * 3_600_000;
 
+invariant(
+  CLIENT_MEMORY.headersMax >= 4 * CLIENT_MEMORY.blocksAheadMax,
+  'SEALs of a block are counted until it had its turn',
+);
 invariant(
   CLIENT_LIMITS.requestBytesMax > LIMITS.requestBytesMax &&
     CLIENT_LIMITS.answerBytesMax > LIMITS.batchBytesMax + MIB,

@@ -271,6 +271,20 @@ test('[L13] blocks come in order, each once, whatever one replica sends', async 
   expect(cluster.replica(0).state.head.sequence).toBe(12);
 });
 
+test('[L13] a subscription ends with its client', async () => {
+  const { client, grant } = setUp();
+  await grant('ann');
+  const seen: number[] = [];
+  const following = (async () => {
+    for await (const { header } of client.subscribe({ fromSequence: 1 }))
+      seen.push(header.sequence);
+  })();
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  client.close();
+  await following;
+  expect(seen).toEqual([1]);
+});
+
 test('[L13] who is far behind is sent no more than it has room for, and misses nothing', async () => {
   const cluster = new LocalCluster();
   const { world } = cluster;
@@ -281,8 +295,10 @@ test('[L13] who is far behind is sent no more than it has room for, and misses n
   const genesis = writeGenesis(world.genesis);
   const knowledge = new Knowledge({ genesis, verify, sha256: nodeSha256, store: null });
   const seen: number[] = [];
-  for await (const { header } of new Following(1, { connections, knowledge }, 4).blocks()) {
+  const following = new Following(1, { connections, knowledge }, 4);
+  for await (const { header } of following.blocks()) {
     seen.push(header.sequence);
+    expect(following.waiting).toBeLessThanOrEqual(4);
     await new Promise((resolve) => setTimeout(resolve, 2));
     if (seen.length === 20) break;
   }
