@@ -14,6 +14,7 @@ export class Arena {
   #bytes: Uint8Array;
   #words: Uint32Array;
   #floats: Float32Array;
+  #doubles: Float64Array;
 
   constructor(memory: WebAssembly.Memory, heapBase: number) {
     this.#memory = memory;
@@ -21,6 +22,7 @@ export class Arena {
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     this.#floats = new Float32Array(memory.buffer);
+    this.#doubles = new Float64Array(memory.buffer);
   }
 
   /** Bytes handed out. What lies beyond is never touched, so that it costs no memory. */
@@ -52,6 +54,10 @@ export class Arena {
     return this.#fresh().#floats.subarray(address / 4, address / 4 + length);
   }
 
+  doublesAt(address: number, length: number): Float64Array {
+    return this.#fresh().#doubles.subarray(address / 8, address / 8 + length);
+  }
+
   #growTo(end: number): void {
     const size = this.#memory.buffer.byteLength;
     const missing = end - size;
@@ -78,6 +84,7 @@ export class Arena {
       this.#bytes = new Uint8Array(buffer);
       this.#words = new Uint32Array(buffer);
       this.#floats = new Float32Array(buffer);
+      this.#doubles = new Float64Array(buffer);
     }
     return this;
   }

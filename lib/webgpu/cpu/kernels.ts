@@ -10,6 +10,19 @@ export interface Kernels {
   pack(type: number, from: number, to: number, rows: number, cols: number): void;
   layers(segments: number, count: number, rows: number, ids: number): void;
   head(rowList: number, count: number): void;
+  biasLogits(logits: number, vocab: number, ids: number, amounts: number, count: number): void;
+  punishRepeats(logits: number, vocab: number, ids: number, count: number, by: number): void;
+  // prettier-ignore
+  punishPresent(
+    logits: number, vocab: number, ids: number, times: number, count: number,
+    presence: number, frequency: number,
+  ): void;
+  forbidOthers(logits: number, vocab: number, mask: number): void;
+  // prettier-ignore
+  sample(
+    logits: number, vocab: number, scratch: number, temperature: number, topK: number,
+    topP: number, minP: number, typicalP: number, uniform: number,
+  ): number;
   useThreads(control: number): void;
   closeThreads(): number;
   endThreads(): void;
@@ -18,6 +31,7 @@ export interface Kernels {
 // prettier-ignore
 const FUNCTIONS = [
   'heapBase', 'useRange', 'ropeInit', 'pack', 'layers', 'head', 'useThreads', 'closeThreads', 'endThreads',
+  'biasLogits', 'punishRepeats', 'punishPresent', 'forbidOthers', 'sample',
 ] as const;
 
 /** Whether a module is the build for several threads: it takes a shared memory. */

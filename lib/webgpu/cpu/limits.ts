@@ -12,6 +12,8 @@ export const CPU_LIMITS = {
   passRowsMax: 128,
   /** Rows whose logits are computed together: 16 × vocabulary × 4 bytes of work space. */
   headRowsMax: 16,
+  /** Ids whose logits change at a time: all that `logit_bias` may name, a long history in parts. */
+  changedIdsMax: 1024,
   /** Stored bytes that lie in memory beside the packed ones while a tensor is taken in. */
   stagingBytesMax: 1 * MIB,
   /** Parts read and hashed while one is packed: two hide the disk; all of them lie in memory. */

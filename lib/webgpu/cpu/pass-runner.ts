@@ -1,5 +1,4 @@
 import { invariant, must } from '#lib/kernel/assert.ts';
-import { choose, chooseAt } from '../choose.ts';
 import { hasEmbedding, hasHead } from '../model.ts';
 import type { Sampled, Segment, SegmentResult, StageOptions } from '../stage.ts';
 import type { Arena } from './arena.ts';
@@ -7,6 +6,7 @@ import type { Kernels } from './kernels.ts';
 import { SEGMENT_WORDS, type Layout } from './layout.ts';
 import { CPU_LIMITS } from './limits.ts';
 import type { Piece } from './passes.ts';
+import { KernelSampler } from './kernel-sampler.ts';
 
 /** A segment with the addresses of its KV pages, in order of position. */
 export interface Placed {
@@ -33,7 +33,8 @@ export class PassRunner {
   readonly #hidden: number;
   readonly #vocab: number;
   readonly #takesIds: boolean;
-  readonly #givesHidden: boolean;
+  /** Of a range with the head. */
+  readonly #sampler: KernelSampler | null;
 
   constructor(kernels: Kernels, arena: Arena, options: StageOptions & { layout: Layout }) {
     this.#kernels = kernels;
@@ -42,7 +43,8 @@ export class PassRunner {
     this.#hidden = options.shape.hidden;
     this.#vocab = options.shape.vocab;
     this.#takesIds = hasEmbedding(options.range);
-    this.#givesHidden = !hasHead(options.shape, options.range);
+    const givesIds = hasHead(options.shape, options.range);
+    this.#sampler = givesIds ? new KernelSampler(kernels, arena, options.shape.vocab) : null;
   }
 
   run(placed: readonly Placed[], pass: readonly Piece[], results: MutableResult[]): void {
@@ -54,8 +56,8 @@ export class PassRunner {
     }
     const { segments, ids } = this.#layout;
     this.#kernels.layers(segments, pass.length, rows, this.#takesIds ? ids : 0);
-    if (this.#givesHidden) this.#takeHidden(placed, pass, results);
-    else this.#runHead(placed, pass, results);
+    if (this.#sampler) this.#runHead(placed, pass, { results, sampler: this.#sampler });
+    else this.#takeHidden(placed, pass, results);
   }
 
   #writeSegments(placed: readonly Placed[], pass: readonly Piece[]): void {
@@ -95,7 +97,11 @@ export class PassRunner {
     }
   }
 
-  #runHead(placed: readonly Placed[], pass: readonly Piece[], results: MutableResult[]): void {
+  #runHead(
+    placed: readonly Placed[],
+    pass: readonly Piece[],
+    { results, sampler }: { results: MutableResult[]; sampler: KernelSampler },
+  ): void {
     const wanted = pass.flatMap((piece) => {
       const { segment } = must(placed[piece.segment], 'the segment exists');
       return headRowsOf(segment, piece);
@@ -106,14 +112,16 @@ export class PassRunner {
       this.#arena.wordsAt(headRows, batch.length).set(batch.map((row) => row.passRow));
       this.#kernels.head(headRows, batch.length);
       batch.forEach(({ segment, row }, i) => {
-        const values = this.#arena.floatsAt(logits + 4 * i * this.#vocab, this.#vocab);
+        const at = logits + 4 * i * this.#vocab;
         const { want } = must(placed[segment], 'the segment exists').segment;
         const result = must(results[segment], 'every segment has a result');
-        if (want.kind === 'sample') Object.assign(result, choose(values, want));
-        else if (want.kind === 'sample-rows') {
+        if (want.kind === 'sample') {
+          const { id, ...told } = sampler.chooseAt(at, want.params, want);
+          Object.assign(result, { sampledId: id, ...told });
+        } else if (want.kind === 'sample-rows') {
           const point = must(want.points[row], 'a point a row');
-          (result.sampled ??= []).push(chooseAt(values, want.params, point));
-        } else result.logits?.set(values, row * this.#vocab);
+          (result.sampled ??= []).push(sampler.chooseAt(at, want.params, point));
+        } else result.logits?.set(this.#arena.floatsAt(at, this.#vocab), row * this.#vocab);
       });
     }
   }

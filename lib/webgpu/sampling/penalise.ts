@@ -25,7 +25,8 @@ export function penalise(
   }
 }
 
-function countsOf(ids: readonly number[]): Map<number, number> {
+/** How often each id stands in `ids`. */
+export function countsOf(ids: readonly number[]): Map<number, number> {
   const counts = new Map<number, number>();
   for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
   return counts;

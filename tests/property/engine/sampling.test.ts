@@ -5,6 +5,7 @@ import { philox } from '#lib/webgpu/sampling/philox.ts';
 import { GREEDY, NO_HISTORY, type SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { sample } from '#lib/webgpu/sampling/sample.ts';
 import { sampledRows } from '#tests/support/sampled.ts';
+import { logits, mask, params, point } from '#tests/support/sampling-cases.ts';
 import {
   distributionOf,
   drawSlowly,
@@ -13,37 +14,6 @@ import {
   type Candidate,
 } from '#tests/support/sampling-oracle.ts';
 
-const logits = fc
-  .array(fc.integer({ min: -40, max: 40 }), { minLength: 1, maxLength: 300 })
-  .map((values) => Float32Array.from(values, (value) => value / 4));
-const params = fc.record({
-  temperature: fc.double({ min: 0.05, max: 3, noNaN: true }),
-  topK: fc.integer({ min: 0, max: 40 }),
-  topP: fc.double({ min: 0.01, max: 1, noNaN: true }),
-  minP: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true })),
-  typicalP: fc.oneof(fc.constant(1), fc.double({ min: 0.01, max: 1, noNaN: true })),
-  seed: fc.nat(2 ** 31 - 1),
-  choice: fc.nat(3),
-  logprobs: fc.constant(null),
-  penalties: fc.option(
-    fc.record({
-      repetition: fc.double({ min: 0.5, max: 2, noNaN: true }),
-      presence: fc.double({ min: -2, max: 2, noNaN: true }),
-      frequency: fc.double({ min: -2, max: 2, noNaN: true }),
-      bias: fc.uniqueArray(fc.tuple(fc.nat(299), fc.double({ min: -100, max: 100, noNaN: true })), {
-        maxLength: 5,
-        selector: ([id]) => id,
-      }),
-    }),
-  ),
-});
-const ids = fc.array(fc.nat(299), { maxLength: 20 });
-const history = fc.record({ promptIds: ids, answerIds: ids });
-const point = fc.record({ index: fc.nat(1000), history });
-/** Masks of 300 ids; the first one may always come. */
-const mask = fc
-  .uint32Array({ minLength: 10, maxLength: 10 })
-  .map(([first = 0, ...others]) => Uint32Array.of(first | 1, ...others));
 /** A point of an answer that nothing was said before. */
 const at = (index: number) => ({ index, history: NO_HISTORY });
 

@@ -37,6 +37,7 @@ import {
 export { heapBase, useRange } from './range';
 export { pack } from './pack';
 export { ropeInit } from './rope';
+export { biasLogits, forbidOthers, punishPresent, punishRepeats, sample } from './sampling';
 export { closeThreads, endThreads, failThread, joinThreads, useThreads } from './threads';
 
 /**
