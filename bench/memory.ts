@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { readManifest } from '#lib/shard/package/package-folder.ts';
+import { kvPositionBytes } from '#lib/webgpu/kv-size.ts';
 import { ask } from '#tests/support/answer.ts';
 import { PlainTab } from '#tests/support/plain-tab.ts';
 import { TestServer } from '#tests/support/server.ts';
@@ -21,7 +22,9 @@ export async function run(): Promise<BenchResult> {
   const { parts, shape } = await readManifest(MODEL);
   const stored = parts.reduce((sum, part) => sum + part.bytes, 0);
   const positions = PROMPT_TOKENS + NEW_TOKENS;
-  const kv = shape.layers * 2 * shape.kvHeads * shape.headDim * 4 * positions;
+  const range = { first: 0, last: shape.layers - 1 };
+  const form = { engine: 'cpu-wasm', numerics: 'int16' } as const;
+  const kv = positions * kvPositionBytes(shape, range, form);
   const blank = await blankTabBytes();
   const ours = (await oursBytes()) - blank;
   const peer = (await withGguf(MODEL, peerBytes)) - blank;

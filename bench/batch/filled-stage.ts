@@ -5,6 +5,7 @@ import { instantiateKernels, type Kernels } from '#lib/webgpu/cpu/kernels.ts';
 import { layOut } from '#lib/webgpu/cpu/layout.ts';
 import { CPU_LIMITS } from '#lib/webgpu/cpu/limits.ts';
 import { loadWeights } from '#lib/webgpu/cpu/load-weights.ts';
+import { PageMemory } from '#lib/webgpu/cpu/page-memory.ts';
 import { PassRunner, type Placed } from '#lib/webgpu/cpu/pass-runner.ts';
 import { planPasses } from '#lib/webgpu/cpu/passes.ts';
 import { Helpers, type StageThreads } from '#lib/webgpu/cpu/threads.ts';
@@ -50,7 +51,7 @@ export class FilledStage {
     const arena = new Arena(kernels.memory, kernels.heapBase());
     const pages = Math.ceil(of.positions / CPU_LIMITS.pagePositions);
     const pagesMax = pages * of.sessions;
-    const pageBytes = kvPageBytes(options.shape, options.range);
+    const pageBytes = kvPageBytes(options.shape, options.range, options.numerics);
     const whole = { ...options, kvBytesMax: pagesMax * pageBytes };
     const { threads = null } = of;
     const layout = layOut(arena, { ...whole, pagesMax, threads: threads?.count ?? 1 });
@@ -59,8 +60,10 @@ export class FilledStage {
     const helpers = threads ? new Helpers({ module, kernels, layout }, threads) : null;
     await loadWeights({ kernels, arena, layout }, whole);
     await helpers?.join();
-    const sessions = Array.from({ length: of.sessions }, () =>
-      Array.from({ length: pages }, () => filledPage(arena, pageBytes)),
+    const memory = new PageMemory(arena, { ...whole, pagesMax });
+    memory.make(pagesMax);
+    const sessions = Array.from({ length: of.sessions }, (_, session) =>
+      Array.from({ length: pages }, (_, page) => filledPage(memory, session * pages + page)),
     );
     const runner = new PassRunner(kernels, arena, { ...whole, layout });
     return new FilledStage(runner, sessions, helpers);
@@ -98,11 +101,11 @@ function initRope(kernels: Kernels, { ropeTheta, ropeScaling }: ModelShape): voi
   );
 }
 
-/** Numbers within ±1, no two pages of memory alike. */
-function filledPage(arena: Arena, bytes: number): number {
-  const address = arena.allocate(bytes);
-  const values = arena.floatsAt(address, bytes / 4);
-  for (let i = 0; i < values.length; i += 1)
-    values[i] = (((i * 2_654_435_761) >>> 20) - 2048) / 2048;
-  return address;
+/** Numbers from 0 to 1, no two pages of memory alike: read as 16 bits, they are of any sign. */
+function filledPage(memory: PageMemory, page: number): number {
+  for (const part of memory.parts(page)) {
+    const values = new Float32Array(part.buffer, part.byteOffset, part.length / 4);
+    for (let i = 0; i < values.length; i += 1) values[i] = ((i * 2_654_435_761) >>> 20) / 4096;
+  }
+  return memory.address(page);
 }

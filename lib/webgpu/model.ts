@@ -142,6 +142,9 @@ export type GpuEngineName = (typeof GPU_ENGINES)[number];
 export const ENGINES = ['cpu-wasm', ...GPU_ENGINES] as const;
 export type Engine = (typeof ENGINES)[number];
 
-/** `exact`: fp32 activations. `int16`: activations int16 per block of 32, 4- and 8-bit weights. */
+/**
+ * `exact`: fp32 activations. `int16`: activations int16 per block of 32, for 4-, 5- and 8-bit weights;
+ * keys, values and queries int16 per head and position. A GPU computes both in fp32.
+ */
 export const NUMERICS = ['exact', 'int16'] as const;
 export type Numerics = (typeof NUMERICS)[number];

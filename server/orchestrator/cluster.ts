@@ -1,7 +1,7 @@
 import type { NodeId } from '#lib/kernel/ids.ts';
+import { kvPositionBytes } from '#lib/webgpu/kv-size.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import {
-  kvBytesPerPosition,
   memoryNeeded,
   sameRange,
   storedBytes,
@@ -93,13 +93,18 @@ function readyRanges(state: OrchestratorState, node: NodeRecord): LayerRange[] {
   return ready;
 }
 
+/** Bytes of KV that a position takes in `range` on the node. */
+function kvBytesOf({ config }: OrchestratorState, node: NodeRecord, range: LayerRange): number {
+  const form = { engine: node.profile.engine, numerics: config.numerics };
+  return kvPositionBytes(config.model.shape, range, form);
+}
+
 /** Bytes of KV that the sessions on the node have reserved. */
-function kvReserved(state: OrchestratorState, node: NodeId): number {
+function kvReserved(state: OrchestratorState, node: NodeRecord): number {
   let bytes = 0;
   for (const { plan, positions } of state.sessions.values()) {
     for (const place of plan?.places ?? []) {
-      if (place.node !== node) continue;
-      bytes += positions * kvBytesPerPosition(state.config.model.shape, place.range);
+      if (place.node === node.id) bytes += positions * kvBytesOf(state, node, place.range);
     }
   }
   return bytes;
@@ -113,12 +118,12 @@ function hasRoom(state: OrchestratorState, node: NodeRecord, positions: number):
   const { model } = state.config;
   const ranges = readyRanges(state, node);
   const weights = ranges.reduce((sum, range) => sum + storedBytes(model, range), 0);
-  const kv = ranges.length === 0 ? 0 : kvBytesPerPosition(model.shape, largest(ranges));
+  const kv = ranges.length === 0 ? 0 : kvBytesOf(state, node, largest(ranges));
   const free =
     node.memoryBytes -
     PLACEMENT.engineBytes -
     weights * PLACEMENT.weightFactor -
-    kvReserved(state, node.id);
+    kvReserved(state, node);
   return positions * kv <= free;
 }
 

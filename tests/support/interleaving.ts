@@ -1,7 +1,7 @@
 import { FaultError } from '#lib/kernel/errors.ts';
 import { must } from '#lib/kernel/assert.ts';
 import { seededRandom, type Random } from '#lib/kernel/random.ts';
-import { kvPageBytes } from '#lib/webgpu/cpu/cpu-stage.ts';
+import { kvPageBytes } from '#lib/webgpu/cpu/page-memory.ts';
 import { NUMERICS, type ModelShape, type Numerics } from '#lib/webgpu/model.ts';
 import { GREEDY, historyFor, type SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { sample } from '#lib/webgpu/sampling/sample.ts';
@@ -84,7 +84,7 @@ const nothingYet = (): Happened => ({
 async function runInterleaving(factory: StageFactory, seed: number): Promise<Happened> {
   const numerics = must(NUMERICS[seed % NUMERICS.length], 'there are numerics');
   const whole = { first: 0, last: SHAPE.layers - 1 };
-  const kvBytesMax = PAGES * kvPageBytes(SHAPE, whole);
+  const kvBytesMax = PAGES * kvPageBytes(SHAPE, whole, numerics);
   const stage = await loadStage(factory, MODEL, { numerics, kvBytesMax });
   const alone = await loadAlone(factory, numerics);
   const run = new Run(stage, alone, seed);

@@ -1,7 +1,6 @@
 /** Placement's public face: pure, runs anywhere. */
 export {
   placementModel,
-  kvBytesPerPosition,
   memoryNeeded,
   scaleSpeed,
   storedBytes,

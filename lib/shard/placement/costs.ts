@@ -1,3 +1,4 @@
+import { kvPositionBytes } from '#lib/webgpu/kv-size.ts';
 import { hasEmbedding, hasHead, type LayerRange, type ModelShape } from '#lib/webgpu/model.ts';
 import { partOf, type Manifest } from '#lib/shard/package/manifest.ts';
 import { PLACEMENT } from './limits.ts';
@@ -53,15 +54,15 @@ export function storedBytes(model: PlacementModel, range: LayerRange): number {
   return layers + (embedding ? model.embeddingBytes : 0) + (atHead ? model.tailBytes : 0);
 }
 
-/** Bytes of K and V, fp32, that one position takes in `range`. */
-export const kvBytesPerPosition = (shape: ModelShape, range: LayerRange): number =>
-  layerCount(range) * 2 * shape.kvHeads * shape.headDim * 4;
-
-/** Bytes a node needs to hold `range` and serve at least one long session. */
+/**
+ * Bytes a node needs to hold `range` and serve at least one long session, with KV in fp32: what
+ * takes the place of a processor may be a GPU.
+ */
 export function memoryNeeded(model: PlacementModel, range: LayerRange): number {
   const positions = Math.min(model.shape.contextMax, PLACEMENT.kvPositionsMin);
   const weights = storedBytes(model, range) * PLACEMENT.weightFactor;
-  return weights + positions * kvBytesPerPosition(model.shape, range) + PLACEMENT.engineBytes;
+  const kv = kvPositionBytes(model.shape, range, { engine: 'cpu-wasm', numerics: 'exact' });
+  return weights + positions * kv + PLACEMENT.engineBytes;
 }
 
 /** Between measured row counts in a straight line; past the last one in proportion. */

@@ -17,20 +17,11 @@ import { instantiateKernels, type Kernels } from './kernels.ts';
 import { layOut, type Layout } from './layout.ts';
 import { CPU_LIMITS } from './limits.ts';
 import { loadWeights } from './load-weights.ts';
+import { PageMemory, kvPageBytes } from './page-memory.ts';
 import { PagedKv } from './paged-kv.ts';
 import { PassRunner, type MutableResult } from './pass-runner.ts';
 import { planPasses } from './passes.ts';
 import { Helpers, type StageThreads } from './threads.ts';
-
-/**
- * Bytes of one KV page: keys and values, fp32, of all layers of the range. Where a head's last two
- * columns are no whole vector, kernels read two floats past the last row.
- */
-export function kvPageBytes({ kvHeads, headDim }: ModelShape, range: LayerRange): number {
-  const layers = range.last - range.first + 1;
-  const past = 4 * (headDim % 4);
-  return layers * 2 * kvHeads * headDim * 4 * CPU_LIMITS.pagePositions + past;
-}
 
 /**
  * The factory of stages on the processor: kernels of ours, compiled once (`server.ts`,
@@ -43,7 +34,9 @@ export const cpuStageFactory =
     checkShape(options.shape, options.range);
     const kernels = await instantiateKernels(module);
     const arena = new Arena(kernels.memory, kernels.heapBase());
-    const pagesMax = Math.floor(options.kvBytesMax / kvPageBytes(options.shape, options.range));
+    const pagesMax = Math.floor(
+      options.kvBytesMax / kvPageBytes(options.shape, options.range, options.numerics),
+    );
     if (pagesMax < 1) throw new FaultError('engine/out-of-memory', 'no room for one KV page');
     const layout = layOut(arena, { ...options, pagesMax, threads: threads?.count ?? 1 });
     kernels.useRange(must(layout.ranges[0], 'the main thread has a range'));
@@ -84,8 +77,7 @@ class CpuStage implements Stage {
   readonly #kv: PagedKv;
   readonly #runner: PassRunner;
   readonly #helpers: Helpers | null;
-  /** Address of each page made so far. */
-  readonly #pageAddresses: number[] = [];
+  readonly #pages: PageMemory;
   #lost = false;
 
   constructor(
@@ -99,6 +91,7 @@ class CpuStage implements Stage {
     this.pagesMax = options.pagesMax;
     this.#arena = arena;
     this.#kv = new PagedKv(this.pagePositions, this.pagesMax);
+    this.#pages = new PageMemory(arena, options);
     this.#runner = new PassRunner(kernels, arena, options);
     this.#helpers = options.helpers;
   }
@@ -142,11 +135,12 @@ class CpuStage implements Stage {
   #stepNow(segments: readonly Segment[]): SegmentResult[] {
     if (this.#lost) throw new FaultError('engine/lost', 'this stage is gone');
     checkStep({ shape: this.shape, range: this.range, kv: this.#kv }, segments);
-    this.#makePages(segments);
+    // Memory for all pages that the step takes, before anything changes.
+    this.#pages.make(this.#kv.pagesMadeAfter(this.#kv.pagesMissing(segments)));
     for (const { kv, rows } of segments) this.#append(kv, rows);
     const placed = segments.map((segment) => ({
       segment,
-      pages: this.#kv.pages(segment.kv).map((page) => this.#pageAddresses[page] ?? 0),
+      pages: this.#kv.pages(segment.kv).map((page) => this.#pages.address(page)),
     }));
     const results = segments.map((segment) => this.#emptyResult(segment));
     const passes = planPasses(
@@ -165,18 +159,7 @@ class CpuStage implements Stage {
   /** A shared page is never written (S3): its content goes to a page of the session's own first. */
   #append(kv: KvId, rows: number): void {
     const copy = this.#kv.append(kv, rows);
-    if (!copy) return;
-    const bytes = kvPageBytes(this.shape, this.range);
-    const at = (page: number): Uint8Array =>
-      this.#arena.bytesAt(must(this.#pageAddresses[page], 'a page has memory'), bytes);
-    at(copy.to).set(at(copy.from));
-  }
-
-  /** Memory for all pages that the step takes, before anything changes. */
-  #makePages(segments: readonly Segment[]): void {
-    const made = this.#kv.pagesMadeAfter(this.#kv.pagesMissing(segments));
-    const bytes = kvPageBytes(this.shape, this.range);
-    while (this.#pageAddresses.length < made) this.#pageAddresses.push(this.#arena.allocate(bytes));
+    if (copy) this.#pages.copy(copy.from, copy.to);
   }
 
   #emptyResult({ rows, want }: Segment): MutableResult {

@@ -9,6 +9,7 @@ import {
 } from '../model.ts';
 import type { Arena } from './arena.ts';
 import { CPU_LIMITS } from './limits.ts';
+import { headStride } from './page-memory.ts';
 
 /** Fields of `Range` in `kernels/range.ts`, in its order: the contract between the two. */
 const RANGE_FIELDS = [
@@ -22,6 +23,7 @@ const RANGE_FIELDS = [
   'rmsEps',
   'pagePositions',
   'scoreStride',
+  'headStride',
   'tensors',
   'embedding',
   'finalNorm',
@@ -129,14 +131,16 @@ function writeRange(arena: Arena, values: Addresses, rmsEps: number): number {
   return address;
 }
 
-function numbersOf({ shape, numerics }: LayoutOptions, layers: number): Addresses {
+function numbersOf(options: LayoutOptions, layers: number): Addresses {
+  const { shape, numerics } = options;
   const { hidden, heads, kvHeads, headDim, mlp, contextMax } = shape;
   return {
     ...{ layers, hidden, heads, kvHeads, headDim, mlp },
     int16: numerics === 'int16' ? 1 : 0,
     rmsEps: 0, // a float: written apart
     pagePositions: CPU_LIMITS.pagePositions,
-    scoreStride: roundUp(contextMax, 8),
+    scoreStride: roundUp(contextMax, CPU_LIMITS.pagePositions),
+    headStride: headStride(options),
   };
 }
 
@@ -172,7 +176,9 @@ function workSpace(arena: Arena, { shape, range }: LayoutOptions) {
 /** What each thread writes alone. */
 function threadSpace(arena: Arena, { shape }: LayoutOptions) {
   const scoreRows = 4;
-  const scores = arena.allocate(4 * scoreRows * roundUp(shape.contextMax, 8));
-  const unpacked = arena.allocate(4 * Math.max(32 * 8, 4 * widest(shape)));
+  const scores = arena.allocate(
+    4 * scoreRows * roundUp(shape.contextMax, CPU_LIMITS.pagePositions),
+  );
+  const unpacked = arena.allocate(4 * Math.max(32 * 8, 4 * roundUp(widest(shape), 4)));
   return { scores, unpacked };
 }

@@ -4,6 +4,8 @@ import { GIB, MIB } from '#lib/kernel/units.ts';
 export const CPU_LIMITS = {
   /** Positions of a KV page: small enough that a short session wastes little, a multiple of 8. */
   pagePositions: 32,
+  /** Pages that lie together in memory: a head's keys of 512 positions in one piece of 64 KB. */
+  groupPagesMax: 16,
   /** Rows of one step; a step is cut into passes, so this bounds only time and result bytes. */
   stepRowsMax: 4096,
   /** The kernels of a chunk and, after it, of a single row (`Stage.warmUpRows`). */

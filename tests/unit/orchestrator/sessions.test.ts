@@ -323,9 +323,10 @@ describe('requests that wait', () => {
     const driver = new OrchestratorDriver();
     driver.join(0);
     const promptIds = Array.from({ length: 5_000 }, () => 1);
-    [1, 2, 3, 4, 5, 6].forEach((n) => driver.start(n, { promptIds }));
+    // So many short ones would find room; with keys and values in fp32, 4 of these would.
+    for (let n = 1; n <= 9; n += 1) driver.start(n, { promptIds });
     const { sessions, queued } = driver.view();
-    expect(sessions).toBeGreaterThanOrEqual(2);
+    expect(sessions).toBeGreaterThan(4);
     expect(queued).toBeGreaterThanOrEqual(1);
     driver.pass(20_000);
     expect(driver.view()).toMatchObject({ sessions: 0, queued: 0 });

@@ -1,5 +1,5 @@
 import { BLOCK, TILE, range } from './range';
-import { ROUNDER, sumLanes } from './vector';
+import { roundToInt, sumLanes } from './vector';
 
 /**
  * Readies rows `from` to `to` of `input` [rows × cols], of each its blocks `first` to `last`, for
@@ -79,9 +79,4 @@ function quantiseBlock(x: usize, x16: usize, next: usize, scale: usize, sum: usi
   const count = i32x4.extract_lane(halves, 0) + i32x4.extract_lane(halves, 1);
   store<f32>(scale, step);
   store<f32>(sum, step * <f32>count);
-}
-
-@inline
-function roundToInt(x: v128): v128 {
-  return i32x4.sub(f32x4.add(x, f32x4.splat(ROUNDER)), i32x4.splat(reinterpret<i32>(ROUNDER)));
 }

@@ -24,6 +24,7 @@ import {
 import { prepareInput } from './activations';
 import { attend } from './attention';
 import { writeKv } from './kv';
+import { roundQueries } from './kv-int16';
 import { gateRows } from './mlp';
 import { addBias, addDelta, normHeads, rmsNorm } from './norm';
 import { closeGaps, groupsOf, product } from './product';
@@ -190,6 +191,7 @@ function keysValues(layer: i32, from: i32, to: i32): void {
     const stop = min(end - segment.firstRow, segment.rows);
     writeKv(segment, layer, begin, stop);
   }
+  if (r.int16) roundQueries(first, end);
 }
 
 /** What only some kinds have: biases on q, k and v (qwen2), a norm over each q and k head (qwen3). */

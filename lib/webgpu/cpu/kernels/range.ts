@@ -67,6 +67,8 @@ export class Range {
   pagePositions: i32;
   /** Floats between the score rows of two queries. */
   scoreStride: i32;
+  /** Bytes from one head's part of a KV page to the next one's. */
+  headStride: usize;
 
   /** `layers` × `SLOTS` tensors. */
   tensors: usize;

@@ -49,12 +49,21 @@ export function ropeRows(segments: usize, count: i32): void {
 export function rotate(x: usize, from: i32, to: i32, heads: i32): void {
   const r = range();
   const half = <usize>(r.headDim / 2) * 4;
+  const fours = half & ~15;
   x += <usize>(from * heads) * 2 * half;
   for (let row = <usize>from; row < <usize>to; row++) {
     const cos = r.cos + row * half;
     const sin = r.sin + row * half;
     for (let head = 0; head < heads; head++, x += 2 * half) {
-      for (let i: usize = 0; i < half; i += 4) {
+      for (let i: usize = 0; i < fours; i += 16) {
+        const c = v128.load(cos + i);
+        const s = v128.load(sin + i);
+        const a = v128.load(x + i);
+        const b = v128.load(x + half + i);
+        v128.store(x + i, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)));
+        v128.store(x + half + i, f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s)));
+      }
+      for (let i = fours; i < half; i += 4) {
         const c = load<f32>(cos + i);
         const s = load<f32>(sin + i);
         const a = load<f32>(x + i);

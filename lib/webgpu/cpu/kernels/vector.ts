@@ -3,6 +3,12 @@
 /** Adding and taking away 1.5·2²³ rounds |x| < 2²² to the nearest integer, ties to even. */
 export const ROUNDER: f32 = 12582912;
 
+/** Each lane, |x| < 2²², to the nearest integer. */
+@inline
+export function roundToInt(x: v128): v128 {
+  return i32x4.sub(f32x4.add(x, f32x4.splat(ROUNDER)), i32x4.splat(reinterpret<i32>(ROUNDER)));
+}
+
 /** Sum of the lanes, always (0 + 2) + (1 + 3). */
 @inline
 export function sumLanes(a: v128): f32 {
@@ -38,6 +44,25 @@ export function exp(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
   p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
   // The low bits of `shifted` are n in two's complement; the shift drops the rest.
+  return i32x4.add(p, i32x4.shl(shifted, 23));
+}
+
+/**
+ * 2^x by lanes for x ≤ 0, relative error < 3·10⁻⁷; below −60 that of −60, so that no product with a
+ * weight is subnormal, which is slow. A polynomial on x − n, n = round(x), of degree five through
+ * Chebyshev's nodes; then n is added to the exponent.
+ */
+@inline
+export function exp2(x: v128): v128 {
+  const clamped = f32x4.pmax(x, f32x4.splat(-60));
+  const shifted = f32x4.add(clamped, f32x4.splat(ROUNDER));
+  const r = f32x4.sub(clamped, f32x4.sub(shifted, f32x4.splat(ROUNDER)));
+  let p = f32x4.splat(1.3390863364533504e-3);
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(9.676031918326564e-3));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.550357114219461e-2));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(2.4022107485308208e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(6.931471880262287e-1));
+  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1));
   return i32x4.add(p, i32x4.shl(shifted, 23));
 }
 

@@ -1,0 +1,121 @@
+import { range } from './range';
+import { ROUNDER, maxLanes, roundToInt, sumLanes } from './vector';
+
+/*
+ * Keys, values and queries of the `int16` numerics: x ≈ scale · int16, one scale a head and position.
+ * A head's part of a page begins with the scales, fp32 [position]. Then keys [position / 4][headDim
+ * / 2][4][2]: a vector is a pair of columns of four positions; or values [position / 2][headDim][2]:
+ * four columns of a pair of positions. `dot_i16x8_s` then leaves a sum for each position, or column.
+ */
+
+/** Below this a vector counts as zero: the inverse of its scale would be no number. */
+const TINY: f32 = 1e-30;
+const LOG2_E: f32 = 1.44269504088896341;
+
+/** Writes one position's keys at `k` and values at `v` [kvHeads × headDim] to slot `slot` of `page`. */
+export function writeRowInt16(k: usize, v: usize, page: usize, slot: usize): void {
+  const r = range();
+  const width = <usize>r.headDim;
+  const values = <usize>r.kvHeads * r.headStride;
+  const data = <usize>r.pagePositions * 4;
+  const keyAt = data + (slot >> 2) * width * 8 + (slot & 3) * 4;
+  const valueAt = values + data + (slot >> 1) * width * 4 + (slot & 1) * 2;
+  for (let head = 0; head < r.kvHeads; head++, page += r.headStride, k += width * 4, v += width * 4) {
+    let most = largest(k, width);
+    store<f32>(page + slot * 4, stepOf(most));
+    writeKey(k, width, inverseOf(most), page + keyAt);
+    most = largest(v, width);
+    store<f32>(page + values + slot * 4, stepOf(most));
+    writeValue(v, width, inverseOf(most), page + valueAt);
+  }
+}
+
+/** What one of 32767 steps to `most` is; a number in any case, as 0 times it has to be 0. */
+@inline
+export function stepOf(most: f32): f32 {
+  return most > TINY ? min(most, f32.MAX_VALUE) / <f32>32767 : 0;
+}
+
+@inline
+export function inverseOf(most: f32): f32 {
+  return most > TINY ? <f32>32767 / most : 0;
+}
+
+/** Pairs of columns lie 16 bytes apart. */
+function writeKey(x: usize, width: usize, inverse: f32, to: usize): void {
+  const fours = width & ~3;
+  const inverses = f32x4.splat(inverse);
+  for (let i: usize = 0; i < fours; i += 4, x += 16, to += 32) {
+    const four = roundFour(x, inverses);
+    v128.store_lane<i32>(to, four, 0);
+    v128.store_lane<i32>(to, four, 1, 16);
+  }
+  if (fours < width) store<u32>(to, roundPair(x, inverse));
+}
+
+/** Columns lie 4 bytes apart. */
+function writeValue(x: usize, width: usize, inverse: f32, to: usize): void {
+  const fours = width & ~3;
+  const inverses = f32x4.splat(inverse);
+  for (let i: usize = 0; i < fours; i += 4, x += 16, to += 16) {
+    const four = roundFour(x, inverses);
+    v128.store_lane<i16>(to, four, 0);
+    v128.store_lane<i16>(to, four, 1, 4);
+    v128.store_lane<i16>(to, four, 2, 8);
+    v128.store_lane<i16>(to, four, 3, 12);
+  }
+  if (fours == width) return;
+  const pair = roundPair(x, inverse);
+  store<u16>(to, <u16>pair);
+  store<u16>(to, <u16>(pair >> 16), 4);
+}
+
+/** Largest absolute of `width` values, an even number. */
+function largest(x: usize, width: usize): f32 {
+  let top = f32x4.splat(0);
+  const end = x + (width & ~3) * 4;
+  for (; x < end; x += 16) top = f32x4.pmax(top, f32x4.abs(v128.load(x)));
+  const most = maxLanes(top);
+  if ((width & 3) == 0) return most;
+  return max(most, max(abs<f32>(load<f32>(x)), abs<f32>(load<f32>(x, 4))));
+}
+
+/** Four values as int16 in the lower half of a vector. */
+@inline
+function roundFour(x: usize, inverses: v128): v128 {
+  const four = roundToInt(f32x4.mul(v128.load(x), inverses));
+  return i16x8.narrow_i32x4_s(four, four);
+}
+
+/** Two values as int16, the first in the lower half; rounded as vectors are. */
+@inline
+function roundPair(x: usize, inverse: f32): u32 {
+  const first = reinterpret<u32>(load<f32>(x) * inverse + ROUNDER) & 0xffff;
+  return first | (reinterpret<u32>(load<f32>(x, 4) * inverse + ROUNDER) << 16);
+}
+
+/**
+ * The queries of rows `from` to `to` at `q` [rows × heads × headDim], in place: a head's columns as
+ * int16, then its scale, with log₂e / √headDim in it: scores are exponents of 2.
+ */
+export function roundQueries(from: i32, to: i32): void {
+  const r = range();
+  const width = <usize>r.headDim;
+  const root = LOG2_E / sqrt<f32>(<f32>r.headDim);
+  let x = r.q + <usize>(from * r.heads) * width * 4;
+  const end = r.q + <usize>(to * r.heads) * width * 4;
+  for (; x < end; x += width * 4) {
+    const most = largest(x, width);
+    roundInPlace(x, width, inverseOf(most));
+    store<f32>(x + width * 2, stepOf(most) * root);
+  }
+}
+
+/** What is read lies never before what is written. */
+function roundInPlace(x: usize, width: usize, inverse: f32): void {
+  const inverses = f32x4.splat(inverse);
+  let to = x;
+  const end = x + (width & ~3) * 4;
+  for (; x < end; x += 16, to += 8) v128.store_lane<i64>(to, roundFour(x, inverses), 0);
+  if ((width & 3) != 0) store<u32>(to, roundPair(x, inverse));
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
+import { Arena } from '#lib/webgpu/cpu/arena.ts';
+import { PageMemory, kvPageBytes } from '#lib/webgpu/cpu/page-memory.ts';
+import { kvPositionBytes } from '#lib/webgpu/kv-size.ts';
+import { NUMERICS, type Engine, type ModelShape } from '#lib/webgpu/model.ts';
+
+const SHAPE = { layers: 3, kvHeads: 2, headDim: 22 } as ModelShape;
+const RANGE = { first: 1, last: 2 };
+
+const open = (numerics: (typeof NUMERICS)[number], pagesMax: number) => {
+  const arena = new Arena(new WebAssembly.Memory({ initial: 1 }), 8);
+  return {
+    arena,
+    pages: new PageMemory(arena, { shape: SHAPE, range: RANGE, numerics, pagesMax }),
+  };
+};
+const total = (parts: readonly Uint8Array[]): number =>
+  parts.reduce((sum, part) => sum + part.length, 0);
+
+describe.each(NUMERICS)('KV pages in memory, %s', (numerics) => {
+  it('[W3] every page has its bytes, and none of another’s', () => {
+    const { pages } = open(numerics, 37);
+    pages.make(37);
+    for (let page = 0; page < 37; page += 1) {
+      expect(total(pages.parts(page))).toBe(kvPageBytes(SHAPE, RANGE, numerics));
+      for (const part of pages.parts(page)) part.fill(page);
+    }
+    for (let page = 0; page < 37; page += 1) {
+      for (const part of pages.parts(page)) expect(part.every((byte) => byte === page)).toBe(true);
+    }
+  });
+
+  it('[W3] pages that follow each other lie in one piece, part by part', () => {
+    const { pages } = open(numerics, 16);
+    pages.make(1);
+    const [first, second] = [pages.parts(3), pages.parts(4)];
+    first.forEach((part, i) => {
+      expect(part.byteOffset + part.length).toBe(must(second[i], 'a part').byteOffset);
+    });
+  });
+
+  it('[W8] a copy is of all parts, from one group to another', () => {
+    const { pages } = open(numerics, 37);
+    pages.make(37);
+    pages.parts(2).forEach((part, i) => part.fill(i + 1));
+    pages.copy(2, 30);
+    expect(pages.parts(30).map((part) => [...new Set(part)])).toEqual(
+      pages.parts(2).map((_, i) => [i + 1]),
+    );
+  });
+
+  it('[W3] memory is made a group at a time, for a few pages more than there may be at most', () => {
+    const { arena, pages } = open(numerics, 37);
+    const pageBytes = kvPageBytes(SHAPE, RANGE, numerics);
+    pages.make(1);
+    expect(arena.size).toBeLessThan(14 * pageBytes);
+    pages.make(37);
+    expect(arena.size).toBeLessThan(40 * pageBytes);
+  });
+});
+
+it('[W3] a position takes 16 bits and a scale a head with int16 on a processor', () => {
+  const bytes = (engine: Engine, numerics: (typeof NUMERICS)[number]) =>
+    kvPositionBytes(SHAPE, RANGE, { engine, numerics });
+  const heads = 2 * 2 * 2;
+  expect(bytes('cpu-wasm', 'int16')).toBe(heads * (2 * 22 + 4));
+  expect(bytes('cpu-wasm', 'exact')).toBe(heads * 4 * 22);
+  expect(bytes('gpu-webgpu', 'int16')).toBe(heads * 4 * 22);
+  expect(bytes('gpu-webgpu-f16', 'int16')).toBe(heads * 2 * 22);
+});
