@@ -1,5 +1,5 @@
 import type { Random } from '#lib/kernel/random.ts';
-import { draftsMaxOf } from './fake-engine.ts';
+import { draftsMaxOf, pagesOfLongest } from './fake-engine.ts';
 import type { Scenario, SessionDraw } from './scenario.ts';
 
 /** The next seed whose session guesses what comes. */
@@ -35,6 +35,7 @@ export function drafted(random: Random, scenario: Scenario): Scenario {
     stages,
     nodes: stages + 1 + random.below(2),
     sessions,
+    pagesMax: Math.max(scenario.pagesMax, pagesOfLongest(sessions)),
     frameTrouble: random.pick([0, 0.02, 0.06]),
     ambushes: Array.from({ length: 1 + random.below(3) }, () => ({
       on: random.pick(['frame:rows', 'frame:rows', 'frame:token', 'token', 'ack']),

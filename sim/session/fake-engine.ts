@@ -15,6 +15,13 @@ import { SimFailure } from './failure.ts';
  */
 export const FAKE_WIDTH = 2;
 export const PAGE_POSITIONS = 4;
+/** What the longest of these answers takes alone: admission refuses what a node can never hold. */
+export const pagesOfLongest = (
+  sessions: readonly { readonly promptIds: readonly number[]; readonly maxTokens: number }[],
+): number =>
+  Math.ceil(
+    Math.max(...sessions.map((each) => each.promptIds.length + each.maxTokens)) / PAGE_POSITIONS,
+  );
 export const pageEnd = (page: number): number => (page + 1) * PAGE_POSITIONS;
 
 export function mix(a: number, b: number): number {

@@ -1,4 +1,5 @@
 import type { Random } from '#lib/kernel/random.ts';
+import { pagesOfLongest } from './fake-engine.ts';
 import {
   FAILOVER_PHASES,
   KEPT_BLOCK_BYTES,
@@ -279,9 +280,5 @@ const PLAYS: readonly Play[] = [
 export function staged(random: Random, scenario: Scenario): Scenario {
   const play = random.pick(PLAYS);
   const staging = { ...scenario, disturbances: [], ...play(random, scenario) };
-  // Admission sees to it that each answer fits for itself.
-  const longest = Math.max(
-    ...staging.sessions.map((each) => each.promptIds.length + each.maxTokens),
-  );
-  return { ...staging, pagesMax: Math.max(staging.pagesMax, Math.ceil(longest / 4) + 1) };
+  return { ...staging, pagesMax: Math.max(staging.pagesMax, pagesOfLongest(staging.sessions) + 1) };
 }
