@@ -21,14 +21,18 @@ export async function run(): Promise<BenchResult> {
     const why = `no GPU here: ${reply.adapter ?? 'the browser has none'}`;
     return { name, machine: machine(), figures: { skipped: why }, bars: [] };
   }
-  const { gpu, cpu, bandwidthBytesPerMs, bytesPerToken, top1, worstLogit } = reply.measured;
+  const { engine, gpu, cpu, batchMs, top1, worstLogit } = reply.measured;
+  const { bandwidthBytesPerMs, bytesPerToken } = reply.measured;
   const rate = (ms: number): number => Number((1000 / ms).toFixed(1));
   return {
     ...{ name, machine: machine() },
     figures: {
       GPU: reply.adapter ?? 'unnamed',
+      engine,
       'decode at past 128, tok/s': rate(gpu.decodeMs),
       'decode at past 128, one thread, tok/s': rate(cpu.decodeMs),
+      'decode of 8 sessions, tok/s': rate(batchMs[0] / 8),
+      'decode of 16 sessions, tok/s': rate(batchMs[1] / 16),
       'prefill of 128, tok/s': rate(gpu.prefillMs / 128),
       'prefill of 128, one thread, tok/s': rate(cpu.prefillMs / 128),
       'bandwidth of a copy, GB/s': Number((bandwidthBytesPerMs / 1e6).toFixed(1)),

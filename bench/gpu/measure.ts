@@ -1,6 +1,7 @@
 import { must } from '#lib/kernel/assert.ts';
 import { MIB } from '#lib/kernel/units.ts';
 import type { GpuDevice } from '#lib/webgpu/gpu/device.ts';
+import type { GpuEngineName } from '#lib/webgpu/model.ts';
 import { argmax } from '#lib/webgpu/sampling/sample.ts';
 import { GREEDY, NO_HISTORY } from '#lib/webgpu/sampling/params.ts';
 import type { Stage, Want } from '#lib/webgpu/stage.ts';
@@ -19,6 +20,10 @@ export interface Times {
 export interface GpuMeasured {
   readonly gpu: Times;
   readonly cpu: Times;
+  /** What it computed in. */
+  readonly engine: GpuEngineName;
+  /** A step of eight and of sixteen sessions. */
+  readonly batchMs: readonly [eight: number, sixteen: number];
   readonly bandwidthBytesPerMs: number;
   /** Weights and KV that a token reads. */
   readonly bytesPerToken: number;
@@ -51,6 +56,26 @@ export async function timesOf(stage: Stage): Promise<Times> {
   }
   decodes.sort((a, b) => a - b);
   return { decodeMs: must(decodes[decodes.length >> 1], 'a step'), prefillMs };
+}
+
+/** Median of a step of a token each of so many sessions, at past 128 and more. */
+export async function batchMs(stage: Stage, sessions: number): Promise<number> {
+  const sample: Want = { kind: 'sample', params: GREEDY, index: 0, history: NO_HISTORY };
+  const kvs = Array.from({ length: sessions }, () => stage.openKv());
+  const segment = (kv: number, input: Int32Array, want: Want) => {
+    const at = { kv, firstPosition: stage.kvLength(kv), rows: input.length };
+    return { ...at, ids: input, hidden: null, want };
+  };
+  for (const kv of kvs) await stage.step([segment(kv, ids(PROMPT, kv), { kind: 'none' })]);
+  const times: number[] = [];
+  for (let i = 0; i < STEPS; i += 1) {
+    const started = performance.now();
+    await stage.step(kvs.map((kv) => segment(kv, ids(1, i), sample)));
+    times.push(performance.now() - started);
+  }
+  for (const kv of kvs) stage.closeKv(kv);
+  times.sort((a, b) => a - b);
+  return must(times[times.length >> 1], 'a step');
 }
 
 /** The same 128 rows on both: the GPU against fp32 activations on the processor. */

@@ -8,7 +8,7 @@ import { findGpu } from '#lib/webgpu/gpu/find-gpu.ts';
 import { openGpuEngine } from '#lib/webgpu/gpu/gpu-engine.ts';
 import type { StageFactory } from '#lib/webgpu/stage.ts';
 import { isRealGpu } from '#tests/support/gpu-tab/real-gpu.ts';
-import { compareLogits, copyBandwidth, timesOf, type GpuMeasured } from './measure.ts';
+import { batchMs, compareLogits, copyBandwidth, timesOf, type GpuMeasured } from './measure.ts';
 
 export type GpuReply =
   | { readonly adapter: string | null; readonly measured: GpuMeasured | null }
@@ -40,14 +40,16 @@ async function measureAll(manifest: Manifest): Promise<GpuReply> {
   const engine = await openGpuEngine(origin);
   const cpuFactory = cpuStageFactory(await loadKernels());
   const [name = 'gpu-webgpu'] = engine.names;
-  const gpu = await load(engine.factory(name), 'exact');
+  const gpu = await load(engine.factory(name), name === 'gpu-webgpu-f16' ? 'int16' : 'exact');
   const exact = await load(cpuFactory, 'exact');
   const compared = await compareLogits(gpu, exact);
   exact.dispose();
   const cpu = await load(cpuFactory, 'int16');
   const measured = {
     ...compared,
+    engine: name,
     gpu: await timesOf(gpu),
+    batchMs: [await batchMs(gpu, 8), await batchMs(gpu, 16)] as const,
     cpu: await timesOf(cpu),
     bandwidthBytesPerMs: await copyBandwidth(engine.device),
     bytesPerToken: gpu.memoryBytes(),

@@ -7,7 +7,7 @@ import { PRECISION, type GpuEngine } from '../gpu/gpu-engine.ts';
 import type { Precision } from '../gpu/graph-builder.ts';
 import { largestBufferBytes, packedBytes } from '../gpu/weights/packed-bytes.ts';
 import { knownAnswer } from '../known-answer.ts';
-import { BLOCK, type GpuEngineName } from '../model.ts';
+import { BLOCK, type GpuEngineName, type Numerics } from '../model.ts';
 import type { StageClass, StageFactory } from '../stage.ts';
 import { tensorSize } from '../tensor-size.ts';
 import type { GpuFinding } from './choose-engine.ts';
@@ -49,9 +49,13 @@ async function measureEngine(question: GpuQuestion, engine: GpuEngineName): Prom
   try {
     const factory = gpu.factory(engine);
     checkModel(question, engine);
-    const speed = await measureCompiled(factory, { ...piece, hopelessMs });
+    const tried = { ...piece, numerics: NUMERICS_OF[engine] };
+    const speed = await measureCompiled(factory, { ...tried, hopelessMs });
     if (!speed) return refused('device.gpu_slow');
-    const agrees = await agree(piece, CLASS_OF[engine], [cpuStageFactory(kernels), factory]);
+    const given = await answerOf(factory, tried);
+    // What the GPU refuses is known before the processor has to work for it.
+    const right = await answerOf(cpuStageFactory(kernels), piece);
+    const agrees = answersAgree(CLASS_OF[engine], given, right);
     if (!agrees) return refused('device.gpu_wrong');
     return {
       ...{ kind: 'sound', engine, speed },
@@ -64,6 +68,12 @@ async function measureEngine(question: GpuQuestion, engine: GpuEngineName): Prom
     throw error;
   }
 }
+
+/** `exact` stages compute in 32 bits. */
+const NUMERICS_OF: Readonly<Record<GpuEngineName, Numerics>> = {
+  'gpu-webgpu': 'exact',
+  'gpu-webgpu-f16': 'int16',
+};
 
 const CLASS_OF: Readonly<Record<GpuEngineName, Exclude<StageClass, 'bits'>>> = {
   'gpu-webgpu': 'tolerance',
@@ -80,24 +90,14 @@ function checkModel({ piece: { shape, typeOf }, gpu }: GpuQuestion, engine: GpuE
   checkBuffers(gpu.device.device.limits, largest);
 }
 
-/** The same rows of the same weights on both; the processor in what a GPU computes, fp32. */
-async function agree(
-  piece: PieceOptions,
-  precision: StageClass,
-  [right, tried]: readonly [StageFactory, StageFactory],
-): Promise<boolean> {
-  const answerOf = async (factory: StageFactory): Promise<KnownAnswer> => {
-    const layersMax = ENGINE_CHOICE.checkLayers;
-    const stage = await loadPiece(factory, { ...piece, numerics: 'exact', layersMax });
-    try {
-      return await knownAnswer(stage, 3, ENGINE_CHOICE.checkRows);
-    } finally {
-      stage.dispose();
-    }
-  };
-  // What the GPU refuses is known before the processor has to work for it.
-  const given = await answerOf(tried);
-  return answersAgree(precision, given, await answerOf(right));
+/** The answer to the same rows of the same weights, whoever computes it. */
+async function answerOf(factory: StageFactory, piece: PieceOptions): Promise<KnownAnswer> {
+  const stage = await loadPiece(factory, { ...piece, layersMax: ENGINE_CHOICE.checkLayers });
+  try {
+    return await knownAnswer(stage, 3, ENGINE_CHOICE.checkRows);
+  } finally {
+    stage.dispose();
+  }
 }
 
 /** Packed bytes of a layer's matrices, of those stored. */

@@ -17,6 +17,7 @@ export interface GpuEngine {
   readonly device: GpuDevice;
   /** What it can compute in, the quickest first. */
   readonly names: readonly GpuEngineName[];
+  /** Stages of `exact` numerics compute in 32 bits, whatever the engine. */
   factory(name: GpuEngineName): StageFactory;
 }
 
@@ -35,7 +36,10 @@ export async function openGpuEngine(serverUrl: string): Promise<GpuEngine> {
     return {
       device,
       names: hasHalf ? ['gpu-webgpu-f16', 'gpu-webgpu'] : ['gpu-webgpu'],
-      factory: (name) => gpuStageFactory(device, ort, PRECISION[name]),
+      factory: (name) => (options) => {
+        const precision = options.numerics === 'exact' ? 'float32' : PRECISION[name];
+        return gpuStageFactory(device, ort, precision)(options);
+      },
     };
   } catch (cause) {
     device.dispose();

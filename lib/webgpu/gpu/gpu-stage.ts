@@ -33,9 +33,9 @@ export function kvPageBytes(shape: ModelShape, range: LayerRange, precision: Pre
 }
 
 /**
- * The factory of stages on the GPU. Both numerics are computed alike: weights as stored,
- * activations fp32. A row's values depend on the shader that its run got, within the tolerance of
- * rule W1: never mixed with what must be equal bits.
+ * The factory of stages on the GPU: weights as stored, activations, keys and values in `precision`,
+ * whatever the numerics. A row's values depend on the shader that its run got, within the tolerance
+ * of rule W1: never mixed with what must be equal bits.
  * @throws FaultError `engine/unsupported`, `engine/out-of-memory`, `engine/lost`, `package/…`.
  */
 export const gpuStageFactory =

@@ -367,9 +367,10 @@ function expectEqual(
     expect(firstDifference(actual, expected)).toBe(-1);
     return;
   }
-  const most = expected.reduce((top, value) => Math.max(top, Math.abs(value)), 0);
+  const share = implementation.class === 'half' ? 1e-2 : 1e-4;
+  const most = share * expected.reduce((top, value) => Math.max(top, Math.abs(value)), 0);
   actual.forEach((value, i) => {
-    expect(Math.abs(value - (expected[i] ?? NaN))).toBeLessThanOrEqual(1e-4 * most);
+    expect(Math.abs(value - (expected[i] ?? NaN))).toBeLessThanOrEqual(most);
   });
 }
 

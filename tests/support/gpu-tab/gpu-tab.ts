@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { must } from '#lib/kernel/assert.ts';
-import type { PartKey } from '#lib/webgpu/model.ts';
+import type { GpuEngineName, PartKey } from '#lib/webgpu/model.ts';
 import { launchBrowser, launchBrowserOnGpu } from '../browser.ts';
 import type { Model } from '../stages.ts';
 import type { JobName, Jobs, Order } from './jobs.ts';
@@ -19,6 +19,8 @@ const ORT_FOLDER = `${PUBLIC}/ort`;
 
 /** A tab with a worker that has a GPU in software, on a server with models. */
 export class GpuTab {
+  /** What stages that are loaded compute in. */
+  engine: GpuEngineName = 'gpu-webgpu';
   readonly #server: Server;
   readonly #browser: Browser;
   readonly #page: Page;
@@ -57,8 +59,9 @@ export class GpuTab {
 
   /** Stages of the model that begin at `firsts`, instead of what was loaded before. */
   async load(name: string, model: Model, firsts: readonly number[]): Promise<void> {
+    const { engine } = this;
     this.#models.set(name, model);
-    await this.run('load', { model: name, shape: model.shape, firsts });
+    await this.run('load', { model: name, shape: model.shape, firsts, engine });
   }
 
   async close(): Promise<void> {

@@ -29,6 +29,8 @@ export interface Interleaved {
   readonly rollBacks: number;
   /** Steps that lacked pages. */
   readonly short: number;
+  /** Positions that sessions began with. */
+  readonly shared: number;
   readonly worst: number;
   /** What went wrong, in words; null where nothing did. */
   readonly wrong: string | null;
@@ -37,18 +39,23 @@ export interface Interleaved {
 interface Session {
   readonly gpu: number;
   readonly cpu: number;
+  /** All that it holds: what keys of its pages name. */
+  readonly ids: number[];
 }
 
 /**
- * Sessions by chance on a GPU stage – chunks, decode steps, many in a step, roll-backs, ends – each
- * step held against the processor's in the same numerics, whose rows depend on nothing around them.
+ * Sessions by chance on a GPU stage – chunks, decode steps, many in a step, roll-backs, ends, prefixes
+ * that are shared and give way – each step held against the processor's in the same numerics, whose rows depend on nothing around them.
  */
 export async function interleave(gpuFactory: StageFactory, seeds: readonly number[]) {
   const kvBytesMax = PAGES * kvPageBytes(SHAPE, { first: 0, last: SHAPE.layers - 1 }, 'float32');
   const gpu = await loadStage(gpuFactory, MODEL, { numerics: 'exact', kvBytesMax });
   const cpu = await loadStage(cpuStageFactory(await loadKernels()), MODEL, { numerics: 'exact' });
   const results: Interleaved[] = [];
-  for (const seed of seeds) results.push(await new Run(gpu, cpu, seededRandom(seed)).run());
+  const known: number[][] = [];
+  for (const seed of seeds) {
+    results.push(await new Run({ gpu, cpu }, known, seededRandom(seed)).run());
+  }
   gpu.dispose();
   cpu.dispose();
   return results;
@@ -59,11 +66,14 @@ class Run {
   readonly #cpu: Stage;
   readonly #random: Random;
   #sessions: Session[] = [];
-  #seen = { steps: 0, rollBacks: 0, short: 0, worst: 0 };
+  /** Whole pages that were kept once. */
+  readonly #known: number[][];
+  #seen = { steps: 0, rollBacks: 0, short: 0, shared: 0, worst: 0 };
 
-  constructor(gpu: Stage, cpu: Stage, random: Random) {
-    this.#gpu = gpu;
-    this.#cpu = cpu;
+  constructor(stages: { gpu: Stage; cpu: Stage }, known: number[][], random: Random) {
+    this.#gpu = stages.gpu;
+    this.#cpu = stages.cpu;
+    this.#known = known;
     this.#random = random;
   }
 
@@ -84,6 +94,7 @@ class Run {
       const length = random.below(this.#gpu.kvLength(session.gpu) + 1);
       this.#gpu.truncateKv(session.gpu, length);
       this.#cpu.truncateKv(session.cpu, length);
+      session.ids.length = length;
       this.#seen.rollBacks += 1;
       return null;
     }
@@ -93,9 +104,36 @@ class Run {
       return null;
     }
     while (this.#sessions.length < SESSIONS_MAX && random.chance(0.5)) {
-      this.#sessions.push({ gpu: this.#gpu.openKv(), cpu: this.#cpu.openKv() });
+      this.#sessions.push(await this.#open());
     }
     return this.#step();
+  }
+
+  /** Half of them begin with what another one once computed, as far as it is still there. */
+  async #open(): Promise<Session> {
+    const [gpu, cpu] = [this.#gpu.openKv(), this.#cpu.openKv()];
+    const known = this.#known.length > 0 && this.#random.chance(0.5);
+    const ids = known ? this.#random.pick(this.#known) : [];
+    const length = must(this.#gpu.prefixCache, 'a cache').share(gpu, this.#keysOf(ids));
+    const shared = ids.slice(0, length);
+    this.#seen.shared += length;
+    const rows = { input: Int32Array.from(shared), want: { kind: 'none' } } as const;
+    if (length > 0) await this.#cpu.step([segmentFor(this.#cpu, cpu, rows)]);
+    return { gpu, cpu, ids: shared };
+  }
+
+  /** A key names all ids up to its page's end. */
+  #keysOf(ids: readonly number[]): string[] {
+    const { pagePositions } = this.#gpu;
+    const pages = Math.floor(ids.length / pagePositions);
+    return Array.from({ length: pages }, (_, i) => ids.slice(0, (i + 1) * pagePositions).join());
+  }
+
+  #keep({ gpu, ids }: Session): void {
+    const keys = this.#keysOf(ids);
+    if (keys.length === 0 || this.#random.chance(0.3)) return;
+    must(this.#gpu.prefixCache, 'a cache').keep(gpu, 0, keys);
+    this.#known.push(ids.slice(0, keys.length * this.#gpu.pagePositions));
   }
 
   /** One step of some sessions on both; a step that lacks pages changes nothing. */
@@ -117,6 +155,10 @@ class Run {
       this.#seen.steps += 1;
       const right = await this.#cpu.step(segments('cpu'));
       right.forEach((result, i) => this.#compare(given[i]?.logits, must(result.logits, 'logits')));
+      for (const { session, input } of inputs) {
+        session.ids.push(...input);
+        this.#keep(session);
+      }
     } catch (error) {
       if (!isFault(error, 'engine/no-pages')) throw error;
       this.#seen.short += 1;

@@ -1,4 +1,4 @@
-import type { ModelShape } from '#lib/webgpu/model.ts';
+import type { GpuEngineName, ModelShape } from '#lib/webgpu/model.ts';
 import type { Interleaved } from './interleave.ts';
 import type { CaseResult } from './runner.ts';
 
@@ -6,11 +6,18 @@ import type { CaseResult } from './runner.ts';
 export interface Jobs {
   /** Name of the GPU, null where there is none. */
   readonly adapter: { readonly job: object; readonly result: string | null };
+  /** What it computes in. */
+  readonly engines: { readonly job: object; readonly result: readonly GpuEngineName[] };
   /** The contract suite's cases whose titles match this pattern. */
   readonly suite: { readonly job: { readonly only: string }; readonly result: CaseResult[] };
   /** Loads a model of the server's as stages that begin at `firsts`; the one before is disposed. */
   readonly load: {
-    readonly job: { readonly model: string; readonly shape: ModelShape; firsts: readonly number[] };
+    readonly job: {
+      readonly model: string;
+      readonly shape: ModelShape;
+      readonly firsts: readonly number[];
+      readonly engine: GpuEngineName;
+    };
     readonly result: null;
   };
   /** Rows of logits of a new session, at `positions`. */
@@ -59,6 +66,11 @@ export interface Jobs {
   readonly decode: {
     readonly job: { readonly sessions: number; readonly past: number; readonly steps: number };
     readonly result: number;
+  };
+  /** What a step of the stage that is loaded rejects with while this is spoiled, and its KV's length then. */
+  readonly spoil: {
+    readonly job: { readonly what: 'buffers'; readonly ids: readonly number[] };
+    readonly result: readonly [code: string, length: number];
   };
   /** What loading a stage of this shape rejects with. */
   readonly refusal: { readonly job: { readonly shape: ModelShape }; readonly result: string };

@@ -1,9 +1,20 @@
 /** Every GPU buffer of this thread that was made and not destroyed: ours and ONNX Runtime's. */
 export const buffersAlive = new Set<GPUBuffer>();
 
+/** What goes wrong with whatever is made from now on. */
+export const spoiled = {
+  /** Buffers for keys and values, weights and work are as large as they may be. */
+  buffers: false,
+};
+
 const create = Reflect.get(GPUDevice.prototype, 'createBuffer');
 GPUDevice.prototype.createBuffer = function (this: GPUDevice, descriptor): GPUBuffer {
-  const buffer = create.call(this, descriptor);
+  const isStorage = (descriptor.usage & GPUBufferUsage.STORAGE) !== 0;
+  const size = this.limits.maxBufferSize;
+  const buffer = create.call(
+    this,
+    spoiled.buffers && isStorage ? { ...descriptor, size } : descriptor,
+  );
   buffersAlive.add(buffer);
   return buffer;
 };

@@ -8,8 +8,8 @@ import type { Stage } from '#lib/webgpu/stage.ts';
 import { warmUp } from '#lib/webgpu/warm-up.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 import { greedyIds, loadRing, runRing, segmentFor } from '#tests/support/stages.ts';
-import { buffersAlive, shadersMade } from './made.ts';
-import { gpuFactory, openDevice } from './implementations.ts';
+import { buffersAlive, shadersMade, spoiled } from './made.ts';
+import { engineNames, gpuFactory, openDevice } from './implementations.ts';
 import { interleave } from './interleave.ts';
 import type { Jobs, Order, Reply } from './jobs.ts';
 import { decodePart } from './part-codec.ts';
@@ -36,10 +36,11 @@ function weightsOf(model: string): WeightSource {
   };
 }
 
-async function load({ model, shape, firsts }: Jobs['load']['job']): Promise<null> {
+async function load({ model, shape, firsts, engine }: Jobs['load']['job']): Promise<null> {
   for (const stage of ring) stage.dispose();
   const source = { shape, weights: weightsOf(model) };
-  ring = await loadRing(await gpuFactory(), source, { numerics: 'exact', firsts });
+  const numerics = engine === 'gpu-webgpu-f16' ? 'int16' : 'exact';
+  ring = await loadRing(await gpuFactory(engine), source, { numerics, firsts });
   return null;
 }
 
@@ -129,6 +130,18 @@ async function lose({ ids, afterMs }: Jobs['lose']['job']): Promise<string[]> {
   return [await failed, await codeOf(logits({ ids, positions: [] }))];
 }
 
+async function spoil({ what, ids }: Jobs['spoil']['job']): Promise<[string, number]> {
+  const stage = must(ring[0], 'a model is loaded');
+  const kv = stage.openKv();
+  const want = { kind: 'none' } as const;
+  spoiled[what] = true;
+  const failed = codeOf(stage.step([segmentFor(stage, kv, { input: Int32Array.from(ids), want })]));
+  const code = await failed.finally(() => (spoiled[what] = false));
+  const length = stage.kvLength(kv);
+  stage.closeKv(kv);
+  return [code, length];
+}
+
 async function refusal({ shape }: Jobs['refusal']['job']): Promise<string> {
   const weights = syntheticWeights(shape, () => 'F32');
   const factory = await gpuFactory();
@@ -145,6 +158,8 @@ function work(order: Order): Promise<unknown> {
   switch (order.name) {
     case 'adapter':
       return findGpu();
+    case 'engines':
+      return engineNames();
     case 'suite':
       return runCases(new RegExp(order.only));
     case 'load':
@@ -163,6 +178,8 @@ function work(order: Order): Promise<unknown> {
       return sessions(order);
     case 'lose':
       return lose(order);
+    case 'spoil':
+      return spoil(order);
     case 'refusal':
       return refusal(order);
   }
