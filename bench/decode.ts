@@ -57,7 +57,7 @@ export async function run(): Promise<BenchResult> {
 }
 
 async function runOurs(threads: number): Promise<{ rate: number; ttftMs: number }> {
-  const server = await TestServer.start(['--no-seed-volunteer']);
+  const server = await TestServer.start(['--no-seed-volunteer', '--no-drafts']);
   const tab = await VolunteerTab.open(server.url);
   try {
     await tab.prefer({ threads });

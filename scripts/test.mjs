@@ -50,6 +50,7 @@ const FULL = [
     [['scripts/ts.mjs', 'sim/cli.ts', 'ledger', '--seeds=10000']],
   ],
   ['engine, 5 000 interleavings', [['scripts/ts.mjs', 'tests/property/engine/cli.ts']]],
+  ['guessed ids, all golden rows', [['scripts/ts.mjs', 'tests/integration/stage/cli.ts']]],
   ['answers that are JSON, 200 pairs', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--json']]],
   ['failover, all cases', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--all']]],
   ['soak, 30 minutes', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--soak']]],

@@ -14,6 +14,7 @@ export const HELP = `npm start -- [options]
   --model ID            model to serve (default smollm2-135m-instruct)
   --stages N            split each route over at least N nodes while so many are there (default 1)
   --public-prompt FILE  a system prompt that is no secret: its computation is shared by everybody
+  --no-drafts           guess no ids ahead, and tell no prompt to the last node of a route
   --no-seed-volunteer   do not start the built-in volunteer
   --log-level LEVEL     fatal, error, warn, info, debug, trace or silent (default info)
   --dev                 pages from Next's development server
@@ -33,6 +34,8 @@ export interface ServerOptions {
   readonly minStages: number;
   /** File of a system prompt that everybody may know. */
   readonly publicPrompt: string | null;
+  /** Whether ids may be guessed and tried out in one step; the last node is told the prompt then. */
+  readonly drafts: boolean;
   readonly seedVolunteer: boolean;
   readonly logLevel: LogLevel;
   readonly dev: boolean;
@@ -55,6 +58,7 @@ export function parseServerOptions(
     model: modelId(values.model ?? 'smollm2-135m-instruct'),
     minStages: whole(values.stages ?? '1', { name: '--stages', min: 1, max: 64 }),
     publicPrompt: publicPrompt === undefined ? null : resolve(publicPrompt),
+    drafts: values['no-drafts'] !== true,
     seedVolunteer: values['no-seed-volunteer'] !== true,
     logLevel: logLevel(values['log-level'] ?? 'info'),
     dev: values.dev === true,
@@ -74,6 +78,7 @@ function parse(args: readonly string[]) {
         model: { type: 'string' },
         stages: { type: 'string' },
         'public-prompt': { type: 'string' },
+        'no-drafts': { type: 'boolean' },
         'no-seed-volunteer': { type: 'boolean' },
         'log-level': { type: 'string' },
         dev: { type: 'boolean' },

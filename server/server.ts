@@ -60,6 +60,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     checker,
     log: operator.cluster,
     minStages: options.minStages,
+    ...(!options.drafts && { draftsMax: 0 }),
   });
   operator.watch(() => orchestrator.view());
   const models = directoryOf(registry, [model]);

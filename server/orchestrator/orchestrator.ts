@@ -6,6 +6,7 @@ import { systemClock, type Clock } from '#lib/kernel/ports.ts';
 import type { Numerics } from '#lib/webgpu/model.ts';
 import { placementModel } from '#lib/shard/placement/core.ts';
 import { manifestHash, type Manifest } from '#lib/shard/package/manifest.ts';
+import { RING } from '#lib/shard/wire/limits.ts';
 import type { WireDtype } from '#lib/shard/wire/session-messages.ts';
 import type { NodeHub } from '#server/signaling/hub.ts';
 import { AckLine } from './ack-line.ts';
@@ -28,6 +29,8 @@ export interface OrchestratorOptions {
   readonly minStages?: number;
   readonly numerics?: Numerics;
   readonly wireDtype?: WireDtype;
+  /** Most ids guessed for one step, where that pays; `RING.draftsMax` where it is left out. */
+  readonly draftsMax?: number;
   readonly clock?: Clock;
 }
 
@@ -69,6 +72,7 @@ class OrchestratorShell implements Orchestrator {
       minStages: options.minStages ?? 1,
       numerics: options.numerics ?? defaultNumerics(manifest),
       wireDtype: options.wireDtype ?? 'f32',
+      draftsMax: options.draftsMax ?? RING.draftsMax,
       seed: randomInt(2 ** 32),
     };
     this.#state = createState(config, this.#clock.now());

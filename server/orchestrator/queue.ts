@@ -123,11 +123,11 @@ function isSettling(state: OrchestratorState): boolean {
 function begin(turn: Turn, waiting: Waiting, plan: RoutePlan): void {
   const { session, request } = waiting;
   const { promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds } = request;
-  const { manifest } = turn.state.config;
+  const { manifest, draftsMax } = turn.state.config;
   const prefix = sharingOf(turn.state, waiting, plan);
   const words = { promptIds, acceptedIds, maxTokens, eosIds };
   const [owner, outputs] = createOwner(
-    { session, manifest, ...words, sampling, grammar, draftsMax: 0, ...prefix },
+    { session, manifest, ...words, sampling, grammar, draftsMax, ...prefix },
     plan,
     turn.now,
   );

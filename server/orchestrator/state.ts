@@ -20,6 +20,8 @@ export interface OrchestratorConfig {
   readonly minStages: number;
   readonly numerics: Numerics;
   readonly wireDtype: WireDtype;
+  /** Most ids that the last place of a route may guess for one step. */
+  readonly draftsMax: number;
   /** Of the first known answers: random, so that nobody knows them before this process (M7). */
   readonly seed: number;
 }

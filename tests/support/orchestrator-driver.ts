@@ -91,6 +91,7 @@ export class OrchestratorDriver {
         minStages: 1,
         numerics: 'int16',
         wireDtype: 'f32',
+        draftsMax: 0,
         seed: 7,
         ...change,
       },

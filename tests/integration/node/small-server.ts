@@ -94,6 +94,8 @@ export class SmallServer {
     };
     const orchestrator = createOrchestrator({
       ...{ hub: tapped, manifest, minStages },
+      // What is counted here is a step a token.
+      draftsMax: 0,
       checker: createKnownAnswerChecker(join(MODELS, MODEL)),
       log: { write: (entry) => void failovers.push(entry) },
     });

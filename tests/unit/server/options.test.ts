@@ -12,6 +12,7 @@ test('defaults, and --port over PORT', () => {
     model: 'smollm2-135m-instruct',
     minStages: 1,
     publicPrompt: null,
+    drafts: true,
     seedVolunteer: true,
     logLevel: 'info',
   });
@@ -23,6 +24,10 @@ test('defaults, and --port over PORT', () => {
 test('--log-level names a level', () => {
   expect(parse('--log-level', 'debug')?.logLevel).toBe('debug');
   expect(parse('--log-level', 'silent')?.logLevel).toBe('silent');
+});
+
+test('--no-drafts tells the last node nothing', () => {
+  expect(parse('--no-drafts')?.drafts).toBe(false);
 });
 
 test('--public-prompt names a file', () => {

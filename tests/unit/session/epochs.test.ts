@@ -32,6 +32,28 @@ describe('epochs', () => {
     expect(learnt({ repetition: 2 })).toEqual([nothing, nothing, all]);
   });
 
+  test('[S8] the last place learns prompt and answer where it may guess, and no place between', () => {
+    const told = (draftsMax: number): unknown[] => {
+      const asked = request({ promptIds: [11, 12, 11], acceptedIds: [7], draftsMax });
+      const { out } = new OwnerRig({ request: asked });
+      return [1, 2, 3].map((n) => {
+        const [message] = sent(out, 'prepare', n);
+        return [message?.draftsMax, message?.ids];
+      });
+    };
+    const all = [11, 12, 11, 7];
+    expect(told(0)).toEqual([
+      [0, all],
+      [0, []],
+      [0, []],
+    ]);
+    expect(told(5)).toEqual([
+      [5, all],
+      [5, []],
+      [5, all],
+    ]);
+  });
+
   test('[S8] only the last place learns what the answer has to fit, with all that was said', () => {
     const grammar = '{"type":"null"}';
     const rig = new OwnerRig({ request: request({ acceptedIds: [7], grammar }) });

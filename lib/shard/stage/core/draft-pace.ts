@@ -43,9 +43,9 @@ export const PACE = {
   roundsMax: 5,
   /** Drafts must promise this much more tokens/s than none: less is lost in what is not measured. */
   gainMin: 1.05,
-  /** Drafts may have cost this share of the time at most, and a first try half a round. */
+  /** Drafts may have cost this share of the time at most, and a first try that of a round. */
   lossShareMax: 0.015,
-  firstTryRounds: 0.5,
+  firstTryRounds: 0.4,
   /** What is thought not to pay is tried again so often, within that share. */
   retryRounds: 24,
   /** A context of 2 ids, 3 or 4, more: how many of 100 drafts stand before any was tried. */

@@ -1,0 +1,122 @@
+import { makeRing, TWO_PLACES } from '#tests/support/drafted-ring.ts';
+import { goldenRows, type GoldenRow } from '#tests/support/golden.ts';
+import type { HostRing } from '#tests/support/host-ring.ts';
+import { RING } from '#lib/shard/wire/limits.ts';
+import { CPU_LIMITS } from '#lib/webgpu/cpu/limits.ts';
+import { atLeast, machine, median, type BenchResult } from './result.ts';
+
+/** A token crosses two links: half of it each way. */
+const LINK_MS = 15;
+/** More where an answer takes a third of the time, and a hiccup weighs as much more. */
+const FAR_PAIRS = 2;
+const NEAR_PAIRS = 4;
+const TOKENS_MAX = 48;
+/** Rates of shorter answers are of a few steps, and differ more by chance than by guesses. */
+const RATED_TOKENS = 40;
+
+interface Rated {
+  readonly row: GoldenRow;
+  /** Milliseconds from the first token to the last, by pair. */
+  readonly withoutMs: readonly number[];
+  readonly withMs: readonly number[];
+}
+
+/**
+ * Tokens/s of the golden rows with guessed ids and without, in turns, over a ring of two hosts with
+ * 30 ms a round on its links, and over one whose links take no time. Ids must be the golden ones.
+ */
+export async function run(): Promise<BenchResult> {
+  const far = await rateRows({ linkMs: LINK_MS, pairs: FAR_PAIRS });
+  const near = await rateRows({ linkMs: 0, pairs: NEAR_PAIRS });
+  const [summaries, others] = [far.filter(isSummary), far.filter((rated) => !isSummary(rated))];
+  const bars = [
+    atLeast('summarising rows, 30 ms of links a round, the least', least(summaries), {
+      min: 1.5,
+      unit: '×',
+    }),
+    atLeast('other rows, 30 ms of links a round', together(others), { min: 0.97, unit: '×' }),
+    atLeast('other rows, 30 ms of links a round, the least of the longer', least(longer(others)), {
+      min: 0.97,
+      unit: '×',
+    }),
+    atLeast('all rows, links that take no time', together(near), { min: 0.97, unit: '×' }),
+    atLeast('all rows, links that take no time, the least of the longer', least(longer(near)), {
+      min: 0.97,
+      unit: '×',
+    }),
+  ];
+  const figures = { ...figuresOf('30 ms', far), ...figuresOf('0 ms', near) };
+  return { name: 'spec', machine: machine(), figures, bars };
+}
+
+interface Setting {
+  readonly linkMs: number;
+  readonly pairs: number;
+}
+
+async function rateRows({ linkMs, pairs }: Setting): Promise<Rated[]> {
+  const ring = await makeRing(TWO_PLACES, { linkMs });
+  try {
+    const rated: Rated[] = [];
+    for (const row of goldenRows()) rated.push(await rateRow(ring, row, pairs));
+    return rated;
+  } finally {
+    ring.end();
+  }
+}
+
+async function rateRow(ring: HostRing, row: GoldenRow, pairs: number): Promise<Rated> {
+  const times: { with: number[]; without: number[] } = { with: [], without: [] };
+  // Not timed: reads the prompt, whose pages all others share.
+  await decodeMs(ring, row, 0);
+  for (let pair = 0; pair < pairs; pair += 1) {
+    const order = pair % 2 === 0 ? (['without', 'with'] as const) : (['with', 'without'] as const);
+    for (const way of order) {
+      times[way].push(await decodeMs(ring, row, way === 'with' ? RING.draftsMax : 0));
+    }
+  }
+  return { row, withMs: times.with, withoutMs: times.without };
+}
+
+/** @throws Error where the ids are not the row's. */
+async function decodeMs(ring: HostRing, row: GoldenRow, draftsMax: number): Promise<number> {
+  const { pagePositions } = CPU_LIMITS;
+  const arrivals: number[] = [];
+  const ids = await ring.answer({
+    promptIds: row.promptIds,
+    maxTokens: tokensOf(row),
+    choosing: { draftsMax, prefix: { salt: row.name, public: null, pagePositions, mayHit: true } },
+    onToken: () => arrivals.push(performance.now()),
+  });
+  if (ids.join() !== row.greedyIds.slice(0, tokensOf(row)).join())
+    throw new Error(`${row.name}: other ids`);
+  return (arrivals.at(-1) ?? 0) - (arrivals[0] ?? 0);
+}
+
+const tokensOf = ({ greedyIds }: GoldenRow): number => Math.min(greedyIds.length, TOKENS_MAX);
+
+const isSummary = ({ row }: Rated): boolean => row.name.startsWith('long');
+
+const longer = (rated: readonly Rated[]): Rated[] =>
+  rated.filter(({ row }) => tokensOf(row) >= RATED_TOKENS);
+
+const gainOf = ({ withMs, withoutMs }: Rated): number => median(withoutMs) / median(withMs);
+
+const least = (rated: readonly Rated[]): number => Math.min(...rated.map(gainOf));
+
+/** Of all answers one after the other. */
+const together = (rated: readonly Rated[]): number => {
+  const sum = (of: (each: Rated) => readonly number[]): number =>
+    rated.reduce((total, each) => total + median(of(each)), 0);
+  return sum(({ withoutMs }) => withoutMs) / sum(({ withMs }) => withMs);
+};
+
+const figuresOf = (links: string, rated: readonly Rated[]): Record<string, string> =>
+  Object.fromEntries(
+    rated.map((each) => {
+      const tokens = tokensOf(each.row) - 1;
+      const rate = (ms: readonly number[]): string => ((1000 * tokens) / median(ms)).toFixed(1);
+      const value = `${rate(each.withoutMs)} → ${rate(each.withMs)}, ${gainOf(each).toFixed(2)}×`;
+      return [`${each.row.name}, ${links}, tokens/s`, value];
+    }),
+  );
