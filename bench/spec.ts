@@ -9,7 +9,7 @@ import { atLeast, machine, median, type BenchResult } from './result.ts';
 const LINK_MS = 15;
 /** More where an answer takes a third of the time, and a hiccup weighs as much more. */
 const FAR_PAIRS = 2;
-const NEAR_PAIRS = 4;
+const NEAR_PAIRS = 3;
 const TOKENS_MAX = 48;
 /** Rates of shorter answers are of a few steps, and differ more by chance than by guesses. */
 const RATED_TOKENS = 40;
