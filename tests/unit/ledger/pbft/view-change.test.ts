@@ -257,3 +257,38 @@ test('[R17] a new primary that lacks the batch fetches it, and it is executed', 
   expect(fetched).toBeGreaterThan(0);
   expect(cluster.view(1)).toMatchObject({ view: 1 });
 });
+
+test('[R14] a cut-off replica that leaves view after view moves nobody, and takes no room', () => {
+  const cluster = new Cluster();
+  const spammer = cluster.node(3);
+  const { base } = spammer.state;
+  const checkpoint = { epoch: 0, ...base, seals: [] };
+  for (let view = 1; view <= 200; view += 1) {
+    const message = signViewChange(spammer.state, {
+      ...{ epoch: 0, view, replica: 3, prepared: [], checkpoint },
+    });
+    for (const to of [0, 1, 2]) cluster.inject(to, 'r3', message);
+    if (view % 20 === 0) cluster.request(`a${view}`);
+    cluster.run(10);
+  }
+  cluster.run(100);
+  for (const index of [0, 1, 2]) {
+    expect(cluster.view(index)).toMatchObject({ view: 0, phase: 'active', viewChanges: 1 });
+  }
+  expect(cluster.isExecutedBy('a200', [0, 1, 2])).toBe(true);
+});
+
+test('[R12] a primary that delays each proposal to 0.9 T does not last where more than one request waits', () => {
+  const cluster = new Cluster();
+  const { fate } = cluster;
+  cluster.fate = (from, to, message) =>
+    message.type === 'pre-prepare' && from === cluster.node(0) ? [900] : fate(from, to, message);
+  for (let i = 0; i < 20; i += 1) {
+    cluster.request(`a${i}`);
+    cluster.run(100);
+  }
+  cluster.run(2_000);
+  expect(cluster.isExecutedBy('a19', [0, 1, 2, 3])).toBe(true);
+  // What waits for its second proposal waits for longer than T.
+  expect(cluster.view(1).view).toBe(1);
+});
