@@ -38,6 +38,7 @@ export class Chain {
   readonly epochs: Epoch[] = [];
   readonly outcomes = new Map<string, Outcome>();
   private readonly hashes: Uint8Array[];
+  private readonly headers: Header[] = [];
   private readonly application: Application;
   private range = EMPTY_RANGE;
   private app: AppState;
@@ -80,6 +81,11 @@ export class Chain {
     return this.hashes[sequence] ?? null;
   }
 
+  /** Those after `from` and before `to`, in order. */
+  headersBetween(from: number, to: number): readonly Header[] {
+    return this.headers.slice(from, to - 1);
+  }
+
   /** A correct replica says that it executed this. @returns true where nobody had before. */
   executed({ header, batch, results }: Executed): boolean {
     const { sequence } = header;
@@ -99,6 +105,7 @@ export class Chain {
     this.execute(header, batch);
     for (const result of results) this.once(result, sequence);
     this.hashes.push(hash);
+    this.headers.push(header);
     const next = this.constitution;
     if (next.epoch !== this.epochs.at(-1)?.constitution.epoch)
       this.epochs.push({ constitution: next, base: { sequence, headerHash: hash } });

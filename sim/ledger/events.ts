@@ -30,6 +30,7 @@ const EVENTS: readonly (readonly [name: string, perTenThousandMin: number])[] = 
   ['cut', 3_000],
   ['request sent again', 10_000],
   ['acknowledged', 50_000],
+  ['checkpoint taken by a light client', 10_000],
   ...(['twin', 'fuzz', 'slow', 'censor', 'clock', 'partial', 'spam'] as const).map(
     (role) => [`seeds with a faulty one: ${role}`, 300] as const,
   ),

@@ -56,8 +56,8 @@ export class Liar {
 
   private fuzzed(from: Node, message: Message): readonly Lie[] {
     const { random } = this;
-    const chance = message.type === 'state' ? FUZZED_STATES : FUZZED;
-    if (!random.chance(chance)) return [{ message, delayMs: 0 }];
+    if (!random.chance(SELDOM.has(message.type) ? FUZZED_SELDOM : FUZZED))
+      return [{ message, delayMs: 0 }];
     const lies = [{ message: this.fuzz.changed(from, message), delayMs: 0 }];
     // The primary votes a second time for its own proposal.
     if (message.type === 'pre-prepare' && message.vote.replica === from.state.self)
@@ -108,7 +108,9 @@ export class Liar {
 }
 
 const FUZZED = 0.15;
-const FUZZED_STATES = 0.5;
+const FUZZED_SELDOM = 0.5;
+/** What is said so seldom that most of it should be wrong. */
+const SELDOM: ReadonlySet<Message['type']> = new Set(['state', 'view-change', 'new-view']);
 const SLOW = 0.9;
 
 const nameOf = (request: Uint8Array): string => toHex(request.subarray(-64));

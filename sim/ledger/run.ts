@@ -49,6 +49,7 @@ function play(world: World): void {
   counts.add('epoch change', chain.epochs.length - 1);
   const changed = [...boundaries].filter((epoch) => epoch < chain.epochs.length);
   counts.add('epoch change with a view change at it', changed.length);
+  counts.add('checkpoint taken by a light client', world.light.taken);
   counts.add('equivocation', world.votes.equivocations);
   counts.add(`n = ${world.scenario.n}`);
   for (const role of new Set(world.scenario.roles)) counts.add(`seeds with a faulty one: ${role}`);
@@ -63,6 +64,8 @@ function play(world: World): void {
 function heal(world: World): void {
   world.log(() => 'healed');
   world.network.heal(world.scenario.healedMs);
+  // Who has lost its log has written another since: the next start must not take it for whole.
+  for (const node of world.nodes) if (node.hasLostLog && !node.isDown) world.power.crash(node);
   world.power.heal();
 }
 

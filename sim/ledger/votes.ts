@@ -1,7 +1,9 @@
 import { toHex } from '#lib/kernel/bytes.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import type { Header } from '#lib/ledger/pbft/messages/header.ts';
 import type { Message } from '#lib/ledger/pbft/messages/message.ts';
 import type { ViewChange } from '#lib/ledger/pbft/messages/view-change.ts';
+import { quorumOf } from '#lib/ledger/pbft/quorum.ts';
 import type { Chain } from './chain.ts';
 import { expected } from './failure.ts';
 import { isCorrect, type Node } from './node.ts';
@@ -23,6 +25,8 @@ export class Votes {
   /** How often a faulty key said two things in one place. */
   equivocations = 0;
   private readonly books = new Map<string, KeyBook>();
+  /** By epoch and sequence, view and digest: who said COMMIT. */
+  private readonly commits = new Map<string, Map<number, Map<string, Set<number>>>>();
   private readonly honest = new Set<string>();
   private readonly chain: Chain;
 
@@ -30,10 +34,31 @@ export class Votes {
     this.chain = chain;
   }
 
+  /** A correct replica executed this: COMMITs for another batch count for nothing. */
+  executed(node: Node, { epoch, sequence, batchDigest }: Header): void {
+    const views = [...(this.commits.get(`${epoch}/${sequence}`)?.values() ?? [])];
+    if (views.every((byDigest) => byDigest.size < 2)) return;
+    const n = this.chain.epochs[epoch]?.constitution.members.length ?? 0;
+    const digest = toHex(batchDigest);
+    const isCommitted = views.some((byDigest) => (byDigest.get(digest)?.size ?? 0) >= quorumOf(n));
+    expected(isCommitted, 'certificate', () => {
+      return `${node.operator} executed #${sequence} without q COMMITs for its batch`;
+    });
+  }
+
+  private noteCommit({ epoch, view, sequence, replica, what }: Saying): void {
+    const name = `${epoch}/${sequence}`;
+    const views = this.commits.get(name) ?? new Map<number, Map<string, Set<number>>>();
+    const byDigest = views.get(view) ?? new Map<string, Set<number>>();
+    byDigest.set(what, (byDigest.get(what) ?? new Set()).add(replica));
+    this.commits.set(name, views.set(view, byDigest));
+  }
+
   /** @returns the saying, where this is the first time that it leaves its own key. */
   sent(node: Node, message: Message): Saying | null {
     const saying = sayingOf(message);
     if (saying === null || !this.isOwn(node, saying)) return null;
+    if (saying.type === 'commit') this.noteCommit(saying);
     const book = this.bookOf(node);
     const place = placeOf(saying);
     const known = book.said.get(place);

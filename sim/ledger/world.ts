@@ -25,6 +25,7 @@ import { Disk } from './disk.ts';
 import { firstKeyOf, genesisOf, operatorOf, START_MS } from './genesis.ts';
 import { keyRingOf, type KeyRing } from './keys.ts';
 import { Liar } from './liar.ts';
+import { Light } from './light.ts';
 import { checkMemory } from './memory.ts';
 import { Network } from './network.ts';
 import { isCorrect, type Node } from './node.ts';
@@ -61,6 +62,9 @@ export class World {
   readonly power: Power;
   /** Epochs about whose beginning somebody left a view. */
   readonly boundaries = new Set<number>();
+  readonly light: Light;
+  /** Vote keys whose core has said that its log is lost. */
+  private readonly amnesiacs = new Set<string>();
   private readonly certificates: Certificates;
   private readonly liar: Liar;
   private readonly chainId: Uint8Array;
@@ -100,6 +104,7 @@ export class World {
       ...{ genesisHash: base.headerHash, submitted: this.clients.submitted },
     });
     this.votes = new Votes(this.chain);
+    this.light = new Light({ genesis, chain: this.chain, verify });
     const gap = this.application.checkBatch(this.application.writeBatch(0, []));
     this.certificates = new Certificates({
       ...{ chain: this.chain, env: { chain: this.chainId, verify } },
@@ -200,6 +205,7 @@ export class World {
         this.power.writes(node, effect);
         return;
       case 'stable':
+        if (isCorrect(node)) this.light.shown(effect.state);
         this.power.writes(node, effect);
         return;
       case 'executed':
@@ -210,7 +216,8 @@ export class World {
         node.evidence.push(effect.evidence);
         return;
       case 'amnesia':
-        this.counts.add('amnesia');
+        if (!this.amnesiacs.has(node.keyName)) this.counts.add('amnesia');
+        this.amnesiacs.add(node.keyName);
         this.log(() => `${node.operator} has lost its log`);
     }
   }
@@ -218,6 +225,7 @@ export class World {
   private executed(node: Node, effect: Extract<Effect, { type: 'executed' }>): void {
     const { header, batch } = effect;
     this.log(() => `${this.nameOf(node)} executed #${header.sequence} e${header.epoch}`);
+    if (isCorrect(node)) this.votes.executed(node, header);
     if (isCorrect(node) && this.chain.executed(effect)) {
       this.counts.add('slot executed');
       const { epochs } = this.chain;
