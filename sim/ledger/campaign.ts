@@ -80,9 +80,9 @@ export async function runLedgerCampaign(
 
 /** One part in a process of its own. */
 function inProcess(part: Part): Promise<PartReport> {
-  const child = fork(join(ROOT, 'scripts/ts.mjs'), ['sim/ledger/worker.ts', JSON.stringify(part)], {
+  const child = fork(join(ROOT, 'sim/ledger/worker.ts'), [JSON.stringify(part)], {
     cwd: ROOT,
-    execArgv: [],
+    execArgv: ['--import', 'tsx'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   return new Promise((done, fail) => {
