@@ -196,9 +196,9 @@ test('[Y4] a key that others may read is refused, and none is written over', asy
 test('[Y5] the golden chain, evidence, a new network and a stopped folder, with nobody to ask', async () => {
   const genesis = goldenPath('ledger/genesis.cbor');
   const argv = ['verify', '--genesis', genesis, '--from', goldenPath('ledger/chain.transcript')];
-  // As it is typed.
+  // A process of its own, as it is typed.
   const run = promisify(execFile)(process.execPath, [
-    ...['scripts/ts.mjs', 'server/ledger/cli.ts', ...argv, '--json'],
+    ...['--import', 'tsx', 'server/ledger/cli.ts', ...argv, '--json'],
   ]);
   const printed = (await run).stdout.split('\n').find((line) => line.startsWith('{'));
   expect(JSON.parse(printed ?? '{}')).toMatchObject({ verified: true, epoch: 2, blocks: 26 });
