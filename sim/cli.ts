@@ -20,7 +20,8 @@ ledger's replicas with its accounts on their disks.
   --core DIR   another copy of the core: DIR/lib/shard/session, DIR/lib/shard/stage/core; DIR/lib/ledger
   --mutants    breaks the core by each of sim/mutants/*.patch (sim/mutants/ledger/*.patch) and searches
                a seed that finds it
-  --missing    with --mutants: searches only for those that their stored seed no longer finds
+  --missing    with --mutants: searches only for those that their stored seed no longer finds, and
+               stores what was found
   --help       this text
 
 Prints how often each event really happened; exits 1 where a seed failed, an event happened too

@@ -43,7 +43,7 @@ export async function searchMutants<Core, Check extends string>(
     if (finding) found[name] = finding;
     else missed += 1;
   }
-  if (missed === 0) await family.store(found);
+  if (missed === 0 || search.onlyMissing) await family.store(found);
   print(`\n${Object.keys(found).length} mutants found, ${missed} not`);
   return missed > 0 ? 1 : 0;
 }

@@ -32,6 +32,8 @@ export class Light {
   /** A correct replica shows its newest checkpoint; a liar shows one beside it. */
   shown({ header, certificate, epochEnds }: Stable): void {
     if (header.sequence <= this.light.newest.header.sequence) return;
+    // Nothing that a light client looks at.
+    if (certificate.seals.length < this.quorum(header.epoch)) return;
     for (const end of epochEnds) {
       if (end.header.epoch !== lastEpoch(this.light).electors.epoch) continue;
       this.accept(adoptEnd(this.light, end, nodeSha256), `the end of epoch ${end.header.epoch}`);

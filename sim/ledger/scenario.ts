@@ -14,8 +14,9 @@ export interface Scenario {
   readonly n: number;
   readonly timeoutMs: number;
   readonly batchMax: number;
-  /** The first ones are faulty, so that they are primaries. */
+  /** Of the faulty ones, in a row from `firstFaulty` on, so that they are primaries. */
   readonly roles: readonly Role[];
+  readonly firstFaulty: number;
   readonly clock: ClockFault;
   /** How many correct replicas may lose their log: faulty ones and they are f together. */
   readonly amnesias: number;
@@ -41,6 +42,7 @@ const CALM: Omit<Scenario, 'n'> = {
   timeoutMs: 1_000,
   batchMax: 4,
   roles: [],
+  firstFaulty: 0,
   clock: 'frozen',
   amnesias: 0,
   loss: 0,
@@ -72,11 +74,13 @@ export function drawScenario(random: Random, seed: number): Scenario {
   // Slower than T: views must last longer, and that takes many.
   const isSlowNet = n === 4 && random.chance(0.15);
   const timeoutMs = random.pick([300, 500, 1_000]);
+  const batchMax = random.pick([1, 2, 4]);
+  const drawn = roles.map((role) => (random.chance(0.3) ? 'twin' : role));
   return {
-    n,
-    timeoutMs,
-    batchMax: random.pick([1, 2, 4]),
-    roles: roles.map((role) => (random.chance(0.3) ? 'twin' : role)),
+    ...{ n, timeoutMs, batchMax },
+    roles: drawn,
+    // Who alters what it says is the primary of view 1, whose NEW-VIEW is the first.
+    firstFaulty: drawn[0] === 'fuzz' ? 1 : 0,
     clock: random.pick(CLOCKS),
     amnesias: random.chance(0.65) ? f - faulty : 0,
     loss: random.pick([0, 0.02, 0.05, 0.3]),

@@ -93,9 +93,10 @@ export class World {
       wallMs: () => START_MS + this.now,
     });
     this.power = new Power(this, this.random.fork());
-    const { n, roles } = this.scenario;
-    for (let i = 0; i < n; i += 1) this.add(operatorOf(i), roles[i] ?? null, 0);
-    for (const [i, role] of roles.entries()) if (role === 'twin') this.add(operatorOf(i), role, 1);
+    const { n, roles, firstFaulty } = this.scenario;
+    for (let i = 0; i < n; i += 1) this.add(operatorOf(i), roles[i - firstFaulty] ?? null, 0);
+    for (const [i, role] of roles.entries())
+      if (role === 'twin') this.add(operatorOf(firstFaulty + i), role, 1);
     this.add(SPARE, null, 0);
     this.network.draw(this.nodes);
     const { base } = this.node(0).state;
