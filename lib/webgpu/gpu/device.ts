@@ -12,6 +12,7 @@ export class GpuDevice {
   readonly adapterName: string;
   /** Why the device went, null while it is there. */
   lostReason: string | null = null;
+  #outOfMemory = false;
   /** Resolves when the device goes, by a crash, the browser or `destroy`. */
   readonly lost: Promise<void>;
 
@@ -19,8 +20,9 @@ export class GpuDevice {
     this.device = device;
     this.adapterName = adapterName;
     this.lost = device.lost.then(({ reason, message }) => {
-      this.lostReason = `${reason}: ${message}`;
+      this.lostReason ??= `${reason}: ${message}`;
     });
+    device.addEventListener('uncapturederror', ({ error }) => this.#fail(error));
   }
 
   /** @throws FaultError `engine/unsupported` where the browser has no GPU for us. */
@@ -39,10 +41,21 @@ export class GpuDevice {
     }
   }
 
-  /** @throws FaultError `engine/lost` once the device is gone. */
+  /** @throws FaultError `engine/lost` once the device is gone; `engine/out-of-memory` where that was why. */
   check(): void {
     if (this.lostReason === null) return;
-    throw new FaultError('engine/lost', `the GPU is gone (${this.lostReason})`);
+    const code = this.#outOfMemory ? 'engine/out-of-memory' : 'engine/lost';
+    throw new FaultError(code, `the GPU is gone (${this.lostReason})`);
+  }
+
+  /**
+   * What nobody looked out for: a shader that is not compiled, a work buffer without room. Who
+   * called for it may go on with whatever lies in its buffers: nothing the device says is to be trusted.
+   */
+  #fail(error: GPUError): void {
+    this.#outOfMemory = error instanceof GPUOutOfMemoryError;
+    this.lostReason ??= error.message;
+    this.device.destroy();
   }
 
   /**
@@ -54,8 +67,9 @@ export class GpuDevice {
     this.device.pushErrorScope('out-of-memory');
     const [outcome] = await Promise.allSettled([(async () => work())()]);
     const error = await this.device.popErrorScope();
-    this.check();
+    // Work that went on without its buffer may have failed the device by now: memory was the reason.
     if (error) throw new FaultError('engine/out-of-memory', `GPU: ${error.message}`);
+    this.check();
     if (outcome.status === 'rejected') throw outcome.reason;
     return outcome.value;
   }

@@ -91,6 +91,8 @@ export class GraphRunner {
       return result;
     } catch (cause) {
       if (cause instanceof FaultError) throw cause;
+      // A device that was given up makes its run fail: the reason is the device's.
+      gpu.check();
       throw new FaultError('engine/lost', 'a run on the GPU failed', { cause });
     }
   }

@@ -124,3 +124,17 @@ it.each([0, 30])(
     await expectLogits(golden);
   },
 );
+
+it('[D5] a shader that is not compiled loses the device, and another answers', { timeout: 60_000 }, async () => {
+  const model = await openModel(goldenPath('tiny/llama-mha'));
+  const golden = must(folderCases('llama-mha')[2], 'a prompt of 33 ids');
+  const { ids } = golden;
+  // Another device: nothing is compiled on it.
+  await tab.load('llama-mha', model, [0]);
+  await tab.run('lose', { ids, afterMs: 0 });
+  await tab.load('llama-mha', model, [0]);
+  const [code] = await tab.run('spoil', { what: 'shaders', ids });
+  expect(code).toBe('engine/lost');
+  await tab.load('llama-mha', model, [0]);
+  await expectLogits(golden);
+});

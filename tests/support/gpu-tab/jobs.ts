@@ -69,7 +69,7 @@ export interface Jobs {
   };
   /** What a step of the stage that is loaded rejects with while this is spoiled, and its KV's length then. */
   readonly spoil: {
-    readonly job: { readonly what: 'buffers'; readonly ids: readonly number[] };
+    readonly job: { readonly what: 'buffers' | 'shaders'; readonly ids: readonly number[] };
     readonly result: readonly [code: string, length: number];
   };
   /** What loading a stage of this shape rejects with. */

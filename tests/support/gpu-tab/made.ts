@@ -5,6 +5,8 @@ export const buffersAlive = new Set<GPUBuffer>();
 export const spoiled = {
   /** Buffers for keys and values, weights and work are as large as they may be. */
   buffers: false,
+  /** Shaders are no WGSL. */
+  shaders: false,
 };
 
 const create = Reflect.get(GPUDevice.prototype, 'createBuffer');
@@ -31,5 +33,5 @@ export const shadersMade = { count: 0 };
 const compile = Reflect.get(GPUDevice.prototype, 'createShaderModule');
 GPUDevice.prototype.createShaderModule = function (this: GPUDevice, descriptor): GPUShaderModule {
   shadersMade.count += 1;
-  return compile.call(this, descriptor);
+  return compile.call(this, spoiled.shaders ? { code: 'this is no WGSL' } : descriptor);
 };
