@@ -13,7 +13,7 @@ import { trieProve } from '#lib/ledger/crypto/trie/proof.ts';
 import { trieGet } from '#lib/ledger/crypto/trie/read.ts';
 import type { ReplicaState } from '#lib/ledger/pbft/replica.ts';
 import type { ChainHead } from '#lib/ledger/pbft/state.ts';
-import type { Blocks, StoredBlock } from '#lib/ledger/store/server.ts';
+import type { Blocks, ReplicaStore, StoredBlock } from '#lib/ledger/store/server.ts';
 import { chainBlock, ownSeals, type RecentBlocks } from './recent.ts';
 
 type Tagless<T> = T extends unknown ? Omit<T, 'tag'> : never;
@@ -29,6 +29,7 @@ export const refuse = (code: Refusal, retryAfterMs = 0): Said => ({
 export interface ViewSources {
   readonly state: () => ReplicaState;
   readonly blocks: Blocks;
+  readonly history: ReplicaStore['history'];
   readonly recent: RecentBlocks;
   readonly sha256: Sha256;
 }
@@ -105,6 +106,11 @@ export class LedgerView {
       found.push(chainBlock(block, certificate ?? ownSeals(block, sha256)));
     }
     return found;
+  }
+
+  async history({ sequence, of }: Asked<'history'>): Promise<Said> {
+    const path = await this.#sources.history.path(sequence, of);
+    return path === null ? refuse('request/not-found') : { type: 'history', path };
   }
 
   epochEnds(from: number): Said {

@@ -25,7 +25,7 @@ export const REPLICA_TIMES = {
   /** From TCP's connect to the end of TLS' handshake. */
   handshakeMs: 5_000,
   /** Peers are asked so often for their clock, which also shows that a link lives: some answers may be lost before `noQuorumMs`. */
-  pingMs: 500,
+  pingMs: 1_000,
   /** A link that is silent so long is half open: it is closed, and dialled again. */
   silenceMs: 5_000,
   redialMsMin: 100,
@@ -35,6 +35,8 @@ export const REPLICA_TIMES = {
   /** Without q − 1 others for so long nothing can be ordered here (ledger.md, The gateway's API). */
   noQuorumMs: 2_000,
   busyRetryMs: 250,
+  /** What one peer sent is looked at for so long, then the others have their turn, however much it sends. */
+  linkSliceMs: 1,
   /** Clients' requests are worked off for so long, then votes have their turn. */
   clientSliceMs: 2,
   /** Everything ends so long after a signal, whatever hangs. */

@@ -70,6 +70,7 @@ export async function startReplica(
     ...{ folder: config.dataDir, chain, sha256 },
     voteKey: env.signer.publicKey,
     snapshot: (app) => application.snapshot(app),
+    isFirst: (result, sequence) => sequenceOf(result) === sequence,
   });
   try {
     const identity = await selfSigned(keys.transportSeed);
@@ -124,7 +125,8 @@ class Replica implements RunningReplica {
     });
     const state = () => this.#driver.state;
     const view = new LedgerView({
-      ...{ state, blocks: store.blocks, recent: this.#recent, sha256: env.sha256 },
+      ...{ state, blocks: store.blocks, history: store.history },
+      ...{ recent: this.#recent, sha256: env.sha256 },
     });
     this.#clients = new ClientPort({
       ...{ identity, listen: config.listen.clients, view },
@@ -155,8 +157,9 @@ class Replica implements RunningReplica {
       },
     });
     this.#driver.start();
-    await this.#links.listen();
+    // Who comes first is looked up among them.
     this.#follow();
+    await this.#links.listen();
     await this.#clients.listen();
     this.#operator = await openOperatorDoor({
       listen: config.listen.operator,
@@ -253,6 +256,10 @@ class Replica implements RunningReplica {
     return this.#recent.find(id) ? { type: 'executed', id: read.id } : refused('wire/malformed');
   }
 }
+
+/** Of a result's bytes: id (32), sequence u64, code. */
+const sequenceOf = (result: Uint8Array): number =>
+  Number(new DataView(result.buffer, result.byteOffset).getBigUint64(32));
 
 const refused = (code: Refusal, retryAfterMs = 0): Submitted => ({
   ...{ type: 'refused', code, retryAfterMs },

@@ -1,7 +1,7 @@
 import { isFault } from '#lib/kernel/errors.ts';
 import { Reader, Writer } from '#lib/ledger/pbft/codec/bytes.ts';
 import type { SealCertificate } from '#lib/ledger/pbft/messages/seal.ts';
-import { allOf, bySequence, byText, sequenceIn, type Database } from './database.ts';
+import { allOf, bySequence, byText, put, sequenceIn, type Database, type Put } from './database.ts';
 import { decodeBlock, decodeCertificate, encodeBlock, type StoredBlock } from './layout.ts';
 
 /** Where a request was executed first, which is when it had its effect. */
@@ -17,34 +17,32 @@ export interface ExecutedBlock {
   readonly ids: readonly string[];
 }
 
+/**
+ * One block, and where its requests had their effect.
+ * @param isFirst whether a result is of this block, and not told again of one before.
+ */
+export function blockPuts(
+  { block, ids }: ExecutedBlock,
+  isFirst: (result: Uint8Array, sequence: number) => boolean,
+): Put[] {
+  const { sequence } = block.header;
+  const puts: Put[] = [put(bySequence('block', sequence), encodeBlock(block))];
+  const placed = new Set<string>();
+  for (const [index, id] of ids.entries()) {
+    const result = block.results[index];
+    if (placed.has(id) || result === undefined || !isFirst(result, sequence)) continue;
+    placed.add(id);
+    puts.push(put(byText('request', id), new Writer().u64(sequence).u32(index).done()));
+  }
+  return puts;
+}
+
 /** Every block that this replica executed, for who asks. */
 export class Blocks {
   readonly #database: Database;
 
   constructor(database: Database) {
     this.#database = database;
-  }
-
-  /** Not synced: what a stable state needs is, with that state. Executing again gives the same bytes. */
-  async put(executed: readonly ExecutedBlock[]): Promise<void> {
-    const batch = this.#database.batch();
-    const places = new Map<string, RequestPlace>();
-    for (const { block, ids } of executed) {
-      const { sequence } = block.header;
-      batch.put(bySequence('block', sequence), encodeBlock(block));
-      for (const [index, id] of ids.entries()) {
-        if (!places.has(id)) places.set(id, { sequence, index });
-      }
-    }
-    const ids = [...places.keys()];
-    const known = await this.#database.getMany(ids.map((id) => byText('request', id)));
-    for (const [i, id] of ids.entries()) {
-      const place = places.get(id);
-      const before = placeIn(known[i]);
-      if (place === undefined || (before !== null && before.sequence <= place.sequence)) continue;
-      batch.put(byText('request', id), new Writer().u64(place.sequence).u32(place.index).done());
-    }
-    await batch.write();
   }
 
   /** Null where it is not here: before a state that came by transfer, or not executed yet. */

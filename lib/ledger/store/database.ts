@@ -20,9 +20,20 @@ const KINDS = {
   request: 6,
   /** SHA-256 → evidence. */
   evidence: 7,
+  /** Level and index of a perfect subtree over headers → its root. */
+  history: 8,
 } as const;
 
 export type Kind = keyof typeof KINDS;
+
+/** One write of many that go in together. */
+export interface Put {
+  readonly type: 'put';
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+export const put = (key: Uint8Array, value: Uint8Array): Put => ({ type: 'put', key, value });
 
 export const keyOf = (kind: Kind, rest: Uint8Array): Uint8Array =>
   new Writer().u8(KINDS[kind]).raw(rest).done();

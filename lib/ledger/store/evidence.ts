@@ -2,7 +2,7 @@ import { isFault } from '#lib/kernel/errors.ts';
 import { Reader, Writer } from '#lib/ledger/pbft/codec/bytes.ts';
 import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import type { Evidence } from '#lib/ledger/pbft/types.ts';
-import { allOf, keyOf, type Database } from './database.ts';
+import { allOf, keyOf, put, type Database, type Put } from './database.ts';
 
 /** Numbers of kinds on disk are never given anew. */
 const KINDS = ['pre-prepare', 'prepare', 'commit', 'seal', 'view-change', 'new-view'] as const;
@@ -29,8 +29,8 @@ export function decodeEvidence(bytes: Uint8Array): Evidence | null {
   }
 }
 
-export const putEvidence = (database: Database, evidence: Evidence): Promise<void> =>
-  database.put(evidenceKey(evidence), encodeEvidence(evidence));
+export const evidencePut = (evidence: Evidence): Put =>
+  put(evidenceKey(evidence), encodeEvidence(evidence));
 
 export async function listEvidence(database: Database): Promise<Evidence[]> {
   const all: Evidence[] = [];

@@ -3,9 +3,10 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError, toFault } from '#lib/kernel/errors.ts';
 import { ZERO_HASH, bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { AppState, Image } from '#lib/ledger/pbft/types.ts';
-import { Blocks } from './blocks.ts';
+import { Blocks, blockPuts } from './blocks.ts';
 import { byText, openDatabase, type Database } from './database.ts';
-import { putEvidence } from './evidence.ts';
+import { evidencePut } from './evidence.ts';
+import { History } from './history.ts';
 import { judgeFolder, type Verdict } from './judge.ts';
 import type { LogOwner } from './log-layout.ts';
 import { createLog, markAmnesia, readLogFiles, type LogFiles } from './log-files.ts';
@@ -28,6 +29,8 @@ export interface StoreOptions {
   readonly sha256: Sha256;
   /** `Application.snapshot`. */
   readonly snapshot: (app: AppState) => readonly Uint8Array[];
+  /** Whether a request's result in a block is of this block, and not told again of one before. */
+  readonly isFirst: (result: Uint8Array, sequence: number) => boolean;
 }
 
 export interface StoreListener {
@@ -48,6 +51,8 @@ export async function createReplicaFolder(
 /** One replica's folder: its log, its states, its blocks. Locked while it is open. */
 export class ReplicaStore {
   readonly blocks: Blocks;
+  /** Subtrees over all headers. */
+  readonly history: History;
   /** What the core begins with. */
   readonly image: Image;
   /** Why this key signs never again; null: it may. */
@@ -81,6 +86,7 @@ export class ReplicaStore {
     this.image = parts.image;
     this.amnesia = parts.amnesia;
     this.blocks = new Blocks(parts.database);
+    this.history = new History(parts.database, options.sha256, parts.image.state);
   }
 
   /**
@@ -164,16 +170,20 @@ export class ReplicaStore {
     await this.#states.keepOnly(state.state.header.sequence);
   }
 
-  async #writeBlocks({ blocks, evidence }: Group): Promise<void> {
-    if (blocks.length > 0) {
-      await this.blocks.put(
-        blocks.map(({ header, batch, results, seal }) => ({
-          block: { header, batch: batch.bytes, results, seal: seal ?? new Uint8Array(0) },
-          ids: batch.ids,
-        })),
-      );
-    }
-    for (const each of evidence) await putEvidence(this.#database, each);
+  /** Not synced: what a stable state needs is, with that state. Executing again gives the same bytes. */
+  async #writeBlocks({ blocks, evidence, state }: Group): Promise<void> {
+    const { isFirst } = this.#options;
+    const headers = blocks.map(({ header }) => header);
+    const puts = [
+      ...this.history.extend(headers, state?.state ?? null),
+      ...blocks.flatMap(({ header, batch, results, seal }) => {
+        const block = { header, batch: batch.bytes, results, seal: seal ?? new Uint8Array(0) };
+        return blockPuts({ block, ids: batch.ids }, isFirst);
+      }),
+      ...evidence.map(evidencePut),
+    ];
+    // One call: each wakes a thread.
+    if (puts.length > 0) await this.#database.batch(puts);
   }
 
   /** The core found that the log, whole as it is, does not tell all: nothing goes into it any more. */

@@ -183,7 +183,7 @@ export class ClientPort {
       case 'epoch-ends':
         return view.epochEnds(request.from);
       case 'history':
-        return refuse('request/not-found');
+        return view.history(request);
       case 'status':
         return view.firstBlock().then((first) => view.status(peersHeard(), first));
       default:

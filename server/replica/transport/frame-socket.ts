@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { REPLICA_TIMES } from '../limits.ts';
 import { FrameReader, frameOf } from './frames.ts';
 
 export interface FrameSocketOptions {
@@ -14,6 +15,9 @@ export class FrameSocket {
   readonly #socket: TLSSocket;
   readonly #options: FrameSocketOptions;
   readonly #reader: FrameReader;
+  /** Whole frames that came and were not looked at yet: less than one read's worth. */
+  #frames: Uint8Array[] = [];
+  #isPaused = false;
   #isCorked = false;
   #isClosed = false;
 
@@ -70,14 +74,6 @@ export class FrameSocket {
     });
   }
 
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
   /** Sends what waits, then ends; `now`: at once. */
   close(how: 'after' | 'now' = 'now'): void {
     if (how === 'after') this.#socket.end();
@@ -87,10 +83,30 @@ export class FrameSocket {
   #take(chunk: Uint8Array): void {
     if (this.#isClosed) return;
     try {
-      for (const frame of this.#reader.push(chunk)) this.#options.onFrame(frame);
+      this.#frames.push(...this.#reader.push(chunk));
     } catch (error) {
       this.#isClosed = true;
       this.#socket.destroy(error instanceof Error ? error : undefined);
     }
+    if (!this.#isPaused) this.#turn();
+  }
+
+  /** A slice of time for this connection; then others have theirs, and this one is not read meanwhile. */
+  #turn(): void {
+    const end = performance.now() + REPLICA_TIMES.linkSliceMs;
+    let done = 0;
+    do {
+      const frame = this.#frames[done];
+      if (frame === undefined || this.#isClosed) break;
+      done += 1;
+      this.#options.onFrame(frame);
+    } while (performance.now() < end);
+    this.#frames = this.#isClosed ? [] : this.#frames.slice(done);
+    const isPaused = this.#frames.length > 0;
+    if (isPaused) setImmediate(() => this.#turn());
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    if (isPaused) this.#socket.pause();
+    else this.#socket.resume();
   }
 }

@@ -115,6 +115,25 @@ test('[X3] blocks, one by one and to who subscribed; a checkpoint with all its S
   expect(status).toMatchObject({ type: 'status', peers: 3, firstBlock: 1, epoch: 0 });
 });
 
+test('[B11] an old header is proven under a later one', async () => {
+  const [first] = clients as [PortClient, ...PortClient[]];
+  const answer = await first.ask({ type: 'blocks', from: 1, count: 20 });
+  if (answer?.type !== 'blocks') throw new Error('no blocks');
+  // Without the last ones, whose place in the tree may be on its way to the disk.
+  const headers = answer.blocks.map(({ header }) => header).slice(0, -2);
+  const last = must(headers.at(-1), 'a header');
+  for (const header of headers.slice(0, -1)) {
+    const { sequence } = header;
+    const proof = await first.ask({ type: 'history', sequence, of: last.sequence });
+    if (proof?.type !== 'history') throw new Error(`no path: ${JSON.stringify(proof)}`);
+    const leaf = leafHash(headerHash(header, nodeSha256), nodeSha256);
+    const of = { leaf, index: sequence, size: last.sequence, path: proof.path };
+    expect(verifyInclusion({ ...of, root: last.historyRoot }, nodeSha256)).toBe(true);
+  }
+  const beyond = await first.ask({ type: 'history', sequence: 1, of: 1_000_000 });
+  expect(beyond).toMatchObject({ type: 'refused', code: 'request/not-found' });
+});
+
 test('[X4] an operator sees it', async () => {
   const host = must(network.hosts[0], 'a host');
   expect(await health(host)).toMatchObject({

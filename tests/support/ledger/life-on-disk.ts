@@ -8,6 +8,7 @@ import type { Life } from './recorded-life.ts';
 export const optionsFor = (life: Life, folder: string): StoreOptions => ({
   ...{ folder, chain: life.owner.chain, voteKey: life.owner.key, sha256: nodeSha256 },
   snapshot: (app) => counterApp.snapshot(app),
+  isFirst: () => true,
 });
 
 /** Writes what the replica wrote, in the steps it did; `until` as many effects. */

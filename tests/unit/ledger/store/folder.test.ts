@@ -90,7 +90,7 @@ test('[B1] also one of another process, and its end frees the folder', async () 
   await once(child.stdout, 'data');
   const options = {
     ...{ folder, chain: new Uint8Array(32).fill(1), voteKey: new Uint8Array(32).fill(2) },
-    ...{ sha256: nodeSha256, snapshot: () => [] },
+    ...{ sha256: nodeSha256, snapshot: () => [], isFirst: () => true },
   };
   await expect(ReplicaStore.open(options)).rejects.toMatchObject({ code: 'ledger/folder-in-use' });
   child.kill('SIGKILL');
