@@ -16,6 +16,7 @@ export const HELP = `npm start -- [options]
   --public-prompt FILE  a system prompt that is no secret: its computation is shared by everybody
   --no-drafts           guess no ids ahead, and tell no prompt to the last node of a route
   --no-seed-volunteer   do not start the built-in volunteer
+  --no-ledger           do not run the credit ledger's four replicas on this machine
   --log-level LEVEL     fatal, error, warn, info, debug, trace or silent (default info)
   --dev                 pages from Next's development server
   --help                this text
@@ -37,6 +38,8 @@ export interface ServerOptions {
   /** Whether ids may be guessed and tried out in one step; the last node is told the prompt then. */
   readonly drafts: boolean;
   readonly seedVolunteer: boolean;
+  /** Four replicas of the credit ledger in a process beside this one. */
+  readonly ledger: boolean;
   readonly logLevel: LogLevel;
   readonly dev: boolean;
 }
@@ -60,6 +63,7 @@ export function parseServerOptions(
     publicPrompt: publicPrompt === undefined ? null : resolve(publicPrompt),
     drafts: values['no-drafts'] !== true,
     seedVolunteer: values['no-seed-volunteer'] !== true,
+    ledger: values['no-ledger'] !== true,
     logLevel: logLevel(values['log-level'] ?? 'info'),
     dev: values.dev === true,
   };
@@ -80,6 +84,7 @@ function parse(args: readonly string[]) {
         'public-prompt': { type: 'string' },
         'no-drafts': { type: 'boolean' },
         'no-seed-volunteer': { type: 'boolean' },
+        'no-ledger': { type: 'boolean' },
         'log-level': { type: 'string' },
         dev: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },

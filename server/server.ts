@@ -18,6 +18,7 @@ import { createKnownAnswerChecker } from './orchestrator/known-answer-checker.ts
 import { createOrchestrator, type Orchestrator } from './orchestrator/orchestrator.ts';
 import { preparePages } from './pages.ts';
 import { startSeedVolunteer } from './seed-volunteer.ts';
+import { startSupervised, type Supervised } from './supervised.ts';
 import { attachHub } from './signaling/socket-hub.ts';
 import { loadTls, ownAddresses, type TlsFiles } from './tls.ts';
 
@@ -93,6 +94,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     : null;
   if (seed) await untilCovered(orchestrator);
   operator.write({ event: 'started', model: model.manifest.id, hash: model.hash });
+  // Last: nothing waits for it, and its start takes a second of a core.
+  const ledger = options.ledger ? startLedger(options.dataDir, operator) : null;
 
   return {
     url: `${scheme}://${isOpenHost(options.host) || options.host === '127.0.0.1' ? 'localhost' : options.host}:${port}`,
@@ -106,10 +109,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       hub.close();
       checker.close();
       http.closeAllConnections();
-      await Promise.all([seed?.stop(), pages.close()]);
+      await Promise.all([seed?.stop(), ledger?.stop(), pages.close()]);
     },
   };
 }
+
+const startLedger = (dataDir: string, operator: Operator): Supervised =>
+  startSupervised({
+    name: 'ledger',
+    args: ['server/replica/local-main.ts', join(dataDir, 'ledger')],
+    log: (line) => operator.write({ event: 'ledger', line }),
+  });
 
 /** @throws FaultError `server/config` where there is no such text of a bearable size. */
 async function readPublicPrompt(path: string): Promise<string> {

@@ -18,7 +18,9 @@ export type OperatorEntry =
   /** A fault of ours; `request` is what the client reads in `x-request-id`. */
   | { readonly event: 'fault'; readonly request: string | null; readonly error: ErrorFacts }
   /** What the built-in volunteer says of its state. */
-  | { readonly event: 'volunteer'; readonly line: string };
+  | { readonly event: 'volunteer'; readonly line: string }
+  /** What the replicas of this machine say of theirs. */
+  | { readonly event: 'ledger'; readonly line: string };
 
 /** How loud each is; a refusal can be said a thousand times a second, so only on demand. */
 export const LEVEL_OF: Readonly<Record<OperatorEntry['event'], Exclude<LogLevel, 'silent'>>> = {
@@ -28,6 +30,7 @@ export const LEVEL_OF: Readonly<Record<OperatorEntry['event'], Exclude<LogLevel,
   refused: 'debug',
   fault: 'error',
   volunteer: 'info',
+  ledger: 'info',
   'node-joined': 'info',
   'node-lost': 'info',
   plan: 'info',

@@ -103,7 +103,7 @@ interface Spawned {
 }
 
 function spawned(dataDir: string): Spawned {
-  const args = ['--import', 'tsx', ENTRY, '--port', '0', '--data', dataDir];
+  const args = ['--import', 'tsx', ENTRY, '--port', '0', '--no-ledger', '--data', dataDir];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = { stdout: '', stderr: '' };
   child.stdout.on('data', (part: Buffer) => (said.stdout += part.toString()));

@@ -35,7 +35,7 @@ export class TestServer {
     const data = dataDir ?? (await mkdtemp(join(tmpdir(), 'declai-')));
     const child = spawn(
       process.execPath,
-      ['scripts/start.mjs', '--port', '0', '--data', data, ...args],
+      ['scripts/start.mjs', '--port', '0', '--no-ledger', '--data', data, ...args],
       { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } },
     );
     const output: string[] = [];

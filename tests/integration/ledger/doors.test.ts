@@ -13,7 +13,7 @@ import { selfSigned, type Identity } from '#server/replica/transport/certificate
 import { frameOf } from '#server/replica/transport/frames.ts';
 import { Links } from '#server/replica/transport/links.ts';
 import { REPLICA_PROTOCOL } from '#server/replica/transport/tls.ts';
-import { freePorts } from '#tests/support/ledger/free-ports.ts';
+import { freePorts } from '#server/replica/free-ports.ts';
 import { localNetwork, type LocalNetwork } from '#tests/support/ledger/local-network.ts';
 import { PortClient } from '#tests/support/ledger/port-client.ts';
 import { signerOf } from '#tests/support/ledger/world.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { must } from '#lib/kernel/assert.ts';
 import type { Parameters } from '#lib/ledger/account/genesis.ts';
 import { makeNetwork, type Host, type Network } from '#server/replica/genesis.ts';
-import { freePorts } from './free-ports.ts';
+import { freePorts } from '#server/replica/free-ports.ts';
 import { signerOf } from './world.ts';
 
 export interface LocalNetwork extends Network {

@@ -14,11 +14,16 @@ test('defaults, and --port over PORT', () => {
     publicPrompt: null,
     drafts: true,
     seedVolunteer: true,
+    ledger: true,
     logLevel: 'info',
   });
   expect(parseServerOptions([], { PORT: '4000' })?.port).toBe(4000);
   expect(parseServerOptions(['--port', '0'], { PORT: '4000' })?.port).toBe(0);
   expect(parse('--help')).toBeNull();
+});
+
+test('--no-ledger', () => {
+  expect(parse('--no-ledger')?.ledger).toBe(false);
 });
 
 test('--log-level names a level', () => {
