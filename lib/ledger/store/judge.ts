@@ -9,6 +9,8 @@ import type { LogOwner, LogPlace, LogReading } from './log-layout.ts';
 export interface StateTie {
   readonly sequence: number;
   readonly recordId: number;
+  /** The log goes on from here only where it reaches to this record: the last that told again what counted. */
+  readonly toldAgainId: number;
   /** The vote key whose log that is. */
   readonly logKey: Uint8Array;
 }
@@ -78,6 +80,7 @@ function stateFor(
     if (!isOfKey(tie, key)) return start.count === 0;
     const record = log.records[tie.recordId - 1 - start.count];
     if (record === undefined || tie.recordId - 1 > head.count) return false;
+    if (tie.toldAgainId > start.count + log.records.length) return false;
     const read = decodeRecord(record.bytes);
     return !isFault(read) && read.type === 'stable' && read.certificate.sequence === tie.sequence;
   };

@@ -57,7 +57,12 @@ export interface StateIndex extends StateTie {
 
 export const encodeState = (index: StateIndex): Uint8Array =>
   writeSealCertificate(
-    new Writer().u8(VERSION).u64(index.recordId).raw(index.logKey).raw(headerBytes(index.header)),
+    new Writer()
+      .u8(VERSION)
+      .u64(index.recordId)
+      .u64(index.toldAgainId)
+      .raw(index.logKey)
+      .raw(headerBytes(index.header)),
     index.certificate,
   )
     .list(index.peaks, (out, peak) => out.raw(peak))
@@ -68,10 +73,11 @@ export const encodeState = (index: StateIndex): Uint8Array =>
 export const decodeState = (bytes: Uint8Array): StateIndex | FaultError =>
   decoded(bytes, (from) => {
     const recordId = from.u64();
+    const toldAgainId = from.u64();
     const logKey = from.raw(HASH_BYTES);
     const header = readHeader(from);
     return {
-      ...{ recordId, logKey, header, sequence: header.sequence },
+      ...{ recordId, toldAgainId, logKey, header, sequence: header.sequence },
       certificate: readSealCertificate(from),
       peaks: from.list(LIMITS.peaksMax, (each) => each.raw(HASH_BYTES)),
       epochEnds: from.list(LIMITS.epochEndsMax, readEpochEnd),

@@ -23,6 +23,8 @@ type Queued =
 export interface Group {
   /** First of all. */
   readonly state: StableEffect | null;
+  /** Where there is a state: the last record that tells again what counted before it. */
+  readonly toldAgainId: number;
   readonly records: readonly LogEntry[];
   /** All records up to this one are on disk with this group; 0: none in it. */
   readonly lastId: number;
@@ -98,8 +100,22 @@ export class StoreQueue {
       else amnesia = true;
       taken += 1;
     }
+    const toldAgainId = this.#toldAgainId();
     this.#items = this.#items.slice(taken);
     const lastId = records.at(-1)?.id ?? 0;
-    return { state: records[0]?.state ?? null, records, lastId, blocks, evidence, amnesia };
+    const state = records[0]?.state ?? null;
+    return { state, toldAgainId, records, lastId, blocks, evidence, amnesia };
+  }
+
+  /**
+   * Of the first record: the last one before the next state's. A step's records come together, so all
+   * that were logged again are among these. Nothing of an epoch counts in the next one.
+   */
+  #toldAgainId(): number {
+    const records = this.#items.filter((item): item is QueuedRecord => item.type === 'record');
+    const [first] = records;
+    if (first === undefined || first.state?.endsEpoch === true) return first?.id ?? 0;
+    const next = records.findIndex(({ state }, i) => i > 0 && state !== null);
+    return records.at(next < 0 ? -1 : next - 1)?.id ?? first.id;
   }
 }

@@ -44,7 +44,7 @@ export class States {
 
   /** On disk when it resolves, and every block that was written before. */
   async save(
-    tie: Pick<StateTie, 'recordId' | 'logKey'>,
+    tie: Pick<StateTie, 'recordId' | 'toldAgainId' | 'logKey'>,
     { snapshot, ...state }: StoredState,
   ): Promise<void> {
     const known = this.#partNames();

@@ -7,7 +7,7 @@ import { Blocks, blockPuts } from './blocks.ts';
 import { byText, openDatabase, type Database } from './database.ts';
 import { evidencePut } from './evidence.ts';
 import { History } from './history.ts';
-import { judgeFolder, type Verdict } from './judge.ts';
+import { judgeFolder, type StateTie, type Verdict } from './judge.ts';
 import type { LogOwner } from './log-layout.ts';
 import { createLog, markAmnesia, readLogFiles, type LogFiles } from './log-files.ts';
 import { LogWriter } from './log-writer.ts';
@@ -65,6 +65,9 @@ export class ReplicaStore {
   readonly #queue = new StoreQueue();
   #listener: StoreListener = { stored: () => undefined, failed: () => undefined };
   #work: Promise<void> | null = null;
+  /** What is older than this state goes when the log tells all again that counted before it. */
+  #newest: (Pick<StateTie, 'recordId' | 'toldAgainId'> & { readonly sequence: number }) | null =
+    null;
   #hasFailed = false;
 
   private constructor(
@@ -151,7 +154,7 @@ export class ReplicaStore {
   }
 
   async #writeGroup(group: Group): Promise<void> {
-    const { state, records, lastId } = group;
+    const { state, records, lastId, toldAgainId } = group;
     if (group.amnesia) await this.#forgetLog();
     const blocks = this.#writeBlocks(group);
     if (state !== null) {
@@ -159,15 +162,26 @@ export class ReplicaStore {
       const { app, ...rest } = state.state;
       const { voteKey: logKey, snapshot } = this.#options;
       await this.#states.save(
-        { recordId: state.recordId, logKey },
+        { recordId: state.recordId, toldAgainId, logKey },
         { ...rest, snapshot: snapshot(app) },
       );
     }
     await Promise.all([blocks, records.length > 0 ? this.#log?.append(records) : null]);
     if (lastId > 0) this.#listener.stored(lastId);
-    if (state === null) return;
-    await this.#log?.prune(state.recordId);
-    await this.#states.keepOnly(state.state.header.sequence);
+    if (state !== null) {
+      const { recordId } = state;
+      this.#newest = { recordId, toldAgainId, sequence: state.state.header.sequence };
+    }
+    await this.#forgetOlder(lastId);
+  }
+
+  /** Once the log tells again, up to `lastId`, all that counted before the newest state. */
+  async #forgetOlder(lastId: number): Promise<void> {
+    const newest = this.#newest;
+    if (newest === null || lastId < newest.toldAgainId) return;
+    this.#newest = null;
+    await this.#log?.prune(newest.recordId);
+    await this.#states.keepOnly(newest.sequence);
   }
 
   /** Not synced: what a stable state needs is, with that state. Executing again gives the same bytes. */

@@ -132,7 +132,8 @@ export function layOut({ owner, written }: Life, segmentBytes: number): LogBytes
       const { app, ...rest } = effect.state;
       const { sequence } = rest.header;
       states.set(sequence, { ...rest, snapshot: counterApp.snapshot(app) });
-      ties.push({ sequence, recordId: effect.recordId, logKey: owner.key });
+      const { recordId } = effect;
+      ties.push({ sequence, recordId, toldAgainId: recordId, logKey: owner.key });
       continue;
     }
     const frame = encodeFrame(effect.record, place.chainHash);

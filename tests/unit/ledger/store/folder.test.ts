@@ -7,10 +7,12 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { HEAD_BYTES } from '#lib/ledger/store/head-layout.ts';
 import { ReplicaStore, createReplicaFolder } from '#lib/ledger/store/server.ts';
+import { judgeFolder, type StateTie } from '#lib/ledger/store/judge.ts';
+import { readLog } from '#lib/ledger/store/log-layout.ts';
 import { StoreQueue } from '#lib/ledger/store/queue.ts';
 import { logFolderName } from '#lib/ledger/store/store.ts';
 import { lastStable, optionsFor, writeLife } from '#tests/support/ledger/life-on-disk.ts';
-import { recordLife } from '#tests/support/ledger/recorded-life.ts';
+import { layOut, recordLife } from '#tests/support/ledger/recorded-life.ts';
 
 const life = recordLife(10);
 const logName = logFolderName(life.owner.key);
@@ -45,6 +47,27 @@ test('[B7] a record that speaks of a checkpoint waits for its state, and the gro
   expect(groups.flatMap(({ records }) => records)).toHaveLength(
     life.written.filter(({ type }) => type === 'persist').length,
   );
+  const last = life.written.findLast((effect) => effect.type === 'persist')!;
+  expect(last.id).toBeGreaterThan(stable.recordId);
+  expect(ofState.toldAgainId).toBe(last.id);
+});
+
+test('[B6] torn among the votes that are logged again, the log goes on from the state before', () => {
+  const { segments, ties } = layOut(life, 1 << 20);
+  const { owner } = life;
+  const log = readLog(segments, owner, nodeSha256);
+  const [before, newest] = ties.slice(-2) as [StateTie, StateTie];
+  // The power went while its group was written: whole records past the head count.
+  const sure = log.records[newest.recordId - 2]!.after;
+  const slot = { ...owner, ...sure, epoch: 0, view: 0, counter: 1 };
+  const torn = { ...log, records: log.records.slice(0, newest.recordId + 1) };
+  const goesOnFrom = (toldAgainId: number) => {
+    const of = { log: torn, slots: [slot, slot], ties: [before, { ...newest, toldAgainId }] };
+    const verdict = judgeFolder(of, owner);
+    return verdict.kind === 'whole' ? verdict.state?.sequence : verdict.why;
+  };
+  expect(goesOnFrom(newest.recordId + 1)).toBe(newest.sequence);
+  expect(goesOnFrom(newest.recordId + 2)).toBe(before.sequence);
 });
 
 test('[B7] killed between the state and its record: the state before it, and all of the log', async () => {
@@ -61,7 +84,7 @@ test('[B7] killed between the state and its record: the state before it, and all
   const states = await States.open(database, nodeSha256);
   const { app, ...rest } = state.state;
   await states.save(
-    { recordId: state.recordId, logKey: life.owner.key },
+    { recordId: state.recordId, toldAgainId: state.recordId, logKey: life.owner.key },
     { ...rest, snapshot: optionsFor(life, folder).snapshot(app) },
   );
   await database.close();
