@@ -94,10 +94,10 @@ test('[X7] half open: the three go on, the one refuses at once, reads old, and c
 
   proxy.chaos = { kind: 'delay', ms: 30 };
   proxy.cut();
-  await vi.waitFor(
-    () => expect(replicas[parted]!.health().executed).toBeGreaterThanOrEqual(minSequence),
-    { timeout: 10_000 },
-  );
-  // All four, one of them behind a slow line.
-  expect(await acknowledged(endpoints, grant(), 4)).toMatchObject({ code: 0 });
+  // Where it gave the view up meanwhile, alone, it follows by checkpoints: work goes on.
+  const caughtUp = (): boolean => replicas[parted]!.health().executed >= minSequence;
+  for (let i = 0; i < 16 && !caughtUp(); i += 1) {
+    expect(await acknowledged(endpoints, grant(), 3)).toMatchObject({ code: 0 });
+  }
+  await vi.waitFor(() => expect(caughtUp()).toBe(true), { timeout: 10_000 });
 }, 30_000);
