@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
 import { resolve } from 'node:path';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { MODEL_ID, type ModelId } from '#lib/kernel/ids.ts';
 import { LOG_LEVELS, type LogLevel } from './operator/entries.ts';
+import { parseCommandLine } from './command-line.ts';
 
 export const HELP = `npm start -- [options]
 
@@ -70,31 +70,26 @@ export function parseServerOptions(
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        port: { type: 'string' },
-        host: { type: 'string' },
-        tls: { type: 'string' },
-        data: { type: 'string' },
-        model: { type: 'string' },
-        stages: { type: 'string' },
-        'public-prompt': { type: 'string' },
-        'no-drafts': { type: 'boolean' },
-        'no-seed-volunteer': { type: 'boolean' },
-        'no-ledger': { type: 'boolean' },
-        'log-level': { type: 'string' },
-        dev: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new FaultError('server/config', `${message}\n\n${HELP}`, { cause });
-  }
+  const options = {
+    port: { type: 'string' },
+    host: { type: 'string' },
+    tls: { type: 'string' },
+    data: { type: 'string' },
+    model: { type: 'string' },
+    stages: { type: 'string' },
+    'public-prompt': { type: 'string' },
+    'no-drafts': { type: 'boolean' },
+    'no-seed-volunteer': { type: 'boolean' },
+    'no-ledger': { type: 'boolean' },
+    'log-level': { type: 'string' },
+    dev: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
+  return parseCommandLine({ args: [...args], allowPositionals: true, options }, usage);
 }
+
+const usage = (why: string, cause: unknown): FaultError =>
+  new FaultError('server/config', `${why}\n\n${HELP}`, { cause });
 
 /** `--tls CERT KEY`: the key is the one positional that may stand. */
 function tlsOption(tls: string | undefined, positionals: readonly string[]): TlsOption {

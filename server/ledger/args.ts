@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util';
 import { fromHex } from '#lib/kernel/bytes.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { AMOUNT_MICRO_MAX } from '#lib/ledger/account/limits.ts';
+import { parseCommandLine } from '../command-line.ts';
 
 export const USAGE = `npm run ledger -- COMMAND [options]
 
@@ -103,32 +103,25 @@ export function parseLedgerArgs(argv: readonly string[]): LedgerArgs | null {
 }
 
 function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        genesis: { type: 'string', default: '.data/ledger/genesis.cbor' },
-        replicas: { type: 'string' },
-        key: { type: 'string' },
-        out: { type: 'string' },
-        name: { type: 'string', default: 'ledger' },
-        gateway: { type: 'string' },
-        from: { type: 'string' },
-        count: { type: 'string' },
-        account: { type: 'string' },
-        cluster: { type: 'string' },
-        id: { type: 'string' },
-        for: { type: 'string' },
-        timeout: { type: 'string', default: '10' },
-        repair: { type: 'boolean' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-  } catch (cause) {
-    throw invalid(cause instanceof Error ? cause.message : String(cause), cause);
-  }
+  const options = {
+    genesis: { type: 'string', default: '.data/ledger/genesis.cbor' },
+    replicas: { type: 'string' },
+    key: { type: 'string' },
+    out: { type: 'string' },
+    name: { type: 'string', default: 'ledger' },
+    gateway: { type: 'string' },
+    from: { type: 'string' },
+    count: { type: 'string' },
+    account: { type: 'string' },
+    cluster: { type: 'string' },
+    id: { type: 'string' },
+    for: { type: 'string' },
+    timeout: { type: 'string', default: '10' },
+    repair: { type: 'boolean' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
+  return parseCommandLine({ args: [...argv], allowPositionals: true, options }, invalid);
 }
 
 /** @throws FaultError request/invalid */

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { MODEL_ID, type ModelId } from '#lib/kernel/ids.ts';
 import { QUANTS, type Quant } from '#lib/shard/package/import/quant.ts';
+import { parseCommandLine } from '../command-line.ts';
 
 export const USAGE = `npm run models -- COMMAND [options]
 
@@ -70,24 +70,17 @@ export function parseModelArgs(argv: readonly string[]): ModelArgs {
 }
 
 function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        id: { type: 'string' },
-        quant: { type: 'string', default: 'keep' },
-        name: { type: 'string' },
-        licence: { type: 'string' },
-        data: { type: 'string', default: '.data' },
-        out: { type: 'string' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
-    });
-  } catch (cause) {
-    throw invalid(cause instanceof Error ? cause.message : String(cause), cause);
-  }
+  const options = {
+    id: { type: 'string' },
+    quant: { type: 'string', default: 'keep' },
+    name: { type: 'string' },
+    licence: { type: 'string' },
+    data: { type: 'string', default: '.data' },
+    out: { type: 'string' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean' },
+  } as const;
+  return parseCommandLine({ args: [...argv], allowPositionals: true, options }, invalid);
 }
 
 function quantOf(text: string): Quant {

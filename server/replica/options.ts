@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import { resolve } from 'node:path';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { parseCommandLine } from '../command-line.ts';
 
 export const HELP = `npm run replica -- --config FILE
 npm run replica -- rekey --config FILE --epoch N
@@ -38,18 +38,13 @@ export function parseReplicaOptions(args: readonly string[]): ReplicaOptions | n
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        config: { type: 'string' },
-        epoch: { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    });
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new FaultError('server/config', `${message}\n\n${HELP}`, { cause });
-  }
+  const options = {
+    config: { type: 'string' },
+    epoch: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
+  return parseCommandLine({ args: [...args], allowPositionals: true, options }, usage);
 }
+
+const usage = (why: string, cause: unknown): FaultError =>
+  new FaultError('server/config', `${why}\n\n${HELP}`, { cause });

@@ -1,9 +1,9 @@
-import { parseArgs } from 'node:util';
 import { resolve } from 'node:path';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { MIB } from '#lib/kernel/units.ts';
 import { THREADS } from '#lib/webgpu/capability/limits.ts';
 import type { NodeVolunteerOptions } from '#lib/shard/runtime/server.ts';
+import { parseCommandLine } from '../command-line.ts';
 
 export const HELP = `npm run volunteer -- --join URL [options]
 
@@ -33,24 +33,20 @@ export function parseVolunteerOptions(args: readonly string[]): NodeVolunteerOpt
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        join: { type: 'string' },
-        data: { type: 'string' },
-        memory: { type: 'string' },
-        threads: { type: 'string' },
-        'relay-only': { type: 'boolean' },
-        insecure: { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
-      },
-    }).values;
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new FaultError('server/config', `${message}\n\n${HELP}`, { cause });
-  }
+  const options = {
+    join: { type: 'string' },
+    data: { type: 'string' },
+    memory: { type: 'string' },
+    threads: { type: 'string' },
+    'relay-only': { type: 'boolean' },
+    insecure: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
+  return parseCommandLine({ args: [...args], options }, usage).values;
 }
+
+const usage = (why: string, cause: unknown): FaultError =>
+  new FaultError('server/config', `${why}\n\n${HELP}`, { cause });
 
 /** A link to any page of the server will do: only its origin counts. */
 function serverOrigin(link: string | undefined): string {
