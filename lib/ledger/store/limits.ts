@@ -11,8 +11,6 @@ export const STORE = {
   groupBytesMax: 8 * MIB,
   /** Segments of one log. Pruning leaves one or two; more than that is no log of ours. */
   segmentsMax: 4096,
-  /** Pairs of signed messages that convict: each convicts for ever, so a few of each key are enough. */
-  evidenceMax: 1024,
 } as const;
 
 invariant(STORE.recordBytesMax >= LIMITS.batchBytesMax, 'a batch fits into a record');
