@@ -13,8 +13,9 @@ import {
 
 /**
  * The `stable` record, and after it again all that still counts: the view's promise, and votes above
- * the checkpoint, those too that wait for the disk and leave after it. So the log may be cut before it, and
- * a view is never forgotten with the log's head; nor that the key lost its log once, which stands before the record, so that no crash comes between.
+ * the checkpoint, those too that wait for the disk and leave after it. So the log may be cut before it,
+ * and a view is never forgotten with the log's head; nor that the key lost its log once, which stands
+ * before the record, so that no crash comes between.
  */
 export function logAgain(turn: Turn, own: ChainHead, endsEpoch: boolean): void {
   const { state } = turn;

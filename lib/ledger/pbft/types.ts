@@ -201,8 +201,9 @@ export type Effect =
       readonly seal: Uint8Array | null;
     }
   /**
-   * Certified by q. Once this state and all records of the same step are on disk, those before `recordId`
-   * may go: from there on the log says all that still counts. Where it ends an epoch, `stored(recordId)` waits for the state, too.
+   * Certified by q. Once this state and all records of the same step are on disk, those before
+   * `recordId` may go: from there on the log says all that still counts. Where it ends an epoch,
+   * `stored(recordId)` waits for the state, too.
    */
   | {
       readonly type: 'stable';
