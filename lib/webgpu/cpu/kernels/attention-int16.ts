@@ -63,28 +63,12 @@ function scores(count: i32, pages: usize, keys: usize, limit: i32, calls: bool):
     if (calls) callNext(pages, keys, position, limit);
     const k = load<usize>(pages) + keys;
     const positions = min(r.pagePositions, limit - position);
-    if (count == 4) fourOfPage(k, positions, out);
-    else if (count == 3) threeOfPage(k, positions, out);
-    else if (count == 2) twoOfPage(k, positions, out);
-    else oneOfPage(k, positions, out);
+    if (count == 4) scoresOf(4, k, positions, out);
+    else if (count == 3) scoresOf(3, k, positions, out);
+    else if (count == 2) scoresOf(2, k, positions, out);
+    else scoresOf(1, k, positions, out);
     out += <usize>r.pagePositions * 4;
   }
-}
-
-function fourOfPage(k: usize, positions: i32, out: usize): void {
-  scoresOf(4, k, positions, out);
-}
-
-function threeOfPage(k: usize, positions: i32, out: usize): void {
-  scoresOf(3, k, positions, out);
-}
-
-function twoOfPage(k: usize, positions: i32, out: usize): void {
-  scoresOf(2, k, positions, out);
-}
-
-function oneOfPage(k: usize, positions: i32, out: usize): void {
-  scoresOf(1, k, positions, out);
 }
 
 /**
@@ -223,49 +207,17 @@ function valuesOfPage(count: i32, v: usize, positions: i32, weights: usize): voi
   for (let columns = roundUp4(r.headDim); columns > 0; columns -= 8, v += 32, to += 32) {
     const two = columns > 4;
     if (count == 4) {
-      if (two) fourByEight(v, step, pairs, weights, to);
-      else fourByFour(v, step, pairs, weights, to);
+      if (two) valuesOf(4, true, v, step, pairs, weights, to);
+      else valuesOf(4, false, v, step, pairs, weights, to);
     } else if (count == 3) {
-      if (two) threeByEight(v, step, pairs, weights, to);
-      else threeByFour(v, step, pairs, weights, to);
+      if (two) valuesOf(3, true, v, step, pairs, weights, to);
+      else valuesOf(3, false, v, step, pairs, weights, to);
     } else if (count == 2) {
-      if (two) twoByEight(v, step, pairs, weights, to);
-      else twoByFour(v, step, pairs, weights, to);
-    } else if (two) oneByEight(v, step, pairs, weights, to);
-    else oneByFour(v, step, pairs, weights, to);
+      if (two) valuesOf(2, true, v, step, pairs, weights, to);
+      else valuesOf(2, false, v, step, pairs, weights, to);
+    } else if (two) valuesOf(1, true, v, step, pairs, weights, to);
+    else valuesOf(1, false, v, step, pairs, weights, to);
   }
-}
-
-function fourByEight(v: usize, step: usize, pairs: usize, weights: usize, to: usize): void {
-  valuesOf(4, true, v, step, pairs, weights, to);
-}
-
-function fourByFour(v: usize, step: usize, pairs: usize, weights: usize, to: usize): void {
-  valuesOf(4, false, v, step, pairs, weights, to);
-}
-
-function threeByEight(v: usize, step: usize, pairs: usize, weights: usize, to: usize): void {
-  valuesOf(3, true, v, step, pairs, weights, to);
-}
-
-function threeByFour(v: usize, step: usize, pairs: usize, weights: usize, to: usize): void {
-  valuesOf(3, false, v, step, pairs, weights, to);
-}
-
-function twoByEight(v: usize, step: usize, pairs: usize, weights: usize, to: usize): void {
-  valuesOf(2, true, v, step, pairs, weights, to);
-}
-
-function twoByFour(v: usize, step: usize, pairs: usize, weights: usize, to: usize): void {
-  valuesOf(2, false, v, step, pairs, weights, to);
-}
-
-function oneByEight(v: usize, step: usize, pairs: usize, weights: usize, to: usize): void {
-  valuesOf(1, true, v, step, pairs, weights, to);
-}
-
-function oneByFour(v: usize, step: usize, pairs: usize, weights: usize, to: usize): void {
-  valuesOf(1, false, v, step, pairs, weights, to);
 }
 
 /** Adds Σ weight · v of one page to the sums at `to`: eight (`two`) or four columns. */
