@@ -2,7 +2,7 @@ import { MESH } from './limits.ts';
 import { Ending, Mailbox } from './mailbox.ts';
 import type { ByteChannel } from './types.ts';
 
-/** What carries a credit channel's three messages: a `MessagePort`, or the relay's socket. */
+/** What carries a credit channel's three messages: a `MessagePort`, a data channel, or the relay's socket. */
 export interface Carrier {
   data(bytes: Uint8Array<ArrayBuffer>): void;
   credit(bytes: number): void;
@@ -10,7 +10,7 @@ export interface Carrier {
 }
 
 /**
- * Bytes over a carrier that never says how much waits in it. The reader gives credit for what it
+ * Bytes over a carrier that does not say how much is on the way. The reader gives credit for what it
  * has read, so `bufferedBytes` counts all that is on the way, whatever lies between.
  */
 export class CreditChannel implements ByteChannel {

@@ -17,8 +17,6 @@ export const MESH = {
   /** Host, mDNS and relay candidates of both address families, a dozen interfaces. */
   candidatesMax: 128,
   candidateCharsMax: 1_024,
-  /** Where a channel cannot tell that it drained (Node), it is looked at this often. */
-  drainPollMs: 2,
   /** A gap between two heartbeats longer than this means that *we* stood still, not the peer. */
   stallMs: 1_000,
   /** Beats between two reports of a link's RTT to the server: 5 s. */

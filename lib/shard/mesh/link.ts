@@ -3,6 +3,7 @@ import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { Clock } from '#lib/kernel/ports.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
+import type { CreditChannel } from './credit-channel.ts';
 import { DirectPath } from './direct-path.ts';
 import { beat, heard, newHeartbeat, ponged, type Heartbeat } from './heartbeat.ts';
 import type { KeyPair } from './identity.ts';
@@ -15,7 +16,7 @@ import { rtcByteChannel } from './rtc-byte-channel.ts';
 import type { SignalPayload } from './signal-payload.ts';
 import { openSignal, signSignal, type SignedSignal } from './signed-signal.ts';
 import { canTransferDataChannels } from './transferable.ts';
-import type { ByteChannel, Challenge, LinkInfo, LinkPath, LinkPort, WebRtc } from './types.ts';
+import type { Challenge, LinkInfo, LinkPath, LinkPort, WebRtc } from './types.ts';
 
 export interface LinkOptions {
   readonly self: KeyPair<NodeId>;
@@ -53,7 +54,7 @@ export class Link {
   #phase: Phase;
   #path: LinkPath;
   /** What this thread pumps to the worker's port; null while there is none, or the worker has it. */
-  #wire: ByteChannel | null = null;
+  #wire: CreditChannel | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #heartbeat: Heartbeat;
   #beats = 0;
@@ -161,7 +162,7 @@ export class Link {
     this.#stopTimer();
     this.#phase = { kind: 'direct', path, open: true };
     this.#heartbeat = newHeartbeat(this.#options.clock.now());
-    if (!this.#transferred) this.#handPort(rtcByteChannel(path.frames));
+    if (!this.#transferred) this.#handPort(rtcByteChannel(path.frames, { manual: true }));
     this.#options.onOpen('direct');
   }
 
@@ -191,7 +192,7 @@ export class Link {
   }
 
   /** The worker's end of a port that this thread pumps. */
-  #handPort(wire: ByteChannel): void {
+  #handPort(wire: CreditChannel): void {
     const { port1, port2 } = new MessageChannel();
     this.#wire = wire;
     wire.onClose(() => {

@@ -1,26 +1,20 @@
+import type { CreditChannel } from './credit-channel.ts';
 import { MESH } from './limits.ts';
-import type { ByteChannel } from './types.ts';
-
-/** A channel whose sender hears what was read only when the reader says so. */
-interface Pumped extends ByteChannel {
-  /** Absent where the channel knows by itself (a data channel). */
-  credit?(bytes: number): void;
-}
 
 /**
- * Joins two channels in both directions and in their ends. What one side sent counts as buffered
+ * Joins two `manual` channels in both directions and in their ends. What one side sent counts as buffered
  * there until the other side has taken it: back-pressure reaches through.
  */
-export function pump(a: Pumped, b: Pumped): void {
+export function pump(a: CreditChannel, b: CreditChannel): void {
   pour(a, b);
   pour(b, a);
 }
 
-function pour(from: Pumped, to: Pumped): void {
+function pour(from: CreditChannel, to: CreditChannel): void {
   let owed = 0;
   const settle = () => {
     if (to.bufferedBytes() > MESH.lowMarkBytes) return;
-    from.credit?.(owed);
+    from.credit(owed);
     owed = 0;
   };
   from.onBytes((bytes) => {

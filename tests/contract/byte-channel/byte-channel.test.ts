@@ -31,7 +31,10 @@ const rtc = async (): Promise<Pair> => {
 const pumpedRtc = async (): Promise<Pair> => {
   const pair = await rtcPair();
   const { port1, port2 } = new MessageChannel();
-  pump(portByteChannel(port1, { manual: true }), rtcByteChannel(pair.channels[0]));
+  pump(
+    portByteChannel(port1, { manual: true }),
+    rtcByteChannel(pair.channels[0], { manual: true }),
+  );
   return {
     ends: [portByteChannel(port2), rtcByteChannel(pair.channels[1])],
     close: pair.close,
@@ -95,6 +98,19 @@ describe.each(implementations)('ByteChannel: $name', ({ make }) => {
     expect(drains).toBe(2);
   });
 
+  it('[S12] counts what nobody has read yet, however long it is there', async () => {
+    const [a, b] = await open();
+    const atB = received(b);
+    a.send(Uint8Array.of(1));
+    await vi.waitFor(() => expect(atB.length).toBe(1), 5_000);
+    b.send(Uint8Array.of(1));
+    for (let i = 0; i < 4; i += 1) b.send(new Uint8Array(64 * KIB));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(b.bufferedBytes()).toBeGreaterThan(MESH.lowMarkBytes);
+    expect(received(a)).toHaveLength(5);
+    await vi.waitFor(() => expect(b.bufferedBytes()).toBeLessThan(MESH.creditEveryBytes), 5_000);
+  });
+
   it('ends at both ends, once, and drops what is sent later', async () => {
     const [a, b] = await open();
     const atB = received(b);
@@ -113,5 +129,39 @@ describe.each(implementations)('ByteChannel: $name', ({ make }) => {
     const late = vi.fn();
     b.onClose(late);
     expect(late).toHaveBeenCalledOnce();
+  });
+});
+
+describe('RTCDataChannel: what a stranger says', () => {
+  let pair: Awaited<ReturnType<typeof rtcPair>> | null = null;
+  afterEach(() => pair?.close());
+
+  const open = async (): Promise<{ ours: ByteChannel; theirs: RTCDataChannel }> => {
+    pair = await rtcPair();
+    const [ours, theirs] = pair.channels;
+    await vi.waitFor(() => expect(theirs.readyState).toBe('open'), 5_000);
+    return { ours: rtcByteChannel(ours), theirs };
+  };
+
+  it.each(['', '0', '-1', '1e9', '1234567890', 'NaN', '5 '])(
+    '[M4] text that is no credit ends it: %j',
+    async (text) => {
+      const { ours, theirs } = await open();
+      const ended = vi.fn();
+      ours.onClose(ended);
+      theirs.send(text);
+      await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce(), 5_000);
+    },
+  );
+
+  it('[S12] credit for more than was sent makes no room beyond the window', async () => {
+    const { ours, theirs } = await open();
+    const heard = vi.fn();
+    ours.onBytes(heard);
+    theirs.send('999999999');
+    theirs.send(Uint8Array.of(1));
+    await vi.waitFor(() => expect(heard).toHaveBeenCalled(), 5_000);
+    ours.send(new Uint8Array(64 * KIB));
+    expect(ours.bufferedBytes()).toBe(64 * KIB);
   });
 });

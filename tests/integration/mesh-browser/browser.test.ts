@@ -40,7 +40,9 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     await b.until('link-open direct', 10_000);
     expect(await a.events()).toContain('link-port rtc');
     await a.order({ type: 'send', peer: b.id, frames: FRAMES });
-    await expect.poll(() => lastOf(b), { timeout: 60_000 }).toBe(FRAMES);
+    /** What arrived, and whether the link is still the one that opened. */
+    const arrived = async () => ({ inOrder: await lastOf(b), ended: await b.reports('ended') });
+    await expect.poll(arrived, { timeout: 60_000 }).toEqual({ inOrder: FRAMES, ended: [] });
     const trips = await a.roundTrips(b.id, 300);
     expect(trips.p50Ms).toBeLessThan(20);
     await expect
