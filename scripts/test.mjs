@@ -16,11 +16,11 @@ const LINT = [
 /** Integration that waits for servers of its own, one process each, and measures no link. */
 const SERVERS = [
   ...['dialect/', 'gateway/', 'server/', 'storage/'],
-  ...['http', 'file', 'peer-silent'].map((name) => `bad-input/${name}`),
+  ...['http', 'file', 'peer-silent', 'peer-liars'].map((name) => `bad-input/${name}`),
 ].map((name) => `integration/${name}`);
 /** Pages and stores whose states stand still until they were looked at, and clients: no pause is measured. */
-const STILL = ['pages-chat-states', 'pages-volunteer', 'storage', 'clients', 'sampling'].map(
-  (name) => `e2e/${name}.`,
+const STILL = ['pages-chat-', 'pages-volunteer', 'storage', 'clients', 'sampling'].map(
+  (name) => `e2e/${name}`,
 );
 
 /**
