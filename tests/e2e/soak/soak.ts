@@ -21,6 +21,8 @@ const READERS = 4;
 const TURN_MS = 10_000;
 /** How long links that closed may take to be gone. */
 const [REST_MS, REST_COLLECTIONS] = [4_000, 3];
+/** Of the server's log, where a process died that was to stay. */
+const LAST_WORDS_CHARS = 6_000;
 /** A collection of all garbage takes less. */
 const COLLECT_MS = 500;
 
@@ -72,6 +74,7 @@ async function soakCluster(cluster: Cluster): Promise<SoakResult> {
   await visitors.arrive(VISITORS);
   await nodesServe(server, RESIDENTS + VISITORS + 1);
   const series = new Map(watched.map(({ name }) => [name, [] as Sample[]]));
+  const dead = new Set<string>();
   const tally = newTally();
   const stop = new AbortController();
   const reading = Array.from({ length: READERS }, () =>
@@ -85,6 +88,11 @@ async function soakCluster(cluster: Cluster): Promise<SoakResult> {
     if (collect) await collectGarbage(watched);
     for (const process of watched)
       sampleInto(series.get(process.name) ?? [], process, { atMs, collect });
+    for (const { name, pid } of watched) {
+      if (isAlive(pid) || dead.has(name)) continue;
+      dead.add(name);
+      say(`${name} died; the server's last words:\n${server.log().slice(-LAST_WORDS_CHARS)}`);
+    }
     if (turn % 6 === 0) say(`${turn / 6} min: ${tally.answers} answers; ${lastOf(series)}`);
     await visitors.turn();
   }
