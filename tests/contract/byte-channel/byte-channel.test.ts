@@ -107,7 +107,8 @@ describe.each(implementations)('ByteChannel: $name', ({ make }) => {
     for (let i = 0; i < 4; i += 1) b.send(new Uint8Array(64 * KIB));
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(b.bufferedBytes()).toBeGreaterThan(MESH.lowMarkBytes);
-    expect(received(a)).toHaveLength(5);
+    const atA = received(a);
+    await vi.waitFor(() => expect(atA).toHaveLength(5), 5_000);
     await vi.waitFor(() => expect(b.bufferedBytes()).toBeLessThan(MESH.creditEveryBytes), 5_000);
   });
 
