@@ -31,7 +31,7 @@ const HELP = `npm run bench -- NAME [--json]
   load     click to ready, cold and from the cache, and what fills the time
   ledger-kill   four replicas as processes, killed one by one and all at once: what was acknowledged stays
   ledger-state  the ledger's state machine a transaction, beside one verification
-  prefix   first token of a conversation's second turn against its first
+  prefix   first token of a conversation's second turn against its first, of four choices against one
   spec     golden rows with guessed ids against without, over slow links and none
 
 Exit 1 when a bar is missed. --json prints one object on stdout.

@@ -15,6 +15,8 @@ export interface PrefixAsk {
   readonly model: ServedModel;
   readonly text: ModelText;
   readonly promptIds: readonly number[];
+  /** How many are asked for: what is computed of their prompt is theirs, with a key or without. */
+  readonly choices: number;
 }
 
 /**
@@ -35,12 +37,17 @@ export class PrefixScopes {
 
   /** Null: the request shares nothing. */
   scopeOf(ask: PrefixAsk): PrefixScope | null {
-    const { headers, key, promptIds } = ask;
-    const isSecret = key !== null && key.length >= GATEWAY.cacheKeyCharsMin;
-    const salt = isSecret ? this.#salt(`key\n${headers.authorization ?? ''}\n${key}`) : null;
+    const salt = this.#saltOf(ask);
+    const { promptIds } = ask;
     const ids = sharedIds(this.#idsOf(ask), promptIds);
     if (salt === null && ids === 0) return null;
     return { salt, public: ids === 0 ? null : { ids, salt: this.#salt('public') } };
+  }
+
+  #saltOf({ headers, key, choices }: PrefixAsk): string | null {
+    const isSecret = key !== null && key.length >= GATEWAY.cacheKeyCharsMin;
+    if (isSecret) return this.#salt(`key\n${headers.authorization ?? ''}\n${key}`);
+    return choices > 1 ? randomBytes(32).toString('hex') : null;
   }
 
   #salt(whose: string): string {

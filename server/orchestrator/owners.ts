@@ -44,7 +44,11 @@ function perform(turn: Turn, id: SessionId, output: OwnerOutput): void {
       const { index, id: token, finish, logprobs } = output;
       const told = { index, id: token, finish, ...(logprobs && { logprobs }) };
       failoverTold(turn, session);
-      if (index === session.owner.request.acceptedIds.length) rememberRoute(turn, session);
+      if (index === session.owner.request.acceptedIds.length) {
+        rememberRoute(turn, session);
+        // Those that wait for this prompt.
+        turn.wake ||= turn.state.queue.length > 0;
+      }
       roundTold(turn, id);
       turn.out.push({ type: 'event', session: id, event: { type: 'token', ...told } });
       return;
@@ -118,13 +122,17 @@ function declare(
   if (node?.incarnation === incarnation) loseNode(turn, node, why);
 }
 
+const hasToken = ({ owner }: SessionRecord): boolean =>
+  owner.acceptedIds.length > owner.request.acceptedIds.length;
+
 function finish(
   turn: Turn,
   id: SessionId,
   outcome: Extract<OwnerOutput, { type: 'done' }>['outcome'],
 ): void {
   const session = turn.state.sessions.get(id);
-  if (session && outcome.kind !== 'lost') rememberRoute(turn, session);
+  // Without a token nobody knows how much of the prompt was read.
+  if (session && hasToken(session) && outcome.kind !== 'lost') rememberRoute(turn, session);
   const sessions = new Map(turn.state.sessions);
   sessions.delete(id);
   update(turn, { sessions });

@@ -1,5 +1,5 @@
 import { mayHit, type KnownPrefix } from '#lib/shard/placement/core.ts';
-import { ownerPages } from '#lib/shard/session/owner.ts';
+import { ownerPages, viewOwner } from '#lib/shard/session/owner.ts';
 import { pageDigests, type PrefixSharing } from '#lib/shard/session/prefix.ts';
 import type { PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
@@ -50,6 +50,26 @@ export function sharingOf(
   return { prefix: { ...waiting.pages.scope, pagePositions, mayHit: isKnown } };
 }
 
+/**
+ * Whether a session reads this prompt just now: all whole pages of its own are pages of this one, and
+ * of those more than were read before. It began earlier, so waiting for it takes no longer than reading
+ * the prompt once more beside it. One that has lost its first route is waited for no longer.
+ */
+export function isBeingRead(state: OrchestratorState, waiting: Waiting): boolean {
+  const digests = waiting.pages?.digests ?? [];
+  if (digests.length === 0) return false;
+  const reading = [...state.sessions.values()].filter(({ owner }) => {
+    const { epoch, phase, accepted } = viewOwner(owner);
+    const isFirst = epoch === 1 && phase !== 'routing' && phase !== 'done';
+    const isWithoutToken = accepted === owner.request.acceptedIds.length;
+    return isFirst && isWithoutToken && beginsWith(digests, owner.pages);
+  });
+  if (reading.length === 0) return false;
+  const pages = Math.max(...reading.map(({ owner }) => owner.pages.length));
+  const known = knownPrefixes(state, waiting).map(({ positions }) => positions / pagePositions);
+  return pages > Math.max(0, ...known);
+}
+
 /** The session's places have computed its prompt, or all of its answer, too. */
 export function rememberRoute(turn: Turn, { owner, plan }: SessionRecord): void {
   const digests = ownerPages(owner);
@@ -90,8 +110,9 @@ function sharedPages(a: readonly string[], b: readonly string[]): number {
   return shared;
 }
 
+/** False where there is nothing to begin with. */
 const beginsWith = (digests: readonly string[], start: readonly string[]): boolean =>
-  digests[start.length - 1] === start.at(-1);
+  start.length > 0 && digests[start.length - 1] === start.at(-1);
 
 const isSame = (a: readonly PlannedPlace[], b: readonly PlannedPlace[]): boolean =>
   a.length === b.length &&

@@ -1,3 +1,4 @@
+import { must } from '#lib/kernel/assert.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import type { SessionId } from '#lib/kernel/ids.ts';
 import { later } from '#lib/kernel/units.ts';
@@ -10,7 +11,7 @@ import { isOpen, routeCluster, workingNodes } from './cluster.ts';
 import { setSession, update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
 import { performAll, stepSession } from './owners.ts';
-import { knownPrefix, promptPages, sharingOf } from './prefix-routes.ts';
+import { isBeingRead, knownPrefix, promptPages, sharingOf } from './prefix-routes.ts';
 import { NO_ROUNDS } from './pace.ts';
 import type { OrchestratorState, Waiting } from './state.ts';
 
@@ -80,16 +81,22 @@ export function cancelRequest(turn: Turn, session: SessionId): void {
   tellPositions(turn);
 }
 
-/** Begins requests in order while there are routes with room; tells the rest where they stand. */
+/**
+ * Begins requests in order while there are routes with room, but those whose prompt is just being
+ * read for another; tells the rest where they stand.
+ */
 export function pumpQueue(turn: Turn): void {
-  for (let head = turn.state.queue[0]; head; head = turn.state.queue[0]) {
+  for (let head = headOf(turn.state); head; head = headOf(turn.state)) {
     const plan = routeFor(turn.state, head);
     if (!plan) break;
-    update(turn, { queue: turn.state.queue.slice(1) });
+    update(turn, { queue: turn.state.queue.filter((waiting) => waiting !== head) });
     begin(turn, head, plan);
   }
   tellPositions(turn);
 }
+
+const headOf = (state: OrchestratorState): Waiting | undefined =>
+  state.queue.find((waiting) => !isBeingRead(state, waiting));
 
 /** Ranges that are loaded; those that would have to be loaded only where nothing else is coming. */
 function routeFor(state: OrchestratorState, waiting: Waiting): RoutePlan | null {
@@ -145,19 +152,29 @@ function begin(turn: Turn, waiting: Waiting, plan: RoutePlan): void {
   performAll(turn, session, outputs);
 }
 
+/** Those that wait for room, in their order; who waits for a prompt that is being read is next then. */
 function tellPositions(turn: Turn): void {
-  const { queue } = turn.state;
-  if (queue.every((waiting, position) => waiting.position === position)) return;
-  queue.forEach((waiting, position) => {
-    if (waiting.position === position) return;
+  const { state } = turn;
+  let next = 0;
+  const positions = state.queue.map((waiting) => {
+    if (isBeingRead(state, waiting)) return waiting.position;
+    next += 1;
+    return next - 1;
+  });
+  if (state.queue.every((waiting, at) => waiting.position === positions[at])) return;
+  const queue = state.queue.map((waiting, at) => {
+    const position = must(positions[at], 'a position each');
+    if (waiting.position === position) return waiting;
     const event = { type: 'queued', position } as const;
     turn.out.push({ type: 'event', session: waiting.session, event });
+    return { ...waiting, position };
   });
-  update(turn, { queue: queue.map((waiting, position) => ({ ...waiting, position })) });
+  update(turn, { queue });
 }
 
 /** Nobody waits for ever. */
 export function tickQueue(turn: Turn): void {
+  restartWaits(turn);
   const overdue = (waiting: Waiting): boolean =>
     turn.now >= later(waiting.since, ORCHESTRATOR.queueWaitMs);
   for (const { session } of turn.state.queue.filter(overdue)) {
@@ -169,4 +186,14 @@ export function tickQueue(turn: Turn): void {
   }
   const queue = turn.state.queue.filter((waiting) => !overdue(waiting));
   if (queue.length < turn.state.queue.length) update(turn, { queue });
+}
+
+/** Who waits for a prompt that is being read has not begun to wait for room. */
+function restartWaits(turn: Turn): void {
+  const { state, now } = turn;
+  if (!state.queue.some((waiting) => isBeingRead(state, waiting))) return;
+  const queue = state.queue.map((waiting) =>
+    isBeingRead(state, waiting) ? { ...waiting, since: now } : waiting,
+  );
+  update(turn, { queue });
 }

@@ -72,7 +72,7 @@ export function serveCompletion(
   const prefix = parts.prefixes.scopeOf({
     headers: exchange.req.headers,
     key: body.prompt_cache_key ?? null,
-    ...{ model, promptIds, text: completion.text },
+    ...{ model, promptIds, text: completion.text, choices: count },
   });
   startAnswer(parts, {
     facts,

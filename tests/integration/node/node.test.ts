@@ -1,6 +1,8 @@
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WIRE } from '#lib/shard/wire/limits.ts';
+import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { goldenRow } from '#tests/support/golden.ts';
 import { SmallServer, sleep, untilPhase, type TestVolunteer } from './small-server.ts';
 
@@ -78,11 +80,12 @@ describe('three volunteer processes in a ring', SLOW, () => {
   async function interrupted(how: string, lose: () => void): Promise<void> {
     let lastAt = performance.now();
     let gapMs = 0;
-    const ids = await server.ask(row.promptIds, TOKENS, (count) => {
+    const onToken = (count: number): void => {
       if (count > 1) gapMs = Math.max(gapMs, performance.now() - lastAt);
       lastAt = performance.now();
       if (count === 10) lose();
-    });
+    };
+    const ids = await server.ask(row.promptIds, TOKENS, { onToken });
     expect(ids).toEqual(expected);
     process.stderr.write(`${how}: longest gap ${gapMs.toFixed(0)} ms\n`);
   }
@@ -113,6 +116,23 @@ describe('three volunteer processes in a ring', SLOW, () => {
       const own = said.filter(({ node }) => node === id).map(({ message }) => message.type);
       expect(own[0]).toBe('prepared');
       expect(own).toContain('report');
+    }
+  });
+
+  it('[S3] four choices of one prompt, at once: it is computed once, and each is what it is alone', async () => {
+    const { promptIds } = goldenRow('long300');
+    const choices = [0, 1, 2, 3].map((choice) => ({ ...GREEDY, temperature: 1, seed: 5, choice }));
+    const prefix = { salt: 'of one request', public: null };
+    const heard = server.heard.length;
+    const together = await Promise.all(
+      choices.map((sampling) => server.ask(promptIds, 8, { sampling, prefix })),
+    );
+    const whole = promptIds.length - 1;
+    const beyondPages = whole % WIRE.prefixPagePositions;
+    expect(server.rowsFilled(heard)).toEqual([0, 1, 2].map(() => whole + 3 * beyondPages));
+    expect(new Set(together.map((ids) => ids.join())).size).toBe(4);
+    for (const [at, sampling] of choices.entries()) {
+      expect(await server.ask(promptIds, 8, { sampling })).toEqual(together[at]);
     }
   });
 

@@ -18,6 +18,7 @@ import type {
 } from '#lib/shard/runtime/volunteer-port.ts';
 import { servePackageFile } from '#server/models/http.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
+import type { AnswerRequest } from '#server/orchestrator/answers.ts';
 import { createKnownAnswerChecker } from '#server/orchestrator/known-answer-checker.ts';
 import { createOrchestrator, type Orchestrator } from '#server/orchestrator/orchestrator.ts';
 import type { HubEvent, NodeHub } from '#server/signaling/hub.ts';
@@ -28,6 +29,10 @@ const MODELS = fileURLToPath(new URL('../../../public/models', import.meta.url))
 const MODEL = 'smollm2-135m-instruct' as ModelId;
 
 export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+interface AskMore extends Partial<Pick<AnswerRequest, 'sampling' | 'prefix'>> {
+  readonly onToken?: (count: number) => void;
+}
 
 /** The server's real parts but gateway and pages, and real volunteers with worker threads. */
 export class SmallServer {
@@ -148,11 +153,11 @@ export class SmallServer {
     }
   }
 
-  /** Greedy ids of an answer; `onToken` may break things. */
+  /** Ids of an answer, greedy unless asked otherwise; `onToken` may break things. */
   ask(
     promptIds: readonly number[],
     maxTokens: number,
-    onToken: (count: number) => void = () => undefined,
+    { onToken, ...more }: AskMore = {},
   ): Promise<number[]> {
     return new Promise((resolve, reject) => {
       const ids: number[] = [];
@@ -160,17 +165,34 @@ export class SmallServer {
         {
           ...{ model: this.manifest.id, promptIds, acceptedIds: [], maxTokens },
           ...{ sampling: GREEDY, grammar: null, eosIds: this.manifest.tokenizer.eosIds },
+          ...more,
         },
         (event) => {
           if (event.type === 'token') {
             ids.push(event.id);
-            onToken(ids.length);
+            onToken?.(ids.length);
             if (event.finish) resolve(ids);
           } else if (event.type === 'lost') reject(event.fault);
           else if (event.type === 'cancelled') reject(new Error('cancelled'));
         },
       );
     });
+  }
+
+  /** Rows that each place computed below L, of all answers asked for since `heard` had so many. */
+  rowsFilled(since: number): number[] {
+    const rows: number[] = [];
+    const told = new Map<string, number>();
+    for (const event of this.heard.slice(since)) {
+      if (event.type !== 'message' || event.message.type !== 'session') continue;
+      const { message } = event.message;
+      if (message.type !== 'report') continue;
+      const seat = `${message.session}/${message.epoch}/${message.place}`;
+      const grown = message.kvLength - (told.get(seat) ?? message.kvLength);
+      rows[message.place] = (rows[message.place] ?? 0) + grown;
+      told.set(seat, message.kvLength);
+    }
+    return rows;
   }
 
   async end(): Promise<void> {

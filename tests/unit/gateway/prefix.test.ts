@@ -5,7 +5,7 @@ import { startGateway } from '#tests/support/gateway-server.ts';
 
 const KEY = 'a'.repeat(32);
 const text = await byteModels.text(BYTE_MODEL);
-const base = { model: BYTE_MODEL, text, promptIds: bytesOf('hello'), headers: {} };
+const base = { model: BYTE_MODEL, text, promptIds: bytesOf('hello'), headers: {}, choices: 1 };
 
 describe('[G33] whose computed prompts a request may use', () => {
   it('those of requests with the same unguessable key and the same credentials', () => {
@@ -23,6 +23,15 @@ describe('[G33] whose computed prompts a request may use', () => {
     const scopes = new PrefixScopes(null);
     expect(scopes.scopeOf({ ...base, key: null })).toBeNull();
     expect(scopes.scopeOf({ ...base, key: 'support-bot' })).toBeNull();
+  });
+
+  it('[G32] those of one request with several choices, which nobody else can name', () => {
+    const scopes = new PrefixScopes(null);
+    const saltOf = (key: string | null) => scopes.scopeOf({ ...base, key, choices: 2 })?.salt;
+    expect(saltOf(null)).toMatch(/^[0-9a-f]{64}$/);
+    expect(saltOf(null)).not.toBe(saltOf(null));
+    expect(saltOf('support-bot')).not.toBe(saltOf('support-bot'));
+    expect(saltOf(KEY)).toBe(scopes.scopeOf({ ...base, key: KEY })?.salt);
   });
 
   it('everybody’s, of a system prompt that the operator made public', async () => {
@@ -80,6 +89,18 @@ describe('[G33] over the API', () => {
     expect(JSON.stringify(prefix)).not.toContain(KEY);
     await (await server.post('/v1/chat/completions', ask({}))).json();
     expect(server.answers.last.request.prefix).toBeUndefined();
+  });
+
+  it('[G32] choices of one request have one scope, of their own', async () => {
+    await using server = await startGateway();
+    server.answers.onStart = (session) => session.end();
+    for (let i = 0; i < 2; i += 1) {
+      await (await server.post('/v1/chat/completions', ask({ n: 3 }))).json();
+    }
+    const salts = server.answers.sessions.map(({ request }) => request.prefix?.salt);
+    expect(salts).toEqual([0, 0, 0, 3, 3, 3].map((first) => salts[first]));
+    expect(new Set(salts).size).toBe(2);
+    expect(salts).not.toContain(undefined);
   });
 
   it('[G15] a wrong key is refused by its name', async () => {

@@ -83,6 +83,86 @@ describe('[S3] [S5] who may have pages of a prompt', () => {
   });
 });
 
+describe('[S3] one prompt, asked for by several at once', () => {
+  const ask = (driver: OrchestratorDriver, n: number, change: object = {}) =>
+    driver.start(n, { promptIds: PROMPT, maxTokens: 40, prefix: SCOPE, ...change });
+  const begun = (driver: OrchestratorDriver) =>
+    [1, 2, 3, 4].filter((n) => driver.state.sessions.has(sessionId(n)));
+  const cluster = (script: object = {}): OrchestratorDriver => {
+    const driver = new OrchestratorDriver();
+    driver.join(0, script);
+    driver.pass(12_000);
+    return driver;
+  };
+
+  it('the others begin at the first token, and look for its pages', () => {
+    const driver = cluster({ tokenMs: 1_000 });
+    for (const n of [1, 2, 3]) ask(driver, n);
+    expect(begun(driver)).toEqual([1]);
+    driver.pass(100);
+    expect(driver.tokens(sessionId(1))).toHaveLength(1);
+    expect(begun(driver)).toEqual([1, 2, 3]);
+    for (const n of [2, 3]) expect(prepareOf(driver, n).prefix?.mayHit).toBe(true);
+    // Nobody was short of room.
+    expect(driver.events.get(sessionId(2))?.some(({ type }) => type === 'queued')).toBe(false);
+  });
+
+  it('who asks for something else, with another salt or with none, is not held up', () => {
+    const driver = cluster({ fills: false });
+    ask(driver, 1);
+    ask(driver, 2);
+    ask(driver, 3, { promptIds: [7, ...PROMPT] });
+    ask(driver, 4, { prefix: { salt: 'his', public: null } });
+    expect(begun(driver)).toEqual([1, 3, 4]);
+    const session = driver.start(5, { promptIds: PROMPT });
+    expect(driver.state.sessions.has(session)).toBe(true);
+  });
+
+  it('a longer prompt waits for the shorter one that it goes on from, and not the other way round', () => {
+    const driver = cluster({ fills: false });
+    ask(driver, 1);
+    ask(driver, 2, { promptIds: [...PROMPT, 7, 8, 9] });
+    ask(driver, 3, { promptIds: PROMPT.slice(0, 40) });
+    expect(begun(driver)).toEqual([1, 3]);
+  });
+
+  it('where the one that reads it is cancelled, or loses its route, they begin', () => {
+    const cancelled = cluster({ fills: false });
+    for (const n of [1, 2, 3]) ask(cancelled, n);
+    cancelled.feed({ type: 'cancel', session: sessionId(1) });
+    // The next of them reads it.
+    expect(begun(cancelled)).toEqual([2]);
+    const lost = copies(2);
+    lost.change(0, { fills: false });
+    lost.change(1, { fills: false });
+    for (const n of [1, 2]) ask(lost, n);
+    const holder = prepareOf(lost, 1).route[0]?.node;
+    lost.kill(holder === nodeId(0) ? 0 : 1);
+    lost.pass(3_000);
+    expect(begun(lost)).toEqual([1, 2]);
+  });
+
+  it('of a conversation that goes on, too', () => {
+    const driver = cluster();
+    const first = turn(driver, 5);
+    driver.change(0, { fills: false });
+    const promptIds = [...PROMPT, ...first.ids, ...PROMPT];
+    for (const n of [1, 2, 3]) ask(driver, n, { promptIds });
+    expect(begun(driver)).toEqual([1]);
+    // What was read before is waited for by nobody.
+    ask(driver, 4, { promptIds: [...PROMPT, 1, 2] });
+    expect(begun(driver)).toEqual([1, 4]);
+  });
+
+  it('that wait is none for room: it may be longer than that', () => {
+    const driver = cluster({ fills: false });
+    for (const n of [1, 2]) ask(driver, n);
+    const since = driver.state.queue[0]?.since ?? 0;
+    driver.pass(1_000);
+    expect(driver.state.queue[0]?.since).toBe(since + 1_000);
+  });
+});
+
 describe('[P1] a conversation returns to the route that holds its pages', () => {
   it('though another is as good, and not where its nodes are gone', () => {
     const driver = copies(3);
