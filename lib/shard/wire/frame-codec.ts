@@ -2,50 +2,40 @@ import { invariant, unreachable } from '#lib/kernel/assert.ts';
 import { fromHex, toHex } from '#lib/kernel/bytes.ts';
 import type { SessionId } from '#lib/kernel/ids.ts';
 import type { Frame } from './frame.ts';
-import { fromHalfBits } from '#lib/kernel/half.ts';
-import { toHalfBits } from './half.ts';
 import { RING, WIRE } from './limits.ts';
-import type { WireDtype } from './session-messages.ts';
+import { readValues, rowBytes, writeValues, type ValueRejection } from './row-values.ts';
+import { WIRE_DTYPES } from './session-messages.ts';
 
 /**
  * A frame on the wire: a fixed header of 48 bytes, then the rows, or a token's drafts as u32. Little
  * endian throughout.
  *
- *  0 u8  version      1 u8 type (1 rows, 2 token, 3 chunk-ack)   2 u8 dtype (0 f32, 1 f16)   3 u8 0
+ *  0 u8  version      1 u8 type (1 rows, 2 token, 3 chunk-ack)   2 u8 dtype (0 f32, 1 f16, 2 int8)   3 u8 0
  *  4 u32 epoch        8 16 bytes session                        24 u32 place       28 u32 seq
  * 32 u32 first position | position | taken                      36 u32 rows | id | 0
  * 40 u32 width | drafts | 0                                     44 u32 payload bytes
  *
- * Payload: rows × width × (4 or 2) | 4 × drafts | 0.
+ * Payload: rows × `rowBytes` | 4 × drafts | 0.
  */
 export const FRAME_HEADER_BYTES = 48;
 const VERSION = 2;
 const DRAFT_BYTES = 4;
 const TYPES = ['rows', 'token', 'chunk-ack'] as const;
-const DTYPES: readonly WireDtype[] = ['f32', 'f16'];
-const BYTES_PER_VALUE: Readonly<Record<WireDtype, number>> = { f32: 4, f16: 2 };
 
-/** Why bytes are not a frame. `not-finite` is held against the peer (M4), as are all the others. */
-export type FrameRejection = 'version' | 'malformed' | 'length' | 'not-finite';
+/** Why bytes are not a frame; each is held against the peer (M4). */
+export type FrameRejection = 'version' | 'malformed' | 'length' | ValueRejection;
 export type DecodedFrame =
   | { readonly ok: true; readonly frame: Frame }
   | { readonly ok: false; readonly why: FrameRejection };
 
 const reject = (why: FrameRejection): DecodedFrame => ({ ok: false, why });
 
-/** False where a value is NaN or an infinity. */
-export function allFinite(values: Float32Array): boolean {
-  let sum = 0;
-  for (let i = 0; i < values.length; i += 1) sum += (values[i] as number) * 0;
-  return sum === 0;
-}
-
 export const frameBytes = (frame: Frame): number => FRAME_HEADER_BYTES + payloadBytes(frame);
 
 function payloadBytes(frame: Frame): number {
   switch (frame.type) {
     case 'rows':
-      return frame.rows * frame.width * BYTES_PER_VALUE[frame.dtype];
+      return frame.rows * rowBytes(frame.width, frame.dtype);
     case 'token':
       return frame.drafts.length * DRAFT_BYTES;
     case 'chunk-ack':
@@ -69,12 +59,12 @@ export function encodeFrame(frame: Frame, headroom = 0): Uint8Array<ArrayBuffer>
   view.setUint32(44, bytes.length - headroom - FRAME_HEADER_BYTES, true);
   switch (frame.type) {
     case 'rows':
-      view.setUint8(2, DTYPES.indexOf(frame.dtype));
+      view.setUint8(2, WIRE_DTYPES.indexOf(frame.dtype));
       view.setUint32(28, frame.seq, true);
       view.setUint32(32, frame.firstPosition, true);
       view.setUint32(36, frame.rows, true);
       view.setUint32(40, frame.width, true);
-      writeValues(bytes.subarray(headroom + FRAME_HEADER_BYTES), frame.data, frame.dtype);
+      writeValues(bytes.subarray(headroom + FRAME_HEADER_BYTES), frame.data, frame);
       return bytes;
     case 'token':
       view.setUint32(28, frame.seq, true);
@@ -100,7 +90,7 @@ export function decodeFrame(bytes: Uint8Array): DecodedFrame {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint8(0) !== VERSION) return reject('version');
   const type = TYPES[view.getUint8(1) - 1];
-  const dtype = DTYPES[view.getUint8(2)];
+  const dtype = WIRE_DTYPES[view.getUint8(2)];
   const address = {
     session: toHex(bytes.subarray(8, 24)) as SessionId,
     epoch: view.getUint32(4, true),
@@ -114,9 +104,9 @@ export function decodeFrame(bytes: Uint8Array): DecodedFrame {
   if (type === 'rows') {
     const shape = { seq, firstPosition: position, rows: count, width, dtype };
     if (!isRowsShape(shape)) return reject('malformed');
-    if (payload !== count * width * BYTES_PER_VALUE[dtype]) return reject('length');
-    const data = readValues(bytes.subarray(FRAME_HEADER_BYTES), dtype);
-    if (!allFinite(data)) return reject('not-finite');
+    if (payload !== count * rowBytes(width, dtype)) return reject('length');
+    const data = readValues(bytes.subarray(FRAME_HEADER_BYTES), { width, dtype });
+    if (typeof data === 'string') return reject(data);
     return { ok: true, frame: { type, ...address, ...shape, data } };
   }
   if (dtype !== 'f32') return reject('malformed');
@@ -143,29 +133,4 @@ function isRowsShape(shape: { firstPosition: number; rows: number; width: number
   if (rows < 1 || rows > WIRE.rowsPerFrameMax) return false;
   if (width < 1 || width > WIRE.hiddenMax) return false;
   return firstPosition + rows <= WIRE.promptIdsMax;
-}
-
-/** Copies as they lie: WebAssembly, and so every node of ours, is little endian as the wire is. */
-function writeValues(payload: Uint8Array, data: Float32Array, dtype: WireDtype): void {
-  const room = payload.length / BYTES_PER_VALUE[dtype];
-  invariant(room === data.length, 'a rows frame holds rows × width values');
-  if (dtype === 'f32') {
-    payload.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    return;
-  }
-  const view = new DataView(payload.buffer, payload.byteOffset);
-  for (let i = 0; i < data.length; i += 1) {
-    view.setUint16(2 * i, toHalfBits(data[i] as number), true);
-  }
-}
-
-function readValues(payload: Uint8Array, dtype: WireDtype): Float32Array {
-  const data = new Float32Array(payload.length / BYTES_PER_VALUE[dtype]);
-  if (dtype === 'f32') {
-    new Uint8Array(data.buffer).set(payload);
-    return data;
-  }
-  const view = new DataView(payload.buffer, payload.byteOffset);
-  for (let i = 0; i < data.length; i += 1) data[i] = fromHalfBits(view.getUint16(2 * i, true));
-  return data;
 }

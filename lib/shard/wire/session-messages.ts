@@ -20,7 +20,8 @@ const position = whole(WIRE.promptIdsMax);
 const tokenId = whole(1 << 20);
 export const rangeSchema = z.strictObject({ first: whole(9999), last: whole(9999) });
 
-export const WIRE_DTYPES = ['f32', 'f16'] as const;
+/** How rows travel; in the order of the frame's byte, each narrower than the one before. */
+export const WIRE_DTYPES = ['f32', 'f16', 'int8'] as const;
 export type WireDtype = (typeof WIRE_DTYPES)[number];
 
 /** One place of a route: who holds which layers, since when, and how it reaches the next place. */

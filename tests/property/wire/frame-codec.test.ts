@@ -10,6 +10,8 @@ import {
 } from '#lib/shard/wire/frame-codec.ts';
 import { fromHalfBits } from '#lib/kernel/half.ts';
 import { RING, WIRE } from '#lib/shard/wire/limits.ts';
+import { readValues, rowBytes, writeValues } from '#lib/shard/wire/row-values.ts';
+import type { WireDtype } from '#lib/shard/wire/session-messages.ts';
 
 const whole = (max: number) => fc.integer({ min: 0, max });
 const address = {
@@ -24,9 +26,9 @@ const half = whole(2 ** 16 - 1)
   .map(fromHalfBits)
   .filter((value) => Number.isFinite(value));
 
-const rowsOf = (dtype: 'f32' | 'f16', value: fc.Arbitrary<number>) =>
+const rowsOf = (dtype: WireDtype, value: fc.Arbitrary<number>, widthMax = 9) =>
   fc
-    .record({ rows: fc.integer({ min: 1, max: 5 }), width: fc.integer({ min: 1, max: 9 }) })
+    .record({ rows: fc.integer({ min: 1, max: 5 }), width: fc.integer({ min: 1, max: widthMax }) })
     .chain(({ rows, width }) =>
       fc.record({
         type: fc.constant('rows' as const),
@@ -42,9 +44,17 @@ const rowsOf = (dtype: 'f32' | 'f16', value: fc.Arbitrary<number>) =>
       }),
     );
 
+/** As a reader gets it: bytes and the scales of their blocks. */
+const inBytes = rowsOf('int8', finite, 70).map((frame) => {
+  const decoded = decodeFrame(encodeFrame(frame));
+  if (!decoded.ok) throw new Error(decoded.why);
+  return decoded.frame;
+});
+
 const frames: fc.Arbitrary<Frame> = fc.oneof(
   rowsOf('f32', finite),
   rowsOf('f16', half),
+  inBytes,
   fc.record({
     type: fc.constant('token' as const),
     ...address,
@@ -120,6 +130,81 @@ describe('frame codec', () => {
     const half = encodeFrame({ ...good, dtype: 'f16' });
     half.set([0x00, 0x7c], FRAME_HEADER_BYTES);
     expect(decodeFrame(half)).toEqual({ ok: false, why: 'not-finite' });
+    for (const value of [NaN, Infinity]) {
+      const bytes = Float32Array.of(0, 0, value, 0, 0, 0);
+      const sent = encodeFrame({ ...good, dtype: 'int8', data: bytes });
+      if (Number.isNaN(value)) expect(decodeFrame(sent)).toEqual({ ok: false, why: 'not-finite' });
+      sent.set([0x80, 0x7f], FRAME_HEADER_BYTES);
+      expect(decodeFrame(sent)).toEqual({ ok: false, why: 'not-finite' });
+    }
+  });
+
+  it('[M4] a block whose scale lies is refused', () => {
+    // Two rows of three: each a scale, then three bytes; the largest is 127.
+    const sent = (change: readonly (readonly [number, number])[]) => {
+      const data = Float32Array.of(1, -2, 3, 0, 0, 0);
+      const bytes = encodeFrame({ ...good, dtype: 'int8', data });
+      for (const [at, value] of change) bytes[FRAME_HEADER_BYTES + at] = value;
+      return decodeFrame(bytes);
+    };
+    expect(sent([])).toMatchObject({ ok: true });
+    const lies = {
+      'its largest byte is not 127': [[4, 126]],
+      'a byte is −128': [[3, 0x80]],
+      'it is negative': [[1, 0xbc]],
+      'it is 0 and its bytes are not': [
+        [0, 0],
+        [1, 0],
+      ],
+      'its bytes are 0 and it is not': [[6, 0x3f]],
+      'it is no normal number': [[1, 0]],
+      'it is larger than any': [
+        [0, 0],
+        [1, 0x7f],
+      ],
+    } as const;
+    for (const [what, change] of Object.entries(lies)) {
+      expect(sent(change), what).toEqual({ ok: false, why: 'scale' });
+    }
+  });
+
+  it('[S9] values in bytes are off by half a step of their block, whatever rows are beside them', () => {
+    const rows = fc
+      .record({ rows: fc.integer({ min: 1, max: 4 }), width: fc.integer({ min: 1, max: 70 }) })
+      .chain(({ rows, width }) =>
+        fc.record({
+          width: fc.constant(width),
+          values: fc.array(fc.float({ noNaN: true, min: -1e6, max: 1e6 }), {
+            minLength: rows * width,
+            maxLength: rows * width,
+          }),
+        }),
+      );
+    const through = (data: Float32Array, width: number): Float32Array => {
+      const shape = { width, dtype: 'int8' } as const;
+      const payload = new Uint8Array((data.length / width) * rowBytes(width, 'int8'));
+      writeValues(payload, data, shape);
+      return readValues(payload, shape) as Float32Array;
+    };
+    fc.assert(
+      fc.property(rows, ({ width, values }) => {
+        const data = Float32Array.from(values);
+        const read = through(data, width);
+        for (let first = 0; first < data.length; first += width) {
+          const row = data.subarray(first, first + width);
+          expect(through(row, width)).toEqual(read.slice(first, first + width));
+          for (let at = 0; at < width; at += 32) {
+            const block = row.subarray(at, at + 32);
+            const step = Math.max(...block.map(Math.abs)) / 126.5;
+            block.forEach((value, i) => {
+              expect(Math.abs(value - (read[first + at + i] ?? NaN))).toBeLessThanOrEqual(
+                0.51 * step + 2 ** -100,
+              );
+            });
+          }
+        }
+      }),
+    );
   });
 
   it.each([

@@ -72,11 +72,32 @@ describe('[S5] a newcomer reports its prefix hit', () => {
       keysOf({ numerics: 'int16' }),
       keysOf(halves),
       keysOf({ ...halves, route: cut }),
+      keysOf({ wireDtype: 'int8' }),
     ];
-    expect(new Set(all.flat()).size).toBe(8);
+    expect(new Set(all.flat()).size).toBe(10);
     expect(keysOf({ route: cut })).toEqual(keysOf({}));
+    // Rows that went from node to node nowhere before are not rounded.
     const inOneNode = prepare([1, 1]).route;
-    expect(keysOf({ ...halves, route: inOneNode }).at(-1)).toContain('f16@/');
+    expect(keysOf({ ...halves, route: inOneNode })).toEqual(keysOf({ route: inOneNode }));
+  });
+});
+
+describe('[S9] of a prompt that travelled in bytes', () => {
+  const narrow = { ...prepare([2, 1], { wireDtype: 'int8', promptLength: 4, resumeAt: 6 }) };
+  const digests = [A, B, C].map((each) => each ?? '');
+
+  it('pages with rows of the answer have no name: elsewhere those may be the prompt’s', () => {
+    const keys = (change: Partial<Prepare>): number => {
+      const prefix = { pagePositions: 2, mayHit: true, digests };
+      const out = new StageRig(1).order({ ...narrow, prefix, ...change });
+      return out.flatMap((each) => (each.type === 'kv' && each.op === 'share' ? each.keys : []))
+        .length;
+    };
+    // Positions 0 and 1 alone: the row at 3 belongs to the first id that is sampled.
+    expect(keys({})).toBe(1);
+    expect(keys({ promptLength: 5 })).toBe(2);
+    expect(keys({ wireDtype: 'f16' })).toBe(3);
+    expect(keys({ route: prepare([1, 2]).route })).toBe(3);
   });
 });
 

@@ -1,10 +1,12 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { ChunkAckFrame, Frame, RowsFrame, TokenFrame } from '#lib/shard/wire/frame.ts';
-import { allFinite } from '#lib/shard/wire/frame-codec.ts';
+import { allFinite } from '#lib/shard/wire/row-values.ts';
+import type { Prepare } from '#lib/shard/wire/session-messages.ts';
 import { draftsAfter } from './drafts.ts';
 import { holdFrame } from './held.ts';
 import { cutKv } from './kv.ts';
+import { dtypeAt, rowsAlike } from './row-dtype.ts';
 import { pump } from './send.ts';
 import { allSeats, emptyFlow, fault, isLast, prefillAhead, type Seat, type Turn } from './state.ts';
 
@@ -80,6 +82,10 @@ function takeRows(turn: Turn, seat: Seat, frame: RowsFrame): void {
     refuse(turn, seat, { peer, why: 'position-gap' });
     return;
   }
+  if (!isAgreed(prepare, frame)) {
+    refuse(turn, seat, { peer, why: 'unfit' });
+    return;
+  }
   if (!allFinite(frame.data)) {
     refuse(turn, seat, { peer, why: 'not-finite' });
     return;
@@ -95,6 +101,10 @@ function takeRows(turn: Turn, seat: Seat, frame: RowsFrame): void {
   if (!isFill) flow.prefillMs = prefillAhead(turn);
   seat.session.heardAt = turn.now;
 }
+
+/** Its rows travelled as the route says (S9). */
+const isAgreed = (prepare: Prepare, { dtype, firstPosition, rows }: RowsFrame): boolean =>
+  dtype === dtypeAt(prepare, firstPosition) && rows === rowsAlike(prepare, firstPosition, rows);
 
 /** How many drafts may follow the token of a step: the last place knows which it guessed. */
 const draftsDue = (seat: Seat, firstPosition: number): number =>

@@ -2,6 +2,7 @@ import type { OwnerMessage, Prepare } from '#lib/shard/wire/session-messages.ts'
 import type { StageInput } from '../types.ts';
 import { emptyRows } from './kept-rows.ts';
 import { orderKv } from './kv.ts';
+import { firstAnswerRow } from './row-dtype.ts';
 import { report, type Seat, type Turn } from './state.ts';
 
 /**
@@ -63,13 +64,18 @@ function keysOf(turn: Turn, seat: Seat, digests: readonly string[]): string[] {
   const { prepare } = seat.session;
   const limits = turn.core.shards.get(seat.shard)?.limits;
   if (!limits || limits.pagePositions !== prepare.prefix?.pagePositions) return [];
-  const scope = `${seat.shard}/${prepare.numerics}/${roundingsBefore(prepare, seat.place)}`;
-  return digests.map((digest) => `${scope}/${digest}`);
+  const roundings = roundingsBefore(prepare, seat.place);
+  const scope = `${seat.shard}/${prepare.numerics}/${roundings}`;
+  // Past the prompt's rows the bits depend on where it ended, too.
+  const pages = roundings.startsWith('int8')
+    ? Math.floor(firstAnswerRow(prepare) / limits.pagePositions)
+    : digests.length;
+  return digests.slice(0, pages).map((digest) => `${scope}/${digest}`);
 }
 
-/** Halves are rounded where rows go from node to node: another cut, other bits (S9). */
+/** Rows are rounded where they go from node to node: another cut, other bits (S9). */
 function roundingsBefore({ route, wireDtype }: Prepare, place: number): string {
-  if (wireDtype === 'f32') return wireDtype;
   const hops = route.slice(0, place).filter(({ node }, at) => node !== route[at + 1]?.node);
+  if (wireDtype === 'f32' || hops.length === 0) return 'f32';
   return `${wireDtype}@${hops.map(({ range }) => range.last).join()}`;
 }

@@ -3,6 +3,7 @@ import type { NodeId, Place } from '#lib/kernel/ids.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import { RING } from '#lib/shard/wire/limits.ts';
 import { copyRows } from './kept-rows.ts';
+import { dtypeAt, rowsAlike } from './row-dtype.ts';
 import { fault, isLast, type Seat, type Turn } from './state.ts';
 
 /** The node at the end of a hop, and whether a path of the kind the route names is open. */
@@ -56,7 +57,8 @@ export function pump(turn: Turn, seat: Seat): void {
     // What a step computed goes on as one step.
     const step = seat.kvLength - flow.sendFrom;
     if (!isFill) flow.stepSent = flow.sendFrom;
-    sendRows(turn, seat, { to, rows: isFill ? Math.min(chunkRows, ready) : step });
+    const rows = isFill ? Math.min(chunkRows, ready) : step;
+    sendRows(turn, seat, { to, rows: rowsAlike(seat.session.prepare, flow.sendFrom, rows) });
     if (isFill) flow.chunksSent += 1;
   }
 }
@@ -73,7 +75,7 @@ function sendRows(turn: Turn, seat: Seat, what: { to: NodeId; rows: number }): v
     firstPosition: flow.sendFrom,
     rows: what.rows,
     width: kept.width,
-    dtype: prepare.wireDtype,
+    dtype: dtypeAt(prepare, flow.sendFrom),
     data: copyRows(kept, flow.sendFrom, what.rows),
   });
   flow.outSeq += 1;
