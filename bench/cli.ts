@@ -16,6 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchR
   'ledger-state': () => import('./ledger-state.ts'),
   prefix: () => import('./prefix.ts'),
   spec: () => import('./spec.ts'),
+  wire: () => import('./wire.ts'),
 };
 
 const HELP = `npm run bench -- NAME [--json]
@@ -32,6 +33,7 @@ const HELP = `npm run bench -- NAME [--json]
   ledger-kill   four replicas as processes, killed one by one and all at once: what was acknowledged stays
   ledger-state  the ledger's state machine a transaction, beside one verification
   prefix   first token of a conversation's second turn against its first, of four choices against one
+  wire     rows as fp32, in halves and in bytes: first token over a slow link, ids, logits
   spec     golden rows with guessed ids against without, over slow links and none
 
 Exit 1 when a bar is missed. --json prints one object on stdout.

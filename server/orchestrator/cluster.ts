@@ -183,7 +183,7 @@ export function routeCluster(
     stages: state.stages,
     minStages,
     numerics,
-    wireDtype,
+    wireDtype: wireDtype === 'measured' ? 'f32' : wireDtype,
   };
 }
 

@@ -1,7 +1,7 @@
 import { instantMs, later } from '#lib/kernel/units.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { pairKey, sameRange, type NodePair } from '#lib/shard/placement/core.ts';
-import type { NodeMessage } from '#lib/shard/wire/node-messages.ts';
+import type { LinkRate, NodeMessage } from '#lib/shard/wire/node-messages.ts';
 import { isOpen } from './cluster.ts';
 import { update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
@@ -29,7 +29,20 @@ export function onLinkMessage(
   }
   const closed = link.openAt.length > 0;
   const waitMs = closed ? ORCHESTRATOR.linkRetryFirstMs : backoffMs(link.tries);
-  setLink(turn, { ...link, openAt: [], retryAt: later(turn.now, waitMs) });
+  setLink(turn, { ...link, openAt: [], rates: new Map(), retryAt: later(turn.now, waitMs) });
+}
+
+/** How fast its links are, by its own word; what it no longer says is not known any more. */
+export function onLinkRates(turn: Turn, node: NodeRecord, rates: readonly LinkRate[]): void {
+  const told = new Map(rates.map(({ peer, bytesPerMs }) => [peer, bytesPerMs]));
+  for (const link of turn.state.links.values()) {
+    if (link.a !== node.id && link.b !== node.id) continue;
+    const rate = told.get(link.a === node.id ? link.b : link.a);
+    if (rate === link.rates.get(node.id)) continue;
+    const others = [...link.rates].filter(([from]) => from !== node.id);
+    const own = rate === undefined ? [] : [[node.id, rate] as const];
+    setLink(turn, { ...link, rates: new Map([...others, ...own]) });
+  }
 }
 
 /** The direct path of these pairs lost frames: a new link by relay, at once (V1, M6). */
@@ -51,6 +64,7 @@ const freshLink = (a: NodeId, b: NodeId): LinkRecord => ({
   openAt: [],
   path: 'direct',
   rttMs: null,
+  rates: new Map(),
   relayOnly: false,
   tries: 0,
   retryAt: instantMs(0),
@@ -59,7 +73,7 @@ const freshLink = (a: NodeId, b: NodeId): LinkRecord => ({
 function introduce(turn: Turn, link: LinkRecord): void {
   const { a, b, relayOnly, tries } = link;
   const retryAt = later(turn.now, ORCHESTRATOR.linkOpenMs + backoffMs(tries));
-  setLink(turn, { ...link, openAt: [], tries: tries + 1, retryAt });
+  setLink(turn, { ...link, openAt: [], rates: new Map(), tries: tries + 1, retryAt });
   turn.out.push({ type: 'introduce', a, b, relayOnly });
 }
 

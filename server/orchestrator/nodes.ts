@@ -7,7 +7,7 @@ import { measuredSpeedOf, memoryBelow, sessionsOn } from './cluster.ts';
 import { changeNode, logEntry, setNode, type Turn } from './events.ts';
 import { assignAgain } from './assign.ts';
 import { ORCHESTRATOR } from './limits.ts';
-import { onLinkMessage } from './links.ts';
+import { onLinkMessage, onLinkRates } from './links.ts';
 import { loseNode, pauseNode } from './loss.ts';
 import { onProgress, onSessionMessage, tellReturn } from './owners.ts';
 import type { NodeRecord } from './state.ts';
@@ -177,8 +177,9 @@ function onResume(turn: Turn, node: NodeRecord): void {
 function onLoad(
   turn: Turn,
   node: NodeRecord,
-  { tokensServed, stepMsP50, stepRows, steps }: Extract<NodeMessage, { type: 'load' }>,
+  { tokensServed, stepMsP50, stepRows, steps, linkRates }: Extract<NodeMessage, { type: 'load' }>,
 ): void {
+  onLinkRates(turn, node, linkRates);
   const range = node.range;
   let { slowdown } = node;
   if (range && stepRows > 0 && stepMsP50 > 0 && steps > node.served.steps) {

@@ -106,8 +106,10 @@ function findRoute(
 ): void {
   const without = new Set([...shortOfPages(session, keep), ...lostTo(turn, session), ...putOff]);
   const cluster = routeCluster(turn.state, session.positions, without);
-  const plan = replaceRoute(cluster, keep, relay);
+  const found = replaceRoute(cluster, keep, relay);
   relayPairs(turn, relay);
+  // Another way to travel would void what every holder has (S9).
+  const plan = found && session.plan ? { ...found, wireDtype: session.plan.wireDtype } : found;
   stepSession(turn, session.id, { type: 'route', plan });
 }
 

@@ -3,6 +3,7 @@ import { ownerPages, viewOwner } from '#lib/shard/session/owner.ts';
 import { pageDigests, type PrefixSharing } from '#lib/shard/session/prefix.ts';
 import type { PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
+import type { WireDtype } from '#lib/shard/wire/session-messages.ts';
 import type { AnswerRequest } from './answers.ts';
 import { update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
@@ -14,6 +15,8 @@ export interface PrefixRoute {
   /** Names of the pages that its places had, each at its own time. */
   readonly digests: readonly string[];
   readonly places: readonly PlannedPlace[];
+  /** How the rows travelled that they are of. */
+  readonly wireDtype: WireDtype;
 }
 
 const pagePositions = WIRE.prefixPagePositions;
@@ -31,9 +34,11 @@ export function promptPages(state: OrchestratorState, request: AnswerRequest): P
   return { scope, digests: pageDigests({ ...scope, pagePositions }, ids) };
 }
 
+type KnownRoute = KnownPrefix & Pick<PrefixRoute, 'wireDtype'>;
+
 /** The route that computed most of the prompt, the latest of these. */
-export function knownPrefix(state: OrchestratorState, waiting: Waiting): KnownPrefix | null {
-  return knownPrefixes(state, waiting).reduce<KnownPrefix | null>(
+export function knownPrefix(state: OrchestratorState, waiting: Waiting): KnownRoute | null {
+  return knownPrefixes(state, waiting).reduce<KnownRoute | null>(
     (best, known) => (known.positions >= (best?.positions ?? 0) ? known : best),
     null,
   );
@@ -74,11 +79,16 @@ export function isBeingRead(state: OrchestratorState, waiting: Waiting): boolean
 export function rememberRoute(turn: Turn, { owner, plan }: SessionRecord): void {
   const digests = ownerPages(owner);
   if (!plan || digests.length === 0) return;
-  const { places } = plan;
+  const { places, wireDtype } = plan;
   const others = turn.state.prefixRoutes.filter(
-    (each) => !isSame(each.places, places) || !beginsWith(digests, each.digests),
+    (each) =>
+      each.wireDtype !== wireDtype ||
+      !isSame(each.places, places) ||
+      !beginsWith(digests, each.digests),
   );
-  const prefixRoutes = [...others, { digests, places }].slice(-ORCHESTRATOR.prefixRoutesMax);
+  const prefixRoutes = [...others, { digests, places, wireDtype }].slice(
+    -ORCHESTRATOR.prefixRoutesMax,
+  );
   let pages = prefixRoutes.reduce((sum, each) => sum + each.digests.length, 0);
   while (pages > ORCHESTRATOR.prefixPagesMax)
     pages -= prefixRoutes.shift()?.digests.length ?? pages;
@@ -91,14 +101,15 @@ export function distrustPages(turn: Turn): void {
   update(turn, { prefixAge: turn.state.prefixAge + 1, prefixRoutes: [], queue });
 }
 
-function knownPrefixes(state: OrchestratorState, { pages, request }: Waiting): KnownPrefix[] {
+function knownPrefixes(state: OrchestratorState, { pages, request }: Waiting): KnownRoute[] {
   if (!pages) return [];
   const promptPositions = request.promptIds.length + request.acceptedIds.length;
-  return state.prefixRoutes.flatMap(({ digests, places }) => {
+  return state.prefixRoutes.flatMap(({ digests, places, wireDtype }) => {
     const shared = sharedPages(digests, pages.digests);
     if (shared === 0) return [];
     const answerTokens = request.maxTokens;
-    return { places, positions: shared * pagePositions, promptPositions, answerTokens };
+    const positions = shared * pagePositions;
+    return { places, wireDtype, positions, promptPositions, answerTokens };
   });
 }
 

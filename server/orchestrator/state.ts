@@ -19,7 +19,8 @@ export interface OrchestratorConfig {
   readonly model: PlacementModel;
   readonly minStages: number;
   readonly numerics: Numerics;
-  readonly wireDtype: WireDtype;
+  /** How rows travel between nodes; `measured`: as narrow as their links need. */
+  readonly wireDtype: WireDtype | 'measured';
   /** Most ids that the last place of a route may guess for one step. */
   readonly draftsMax: number;
   /** Of the first known answers: random, so that nobody knows them before this process (M7). */
@@ -104,6 +105,8 @@ export interface LinkRecord {
   readonly openAt: readonly NodeId[];
   readonly path: 'direct' | 'relay';
   readonly rttMs: number | null;
+  /** Bytes a millisecond from either end to the other, as that end says. */
+  readonly rates: ReadonlyMap<NodeId, number>;
   /** Its direct path is suspect (V1). */
   readonly relayOnly: boolean;
   readonly tries: number;

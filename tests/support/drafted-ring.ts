@@ -7,7 +7,9 @@ import { openPackageFolder } from '#lib/shard/package/server.ts';
 import { RING } from '#lib/shard/wire/limits.ts';
 import { HostRing, type RingOptions } from './host-ring.ts';
 
-const FOLDER = fileURLToPath(new URL('../../public/models/smollm2-135m-instruct', import.meta.url));
+export const EMBEDDED = fileURLToPath(
+  new URL('../../public/models/smollm2-135m-instruct', import.meta.url),
+);
 export const TWO_PLACES: readonly LayerRange[] = [
   { first: 0, last: 16 },
   { first: 17, last: 29 },
@@ -21,7 +23,7 @@ export async function makeRing(
   ranges: readonly LayerRange[],
   options: Partial<RingOptions> & { readonly spares?: number } = {},
 ): Promise<HostRing> {
-  const pack = await openPackageFolder(FOLDER);
+  const pack = await openPackageFolder(EMBEDDED);
   const factory = cpuStageFactory(await loadKernels());
   const { spares = 0, ...more } = options;
   return new HostRing(

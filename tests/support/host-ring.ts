@@ -8,7 +8,7 @@ import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
 import { createOwner, stepOwner, type OwnerState } from '#lib/shard/session/owner.ts';
 import type { OwnerInput, OwnerStep, RoutePlan, SessionRequest } from '#lib/shard/session/types.ts';
-import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
+import type { OwnerMessage, StageMessage, WireDtype } from '#lib/shard/wire/session-messages.ts';
 import type { HostReport, HostSnapshot } from '#lib/shard/stage/host-protocol.ts';
 import { StageHost, type LoadOrder, type StageHostDoors } from '#lib/shard/stage/stage-host.ts';
 
@@ -24,6 +24,10 @@ export interface RingOptions {
   readonly load: (order: LoadOrder) => Promise<Stage>;
   /** How long a frame is on its way to another node; 0 where it is left out. */
   readonly linkMs?: number;
+  /** What a link carries in a millisecond, each way; as much as it is given where it is left out. */
+  readonly linkBytesPerMs?: number;
+  /** How rows travel; `f32` where it is left out. */
+  readonly wireDtype?: WireDtype;
   /** Whether hosts guess only where it pays, or wherever they can. */
   readonly drafting?: 'measured' | 'always';
   /** Of answers that have to fit a grammar. */
@@ -60,7 +64,7 @@ export class HostRing {
   }
 
   link(a: RingNode, b: RingNode, name: string): void {
-    const [port1, port2] = linkPorts(this.#options.linkMs ?? 0);
+    const [port1, port2] = linkPorts(this.#options);
     const ends = [
       [a, b, port1],
       [b, a, port2],
@@ -72,13 +76,13 @@ export class HostRing {
   }
 
   plan(holders: readonly number[] = this.#options.ranges.map((_, i) => i)): RoutePlan {
-    const { ranges, numerics, chunkRows = 16 } = this.#options;
+    const { ranges, numerics, chunkRows = 16, wireDtype = 'f32' } = this.#options;
     return {
       places: ranges.map((range, i) => ({
         ...{ node: this.nodes[holders[i] ?? i]!.id, incarnation: 1 },
         ...{ range, path: 'direct' as const },
       })),
-      ...{ numerics, wireDtype: 'f32', chunkRows, roundMs: 50, chunkMs: 250, loadMs: 5000 },
+      ...{ numerics, wireDtype, chunkRows, roundMs: 50, chunkMs: 250, loadMs: 5000 },
     };
   }
 
@@ -189,17 +193,23 @@ export class HostRing {
   }
 }
 
-/** Two ends of a link on which each message takes so long; in order, as timers of one length fire. */
-function linkPorts(ms: number): readonly [MessagePort, MessagePort] {
+/** Two ends of a link on which each message takes so long, after those before it; in order, as timers fire. */
+function linkPorts({
+  linkMs = 0,
+  linkBytesPerMs = Infinity,
+}: RingOptions): readonly [MessagePort, MessagePort] {
   const near = new MessageChannel();
-  if (ms === 0) return [near.port1, near.port2];
+  if (linkMs === 0 && linkBytesPerMs === Infinity) return [near.port1, near.port2];
   const far = new MessageChannel();
   for (const [from, to] of [
     [near.port2, far.port1],
     [far.port1, near.port2],
   ] as const) {
+    let freeAt = 0;
     from.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
-      setTimeout(() => to.postMessage(data), ms);
+      const bytes = data instanceof ArrayBuffer ? data.byteLength : 0;
+      freeAt = Math.max(freeAt, performance.now()) + bytes / linkBytesPerMs;
+      setTimeout(() => to.postMessage(data), freeAt + linkMs - performance.now());
     });
     from.start();
   }

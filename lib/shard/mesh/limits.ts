@@ -23,6 +23,12 @@ export const MESH = {
   reportEveryBeats: 10,
   /** Beats between two looks at a connection's counters: 1 s. The browser gathers all it knows. */
   countEveryBeats: 2,
+  /** A link's rate is measured over so much at a time. */
+  rateBytesMin: 64 * KIB,
+  rateSamplesMin: 3,
+  rateSamplesMax: 9,
+  /** A link that was slow is thought to be so for ten minutes, then measured anew. */
+  rateKeptMs: 600_000,
   reconnectFirstMs: 250,
   reconnectMsMax: 4_000,
 } as const;

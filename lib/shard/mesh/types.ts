@@ -20,6 +20,8 @@ export interface ByteChannel {
    */
   send(bytes: Uint8Array<ArrayBuffer>): void;
   bufferedBytes(): number;
+  /** How fast the way behind it is, as measured; null where that is not known. Absent: never known. */
+  bytesPerMs?(): number | null;
   /** Called once each time `bufferedBytes` falls below the low mark. */
   onDrain(listener: () => void): void;
   onBytes(listener: (bytes: Uint8Array<ArrayBuffer>) => void): void;

@@ -23,6 +23,10 @@ export const PLACEMENT = {
   hopMsDefault: 1.2,
   /** What the server adds to a hop that it carries. */
   relayHopMs: 20,
+  /** Rows travel narrower where a link takes this much longer for them than a place does... */
+  wireSlowerMax: 1.5,
+  /** ... and a reader waits this much less for the first token. */
+  wireSavedMsMin: 300,
   /** Rounds that a slower route is held to, where an answer may have more tokens (README, prefix). */
   answerTokensTypical: 128,
   /** A prefill chunk keeps a stage busy for no longer than this (V1). */

@@ -26,6 +26,8 @@ export interface RouteNode {
 export interface LinkFact {
   readonly path: 'direct' | 'relay';
   readonly rttMs: number | null;
+  /** Bytes a millisecond from either end, where it was busy enough to be measured; absent: nowhere. */
+  readonly rates?: ReadonlyMap<NodeId, number>;
 }
 
 export interface RouteCluster {
@@ -38,6 +40,7 @@ export interface RouteCluster {
   readonly stages: readonly LayerRange[];
   readonly minStages: number;
   readonly numerics: Numerics;
+  /** How rows travel in plans made here; who begins a session may choose otherwise (`wireFor`). */
   readonly wireDtype: WireDtype;
 }
 

@@ -1,5 +1,6 @@
 import type { NewsMessage } from '#lib/shard/mesh/types.ts';
 import type { HostSnapshot } from '#lib/shard/stage/host-protocol.ts';
+import { WIRE } from '#lib/shard/wire/limits.ts';
 import { NODE } from './limits.ts';
 import type { VolunteerSnapshot } from './volunteer-port.ts';
 
@@ -39,7 +40,8 @@ export class ServerNews {
   tellLoad(worker: HostSnapshot, now: number): void {
     if (now - this.#loadAt < NODE.reportEveryMs) return;
     const { sessions, tokensServed, stepMsP50, stepRows, steps, pagesFree } = worker;
-    const figures = { sessions, tokensServed, stepMsP50, stepRows, steps, pagesFree };
+    const linkRates = worker.linkRates.slice(0, WIRE.linksPerNodeMax);
+    const figures = { sessions, tokensServed, stepMsP50, stepRows, steps, pagesFree, linkRates };
     const message = { type: 'load', ...figures } as const;
     const text = JSON.stringify(message);
     if (text === this.#loadText || !this.#send(message)) return;

@@ -8,6 +8,7 @@ import type { Engine, LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { LinkPath, LinkPort } from '#lib/shard/mesh/types.ts';
 import type { ObtainedChunk } from '#lib/shard/package/fetch-chunks.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
+import type { LinkRate } from '#lib/shard/wire/node-messages.ts';
 import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
 
 /**
@@ -76,6 +77,8 @@ export interface HostSnapshot {
   readonly stepMsP50: number;
   readonly stepRows: number;
   readonly pagesFree: number;
+  /** Links, as far as they were busy enough to be measured. */
+  readonly linkRates: readonly LinkRate[];
   readonly memoryBytes: number;
   readonly computing: boolean;
 }

@@ -4,12 +4,14 @@ import { KIB, MIB } from '#lib/kernel/units.ts';
 /** Bounds on what a peer or a socket may send; checked before anything is parsed or allocated. */
 export const WIRE = {
   /** Grows by one with every change that an older page would misread (M2). */
-  protocolVersion: 7,
+  protocolVersion: 8,
   /** A route of a million-parameter-a-tab swarm would still be shorter. */
   placesMax: 64,
   sessionsPerNodeMax: 256,
   rowsPerFrameMax: 1024,
   hiddenMax: 16_384,
+  /** Links whose speed a node tells at a time. */
+  linksPerNodeMax: 64,
   /** 1 024 rows of 16 384 fp32 values would be 64 MiB: chunks are cut far below. */
   frameBytesMax: 16 * MIB,
   /** One data-channel message: under every browser's limit, short enough to let a token pass (S12). */

@@ -79,6 +79,13 @@ const knownAnswer = z.strictObject({
   ),
 });
 
+/** Bytes a millisecond from the node that says it to a peer, of a channel that never ran dry. */
+const linkRateSchema = z.strictObject({
+  peer: nodeIdSchema,
+  bytesPerMs: z.number().check(z.int(), z.gte(1), z.lte(1e9)),
+});
+export type LinkRate = z.infer<typeof linkRateSchema>;
+
 /** Server → node. */
 export const serverMessageSchema = z.discriminatedUnion('type', [
   z.strictObject({
@@ -209,6 +216,7 @@ export const nodeMessageSchema = z.discriminatedUnion('type', [
     stepRows: whole(WIRE.rowsPerFrameMax),
     steps: bytes,
     pagesFree: bytes,
+    linkRates: z.array(linkRateSchema).check(z.maxLength(WIRE.linksPerNodeMax)),
   }),
   z.strictObject({ type: z.literal('session'), message: stageMessageSchema }),
 ]);

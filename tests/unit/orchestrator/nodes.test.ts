@@ -332,6 +332,7 @@ describe('who holds what, as nodes come and go', () => {
           stepRows: 1,
           steps: second + 1,
           pagesFree: 0,
+          linkRates: [],
         });
       }
     }
