@@ -8,6 +8,8 @@ interface World {
   readonly plainMs: number;
   readonly draftMs: number;
   readonly guessedMs: number;
+  /** The cost is known from answers before. */
+  readonly seen?: boolean;
   /** How likely a draft stands, and the context that it comes with. */
   readonly share: number;
   readonly context: number;
@@ -20,8 +22,11 @@ interface World {
 /** Tokens/s against those of one token a round, and how many drafts were tried. */
 function play(world: World, seed = 1) {
   const { plainMs, draftMs, guessedMs, share, context, rounds, sessions = 1, noise = 0 } = world;
+  const guess = world.seen
+    ? ({ kind: 'seen', ofRound: draftMs / plainMs } as const)
+    : ({ kind: 'thought', ms: guessedMs } as const);
   const random = seededRandom(seed);
-  const pace = newPace(guessedMs);
+  const pace = newPace(guess);
   let now = 0;
   let tokens = 0;
   let tried = 0;
@@ -43,7 +48,9 @@ const FAR = { plainMs: 42, draftMs: 6, guessedMs: 6 };
 
 describe('[S8] how many drafts', () => {
   test('none before a round was measured', () => {
-    expect(howMany(newPace(0), { context: 9, most: 8, sessions: 1 })).toBe(0);
+    expect(howMany(newPace({ kind: 'thought', ms: 0 }), { context: 9, most: 8, sessions: 1 })).toBe(
+      0,
+    );
   });
 
   test('many over slow links where they stand, from the second round on', () => {
@@ -77,8 +84,19 @@ describe('[S8] how many drafts', () => {
     }
   });
 
+  test.each([0.3, 0.6, 0.9, 1.2])(
+    'nearly nothing is lost where a draft is known to cost %f of a round and falls',
+    (ofRound) => {
+      const world = { plainMs: 12, draftMs: 12 * ofRound, guessedMs: 0, seen: true };
+      for (const rounds of [48, 200]) {
+        const { gain } = play({ ...world, share: 0, context: 9, rounds });
+        expect(gain).toBeGreaterThan(0.98);
+      }
+    },
+  );
+
   test('what did not pay is tried again, seldom, and found out when it does', () => {
-    const pace = newPace(6);
+    const pace = newPace({ kind: 'thought', ms: 6 });
     let now = 0;
     const round = (share: number): number => {
       const drafts = howMany(pace, { context: 9, most: 8, sessions: 1 });

@@ -11,8 +11,8 @@ export interface DraftPace {
   readonly plainMs: number[];
   /** What each draft of the latest rounds with some added to that. */
   readonly draftMs: number[];
-  /** What a draft adds before any was tried. */
-  readonly guessedMs: number;
+  /** What a draft adds before any was tried: milliseconds as thought, or a share of a round as seen. */
+  readonly guess: CostGuess;
   /** By class of context: drafts tried, and how many of them stood. */
   readonly tries: { tried: number; stood: number }[];
   /** What drafts have saved so far, below zero what they have cost, and how long the rounds took. */
@@ -22,6 +22,11 @@ export interface DraftPace {
   /** Rounds since drafts were tried last. */
   idle: number;
 }
+
+/** `seen`: by other answers over the same route. */
+export type CostGuess =
+  | { readonly kind: 'thought'; readonly ms: number }
+  | { readonly kind: 'seen'; readonly ofRound: number };
 
 interface Round {
   readonly at: InstantMs;
@@ -44,8 +49,8 @@ export const PACE = {
   /** Drafts must promise this much more tokens/s than none: less is lost in what is not measured. */
   gainMin: 1.05,
   /** Drafts may have cost this share of the time at most, and a first try that of a round. */
-  lossShareMax: 0.015,
-  firstTryRounds: 0.4,
+  lossShareMax: 0.01,
+  firstTryRounds: 0.3,
   /** What is thought not to pay is tried again so often, within that share. */
   retryRounds: 24,
   /** A context of 2 ids, 3 or 4, more: how many of 100 drafts stand before any was tried. */
@@ -56,10 +61,10 @@ export const PACE = {
   triesMax: 48,
 } as const;
 
-export const newPace = (guessedMs: number): DraftPace => ({
+export const newPace = (guess: CostGuess): DraftPace => ({
   plainMs: [],
   draftMs: [],
-  guessedMs,
+  guess,
   tries: PACE.priors.map(() => ({ tried: 0, stood: 0 })),
   savedMs: 0,
   elapsedMs: 0,
@@ -105,7 +110,7 @@ export function endRound(
 export function howMany(pace: DraftPace, { context, most, sessions }: Chance): number {
   if (pace.plainMs.length === 0) return 0;
   const plainMs = middle(pace.plainMs);
-  const draftMs = pace.draftMs.length > 0 ? middle(pace.draftMs) : pace.guessedMs;
+  const draftMs = (costOfDraft(pace) ?? guessedCost(pace)) * plainMs;
   const { share, first } = { share: shareOf(pace, context), first: PACE.firstTryRounds * plainMs };
   const mayLoseMs = pace.savedMs + PACE.lossShareMax * pace.elapsedMs + first;
   let best: { count: number; gain: number } = { count: 0, gain: PACE.gainMin };
@@ -119,6 +124,14 @@ export function howMany(pace: DraftPace, { context, most, sessions }: Chance): n
   const mayRetry = pace.idle >= PACE.retryRounds && context > 2;
   return mayRetry && draftMs <= mayLoseMs - first ? 1 : 0;
 }
+
+/** Of a round of one row, as measured; null before a draft was tried. */
+export function costOfDraft({ plainMs, draftMs }: DraftPace): number | null {
+  return draftMs.length > 0 && plainMs.length > 0 ? middle(draftMs) / middle(plainMs) : null;
+}
+
+const guessedCost = ({ guess, plainMs }: DraftPace): number =>
+  guess.kind === 'seen' ? guess.ofRound : guess.ms / middle(plainMs);
 
 /** How likely the next draft stands, of what was seen and what was thought before. */
 function shareOf({ tries }: DraftPace, context: number): number {

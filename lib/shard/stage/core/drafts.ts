@@ -1,6 +1,15 @@
 import { RING } from '#lib/shard/wire/limits.ts';
 import { guess, noteId, openBook, type DraftBook } from './draft-book.ts';
-import { beginRound, endRound, howMany, newPace, type DraftPace } from './draft-pace.ts';
+import {
+  beginRound,
+  costOfDraft,
+  endRound,
+  howMany,
+  newPace,
+  type CostGuess,
+  type DraftPace,
+} from './draft-pace.ts';
+import { STAGE } from './limits.ts';
 import { allSeats, isDecoding, type Seat, type Turn } from './state.ts';
 import { loadOf, predictMs } from './step-times.ts';
 
@@ -50,6 +59,7 @@ export function noteSampled(
     guesser.noted += 1;
   }
   endRound(guesser.pace, turn.now, { tried: rows - 1, stood: ids.length - 1 });
+  if (rows > 1) rememberCost(turn, seat, guesser.pace);
 }
 
 /** What may come after the token just sampled at `position`, for the frame that brings it to stage 0. */
@@ -82,12 +92,34 @@ function sessionsBeside({ core }: Turn, { shard }: Seat): number {
   return Math.max(1, sessions);
 }
 
-function guesserOf(turn: Turn, { flow, session, shard, range, kvLength }: Seat): Guesser {
+function guesserOf(turn: Turn, seat: Seat): Guesser {
+  const { flow, session } = seat;
   if (flow.guesser) return flow.guesser;
-  const times = turn.core.shards.get(shard)?.times;
-  const ownMs = times ? predictMs(times, loadOf(kvLength, 1)) : 0;
-  const ownShare = (range.last + 1 - range.first) / (range.last + 1);
-  const pace = newPace((DRAFT_COST_SHARE * ownMs) / ownShare);
+  const pace = newPace(guessCost(turn, seat));
   flow.guesser = { book: openBook(session.prepare.ids), pace, noted: 0 };
   return flow.guesser;
 }
+
+function guessCost({ core }: Turn, seat: Seat): CostGuess {
+  const { shard, range, kvLength } = seat;
+  const known = core.shards.get(shard);
+  const ofRound = known?.draftCosts.get(routeOf(seat));
+  if (ofRound !== undefined) return { kind: 'seen', ofRound };
+  const ownMs = known ? predictMs(known.times, loadOf(kvLength, 1)) : 0;
+  const ownShare = (range.last + 1 - range.first) / (range.last + 1);
+  return { kind: 'thought', ms: (DRAFT_COST_SHARE * ownMs) / ownShare };
+}
+
+/** What a draft costs is the route's, not the answer's: the next one need not find it out again. */
+function rememberCost({ core }: Turn, seat: Seat, pace: DraftPace): void {
+  const costs = core.shards.get(seat.shard)?.draftCosts;
+  const cost = costOfDraft(pace);
+  if (!costs || cost === null) return;
+  costs.delete(routeOf(seat));
+  costs.set(routeOf(seat), cost);
+  const [oldest] = costs.keys();
+  if (costs.size > STAGE.draftCostsMax && oldest !== undefined) costs.delete(oldest);
+}
+
+const routeOf = ({ session }: Seat): string =>
+  session.prepare.route.map(({ node, range }) => `${node}/${range.last}`).join();

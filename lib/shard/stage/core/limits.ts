@@ -19,6 +19,8 @@ export const STAGE = {
   heldFramesPerPeerMax: 16,
   /** Faults about such frames: a flood of them would have the server fence us for what we say (M5). */
   heldFaultsPerSecondMax: 16,
+  /** Routes whose drafts were seen to cost so much; the oldest go first. */
+  draftCostsMax: 64,
   /** Ended and released sessions remembered; the oldest go first (S10). */
   fencesMax: 4096,
 } as const;

@@ -69,6 +69,8 @@ export interface Shard {
   lastRun: number;
   /** What its runs have taken so far: prefill is cut by it (S12). */
   readonly times: StepTimes;
+  /** By route: what a draft adds to a round of one row, as a share of it, as last seen. */
+  readonly draftCosts: Map<string, number>;
   /** Prefill had work in the latest run and got no row. */
   prefillWaits: boolean;
 }
@@ -202,6 +204,7 @@ export const newShard = (limits: Shard['limits'], lastRun: number): Shard => ({
   limits,
   lastRun,
   times: emptyStepTimes(),
+  draftCosts: new Map(),
   prefillWaits: false,
 });
 
