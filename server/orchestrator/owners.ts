@@ -1,7 +1,7 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import { FaultError, type FaultCode } from '#lib/kernel/errors.ts';
 import type { SessionId } from '#lib/kernel/ids.ts';
-import { replaceRoute } from '#lib/shard/placement/core.ts';
+import { overLinks, replaceRoute } from '#lib/shard/placement/core.ts';
 import { stepOwner, viewOwner } from '#lib/shard/session/owner.ts';
 import type { OwnerInput, OwnerOutput, PlannedPlace } from '#lib/shard/session/types.ts';
 import type { Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
@@ -109,7 +109,8 @@ function findRoute(
   const found = replaceRoute(cluster, keep, relay);
   relayPairs(turn, relay);
   // Another way to travel would void what every holder has (S9).
-  const plan = found && session.plan ? { ...found, wireDtype: session.plan.wireDtype } : found;
+  const wireDtype = session.plan?.wireDtype ?? cluster.wireDtype;
+  const plan = found && overLinks(cluster, found, wireDtype);
   stepSession(turn, session.id, { type: 'route', plan });
 }
 

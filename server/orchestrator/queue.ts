@@ -7,7 +7,7 @@ import { createOwner } from '#lib/shard/session/owner.ts';
 import type { RoutePlan } from '#lib/shard/session/types.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { AnswerRequest } from './answers.ts';
-import { agreedWire } from './agree-wire.ts';
+import { agreeWire } from './agree-wire.ts';
 import { isOpen, routeCluster, workingNodes } from './cluster.ts';
 import { setSession, update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
@@ -91,7 +91,7 @@ export function pumpQueue(turn: Turn): void {
     const plan = routeFor(turn.state, head);
     if (!plan) break;
     update(turn, { queue: turn.state.queue.filter((waiting) => waiting !== head) });
-    begin(turn, head, { ...plan, wireDtype: agreedWire(turn.state, head, plan) });
+    begin(turn, head, agreeWire(turn.state, head, plan));
   }
   tellPositions(turn);
 }

@@ -27,4 +27,4 @@ export {
   type RouteCluster,
   type RouteNode,
 } from './route-cluster.ts';
-export { wireFor } from './wire.ts';
+export { overLinks, wireFor } from './wire.ts';

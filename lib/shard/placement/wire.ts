@@ -23,6 +23,13 @@ export function wireFor(cluster: RouteCluster, plan: RoutePlan, rows: number): W
   return savedMs < PLACEMENT.wireSavedMsMin ? 'f32' : chosen;
 }
 
+/** The plan with rows that travel so: a chunk takes as long as its slowest link, where that is slower (V1). */
+export function overLinks(cluster: RouteCluster, plan: RoutePlan, wireDtype: WireDtype): RoutePlan {
+  const bytesPerMs = slowestRate(cluster, plan) ?? Infinity;
+  const linkMs = (plan.chunkRows * rowBytes(cluster.model.shape.hidden, wireDtype)) / bytesPerMs;
+  return { ...plan, wireDtype, chunkMs: Math.max(plan.chunkMs, linkMs) };
+}
+
 /** Of the hops that rows take, from place to place; null where none was measured. */
 function slowestRate(cluster: RouteCluster, { places }: RoutePlan): number | null {
   const rates = places.slice(1).flatMap(({ node }, at) => {

@@ -4,23 +4,38 @@ import { toHalfBits } from './half.ts';
 import type { WireDtype } from './session-messages.ts';
 
 /**
- * The values of rows on the wire. `f32`: as they lie. `f16`: binary16 each. `int8`: a row is its block
- * scales, bfloat16 each, then its values, a signed byte each; a block is 32 values, the last of a row
- * what is left, and byte × scale is the value. Rows stand for themselves: how a chunk is cut changes no
- * bit (S9). A value that was rounded once is not changed by rounding it again.
+ * The values of rows on the wire. `f32`: as they lie. `f16`: binary16 each. `int8`: a row is its
+ * outliers, its block scales and its bytes. The outliers are the few values of largest magnitude, an
+ * index (u16) and fp32 each, for hidden states have channels that are thirty times the others, and a
+ * block with one would keep nothing else (Dettmers et al., LLM.int8, 2022). A block is 32 values, the
+ * last of a row what is left; its scale is a bfloat16, and signed byte × scale is the value.
+ *
+ * Rows stand for themselves: how a chunk is cut changes no bit (S9). A value that was rounded once is
+ * not changed by rounding it again.
  */
 const BLOCK_VALUES = 32;
 const SCALE_BYTES = 2;
+/** One outlier for so many values. */
+const OUTLIER_VALUES = 128;
+const OUTLIER_BYTES = 6;
 /** The largest magnitude of a block is this many of its scale. */
 const STEPS = 127;
 /** Blocks of less are all zeros, and what is more is sent as this: their scales are normal numbers. */
 const MAGNITUDE_MIN = 2 ** -100;
 const MAGNITUDE_MAX = 2 ** 126;
 
-/** Why bytes are no values: a number that is none, or a block whose scale is not that of its bytes. */
-export type ValueRejection = 'not-finite' | 'scale';
+/**
+ * Why bytes are no values: a number that is none, a block whose scale is not that of its bytes, or
+ * outliers out of order, out of the row, or in the place of another value.
+ */
+export type ValueRejection = 'not-finite' | 'scale' | 'outliers';
 
 const blocksOf = (width: number): number => Math.ceil(width / BLOCK_VALUES);
+const outliersOf = (width: number): number => Math.ceil(width / OUTLIER_VALUES);
+
+/** Where the scales of a row begin, and its bytes. */
+const scalesAt = (width: number): number => OUTLIER_BYTES * outliersOf(width);
+const bytesAt = (width: number): number => scalesAt(width) + SCALE_BYTES * blocksOf(width);
 
 /** Bytes of one row of `width` values. */
 export function rowBytes(width: number, dtype: WireDtype): number {
@@ -30,7 +45,7 @@ export function rowBytes(width: number, dtype: WireDtype): number {
     case 'f16':
       return 2 * width;
     case 'int8':
-      return width + SCALE_BYTES * blocksOf(width);
+      return bytesAt(width) + width;
     default:
       return unreachable(dtype);
   }
@@ -64,10 +79,8 @@ export function writeValues(payload: Uint8Array, data: Float32Array, shape: Rows
       const stride = rowBytes(width, dtype);
       for (let row = 0; row < rows; row += 1) {
         const values = data.subarray(row * width, (row + 1) * width);
-        writeBlocks(
-          new DataView(payload.buffer, payload.byteOffset + row * stride, stride),
-          values,
-        );
+        const rowView = new DataView(payload.buffer, payload.byteOffset + row * stride, stride);
+        writeBlocks(rowView, writeOutliers(rowView, values));
       }
       return;
     }
@@ -76,8 +89,33 @@ export function writeValues(payload: Uint8Array, data: Float32Array, shape: Rows
   }
 }
 
+/** @returns the other values; 0 in the place of an outlier. */
+function writeOutliers(view: DataView, values: Float32Array): Float32Array {
+  const rest = values.slice();
+  for (const [at, index] of largestOf(values, outliersOf(values.length)).entries()) {
+    view.setUint16(OUTLIER_BYTES * at, index, true);
+    view.setFloat32(OUTLIER_BYTES * at + 2, values[index] as number, true);
+    rest[index] = 0;
+  }
+  return rest;
+}
+
+/** Indices of the `count` values of largest magnitude, ascending; of equal ones the first. */
+function largestOf(values: Float32Array, count: number): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < values.length; i += 1) {
+    const magnitude = Math.abs(values[i] as number);
+    let at = found.length;
+    while (at > 0 && !(magnitude <= Math.abs(values[found[at - 1] as number] as number))) at -= 1;
+    if (at >= count) continue;
+    found.splice(at, 0, i);
+    if (found.length > count) found.pop();
+  }
+  return found.sort((a, b) => a - b);
+}
+
 function writeBlocks(view: DataView, values: Float32Array): void {
-  const bytesAt = SCALE_BYTES * blocksOf(values.length);
+  const [scales, bytes] = [scalesAt(values.length), bytesAt(values.length)];
   for (let first = 0; first < values.length; first += BLOCK_VALUES) {
     const end = Math.min(first + BLOCK_VALUES, values.length);
     let largest = 0;
@@ -85,12 +123,12 @@ function writeBlocks(view: DataView, values: Float32Array): void {
       largest = Math.max(largest, Math.abs(values[i] as number));
     }
     const bits = largest < MAGNITUDE_MIN ? 0 : scaleBits(largest);
-    view.setUint16((first / BLOCK_VALUES) * SCALE_BYTES, bits, true);
+    view.setUint16(scales + (first / BLOCK_VALUES) * SCALE_BYTES, bits, true);
     if (bits === 0) continue;
     const scale = scaleOf(bits);
     for (let i = first; i < end; i += 1) {
       const steps = Math.round((values[i] as number) / scale);
-      view.setInt8(bytesAt + i, Math.max(-STEPS, Math.min(STEPS, steps)));
+      view.setInt8(bytes + i, Math.max(-STEPS, Math.min(STEPS, steps)));
     }
   }
 }
@@ -98,11 +136,12 @@ function writeBlocks(view: DataView, values: Float32Array): void {
 const word = new Uint32Array(1);
 const single = new Float32Array(word.buffer);
 
-/** The bfloat16 nearest to the scale of a block, ties to even; of a NaN one. */
+/** The bfloat16 at or below the scale of a block: no value may outgrow an outlier. NaN of NaN. */
 function scaleBits(largest: number): number {
   single[0] = Math.min(largest, MAGNITUDE_MAX) / STEPS;
-  const bits = word[0] as number;
-  return Number.isNaN(largest) ? 0x7fc0 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
+  const bits = (word[0] as number) >>> 16;
+  if (Number.isNaN(largest)) return 0x7fc0;
+  return scaleOf(bits) * STEPS > largest ? bits - 1 : bits;
 }
 
 function scaleOf(bits: number): number {
@@ -130,7 +169,9 @@ export function readValues(payload: Uint8Array, shape: RowsShape): Float32Array 
     const stride = rowBytes(width, dtype);
     for (let row = 0; row < rows; row += 1) {
       const view = new DataView(payload.buffer, payload.byteOffset + row * stride, stride);
-      if (!readBlocks(view, data.subarray(row * width, (row + 1) * width))) return 'scale';
+      const values = data.subarray(row * width, (row + 1) * width);
+      if (!readBlocks(view, values)) return 'scale';
+      if (!readOutliers(view, values)) return 'outliers';
     }
   }
   return allFinite(data) ? data : 'not-finite';
@@ -138,22 +179,31 @@ export function readValues(payload: Uint8Array, shape: RowsShape): Float32Array 
 
 /** False where a scale is not the one that its block was divided by: then its largest byte is 127. */
 function readBlocks(view: DataView, values: Float32Array): boolean {
-  const bytesAt = SCALE_BYTES * blocksOf(values.length);
+  const [scales, bytes] = [scalesAt(values.length), bytesAt(values.length)];
   for (let first = 0; first < values.length; first += BLOCK_VALUES) {
     const end = Math.min(first + BLOCK_VALUES, values.length);
-    const bits = view.getUint16((first / BLOCK_VALUES) * SCALE_BYTES, true);
+    const bits = view.getUint16(scales + (first / BLOCK_VALUES) * SCALE_BYTES, true);
     const scale = scaleOf(bits);
     let largest = 0;
     for (let i = first; i < end; i += 1) {
-      const byte = view.getInt8(bytesAt + i);
+      const byte = view.getInt8(bytes + i);
       largest = Math.max(largest, Math.abs(byte));
       values[i] = byte * scale;
     }
-    // Its values are none either: seen by who looks at all of them.
-    if (!Number.isFinite(scale)) continue;
     const isZero = bits === 0 && largest === 0;
     const isScale = scale >= SCALE_MIN && scale <= SCALE_MAX && largest === STEPS;
     if (!isZero && !isScale) return false;
+  }
+  return true;
+}
+
+function readOutliers(view: DataView, values: Float32Array): boolean {
+  let next = 0;
+  for (let at = 0; at < outliersOf(values.length); at += 1) {
+    const index = view.getUint16(OUTLIER_BYTES * at, true);
+    if (index < next || index >= values.length || values[index] !== 0) return false;
+    values[index] = view.getFloat32(OUTLIER_BYTES * at + 2, true);
+    next = index + 1;
   }
   return true;
 }

@@ -11,9 +11,6 @@ const short = (name: string) => {
   return { promptIds, ids: greedyIds.slice(0, TOKENS) };
 };
 
-/** Rows whose ids bytes change: two ids were nearly equal. */
-const DIFFERING = { f16: [], int8: ['sky', 'turns', 'story'] } as const;
-
 describe.each(['f16', 'int8'] as const)('[S9] rows that travel as %s', (wireDtype) => {
   let ring: HostRing;
   beforeAll(async () => {
@@ -21,13 +18,13 @@ describe.each(['f16', 'int8'] as const)('[S9] rows that travel as %s', (wireDtyp
   });
   afterAll(() => ring.end());
 
-  it('give the ids of golden rows but those named', async () => {
+  it('give the ids of golden rows', async () => {
     const rows = NAMES.map(short);
     const answers = await Promise.all(
       rows.map(({ promptIds, ids }) => ring.answer({ promptIds, maxTokens: ids.length })),
     );
     const differing = NAMES.filter((_, at) => answers[at]?.join() !== rows[at]?.ids.join());
-    expect(differing).toEqual(DIFFERING[wireDtype]);
+    expect(differing).toEqual([]);
   });
 
   it.each([0, 1])('have the same bits where place %i is lost in mid-answer', async (at) => {
@@ -65,7 +62,8 @@ describe.each(['f16', 'int8'] as const)('[S9] rows that travel as %s', (wireDtyp
 it('[S9] a prompt is read sooner over a slow link in narrow rows', async () => {
   const promptIds = goldenRow('long300').promptIds.slice(0, 80);
   const firstMs = async (wireDtype: 'f32' | 'int8'): Promise<number> => {
-    const ring = await makeRing(TWO_PLACES, { wireDtype, linkBytesPerMs: 50 });
+    // Small chunks: one of 64 rows would take the link longer than the owner waits.
+    const ring = await makeRing(TWO_PLACES, { wireDtype, linkBytesPerMs: 50, chunkRows: 8 });
     const startedAt = performance.now();
     await ring.answer({ promptIds, maxTokens: 1 });
     ring.end();

@@ -1,12 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { planRoute, wireFor, type LinkFact, type RouteCluster } from '#lib/shard/placement/core.ts';
+import {
+  overLinks,
+  planRoute,
+  wireFor,
+  type LinkFact,
+  type RouteCluster,
+} from '#lib/shard/placement/core.ts';
 import { clusterOf, meshOf, nodeId, routeNode } from '#tests/support/placement.ts';
 
 const FRONT = { first: 0, last: 14 };
 const BACK = { first: 15, last: 29 };
 const nodes = [routeNode(0, { ready: [FRONT] }), routeNode(1, { ready: [BACK] })];
 
-/** Rows of 576 values: 2 304, 1 152 and 612 bytes; a place computes one in so many milliseconds. */
+/** Rows of 576 values: 2 304, 1 152 and 642 bytes; a place computes one in so many milliseconds. */
 function chosen(bytesPerMs: number | null, change: Partial<RouteCluster> & { rows?: number } = {}) {
   const { rows = 1000, ...more } = change;
   const rates = new Map(bytesPerMs === null ? [] : [[nodeId(0), bytesPerMs]]);
@@ -22,8 +28,8 @@ describe('[S9] how rows travel', () => {
     const takes = (share: number, bytes: number): number => bytes / (share * rowMs);
     expect(chosen(takes(1.4, 2304)).dtype).toBe('f32');
     expect(chosen(takes(1.4, 1152)).dtype).toBe('f16');
-    expect(chosen(takes(1.4, 612)).dtype).toBe('int8');
-    expect(chosen(takes(20, 612)).dtype).toBe('int8');
+    expect(chosen(takes(1.4, 642)).dtype).toBe('int8');
+    expect(chosen(takes(20, 642)).dtype).toBe('int8');
   });
 
   it('as they are over links that nobody has seen slow, or the other way round', () => {
@@ -38,5 +44,15 @@ describe('[S9] how rows travel', () => {
     expect(chosen(10, { numerics: 'exact' }).dtype).toBe('f32');
     expect(chosen(1000).dtype).not.toBe('f32');
     expect(chosen(1000, { rows: 40 }).dtype).toBe('f32');
+  });
+
+  it('[V1] a chunk is predicted to take as long as its slowest link', () => {
+    const rates = new Map([[nodeId(0), 10]]);
+    const links = meshOf(nodes, { path: 'direct', rttMs: 2, rates });
+    const cluster = clusterOf(30, nodes, { links });
+    const plan = planRoute(cluster)!;
+    const { chunkMs, wireDtype } = overLinks(cluster, plan, 'f16');
+    expect([chunkMs, wireDtype]).toEqual([(plan.chunkRows * 1152) / 10, 'f16']);
+    expect(overLinks(clusterOf(30, nodes), plan, 'f32').chunkMs).toBe(plan.chunkMs);
   });
 });
