@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
-import { SmallServer } from '#tests/integration/node/small-server.ts';
+import { SmallServer } from '#tests/support/small-server.ts';
 import { ask } from '#tests/support/answer.ts';
 import { TestServer } from '#tests/support/server.ts';
 import { promptIds } from './prompt.ts';

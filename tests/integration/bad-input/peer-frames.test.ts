@@ -10,7 +10,7 @@ import {
   SmallServer,
   untilPhase,
   type TestVolunteer,
-} from '#tests/integration/node/small-server.ts';
+} from '#tests/support/small-server.ts';
 import { BadPeer } from '#tests/support/bad-peer/bad-peer.ts';
 import { wrongWork } from '#tests/support/bad-peer/wrong-work.ts';
 import type { Tamper } from '#tests/support/bad-peer/tapped-worker.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SmallServer } from './small-server.ts';
+import { SmallServer } from '#tests/support/small-server.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const EXIT_MS_MAX = 2_000;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { goldenRow } from '#tests/support/golden.ts';
-import { SmallServer, sleep, untilPhase, type TestVolunteer } from './small-server.ts';
+import { SmallServer, sleep, untilPhase, type TestVolunteer } from '#tests/support/small-server.ts';
 
 const row = goldenRow('sky');
 const TOKENS = 48;

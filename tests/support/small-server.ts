@@ -25,7 +25,7 @@ import type { HubEvent, NodeHub } from '#server/signaling/hub.ts';
 import { attachHub, type Hub } from '#server/signaling/socket-hub.ts';
 import { tapWorker, type Tamper } from '#tests/support/bad-peer/tapped-worker.ts';
 
-const MODELS = fileURLToPath(new URL('../../../public/models', import.meta.url));
+const MODELS = fileURLToPath(new URL('../../public/models', import.meta.url));
 const MODEL = 'smollm2-135m-instruct' as ModelId;
 
 export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
