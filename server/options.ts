@@ -15,6 +15,7 @@ export const HELP = `npm start -- [options]
   --stages N            split each route over at least N nodes while so many are there (default 1)
   --public-prompt FILE  a system prompt that is no secret: its computation is shared by everybody
   --no-drafts           guess no ids ahead, and tell no prompt to the last node of a route
+  --narrow-wire         over slow links nodes send each other rounded values, so that prompts are read sooner
   --no-seed-volunteer   do not start the built-in volunteer
   --no-ledger           do not run the credit ledger's four replicas on this machine
   --log-level LEVEL     fatal, error, warn, info, debug, trace or silent (default info)
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly publicPrompt: string | null;
   /** Whether ids may be guessed and tried out in one step; the last node is told the prompt then. */
   readonly drafts: boolean;
+  /** Rows travel as narrow as their links need, by what those were measured to carry. */
+  readonly narrowWire: boolean;
   readonly seedVolunteer: boolean;
   /** Four replicas of the credit ledger in a process beside this one. */
   readonly ledger: boolean;
@@ -62,6 +65,7 @@ export function parseServerOptions(
     minStages: whole(values.stages ?? '1', { name: '--stages', min: 1, max: 64 }),
     publicPrompt: publicPrompt === undefined ? null : resolve(publicPrompt),
     drafts: values['no-drafts'] !== true,
+    narrowWire: values['narrow-wire'] === true,
     seedVolunteer: values['no-seed-volunteer'] !== true,
     ledger: values['no-ledger'] !== true,
     logLevel: logLevel(values['log-level'] ?? 'info'),
@@ -79,6 +83,7 @@ function parse(args: readonly string[]) {
     stages: { type: 'string' },
     'public-prompt': { type: 'string' },
     'no-drafts': { type: 'boolean' },
+    'narrow-wire': { type: 'boolean' },
     'no-seed-volunteer': { type: 'boolean' },
     'no-ledger': { type: 'boolean' },
     'log-level': { type: 'string' },

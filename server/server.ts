@@ -56,12 +56,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   const checker = createKnownAnswerChecker(model.folder);
   const orchestrator = createOrchestrator({
-    hub,
+    ...{ hub, checker, log: operator.cluster },
     manifest: model.manifest,
-    checker,
-    log: operator.cluster,
     minStages: options.minStages,
     ...(!options.drafts && { draftsMax: 0 }),
+    ...(options.narrowWire && { wireDtype: 'measured' }),
   });
   operator.watch(() => orchestrator.view());
   const models = directoryOf(registry, [model]);

@@ -28,7 +28,7 @@ export interface OrchestratorOptions {
   readonly log: Log;
   readonly minStages?: number;
   readonly numerics?: Numerics;
-  /** `measured` where it is left out. */
+  /** `f32` where it is left out. */
   readonly wireDtype?: WireDtype | 'measured';
   /** Most ids guessed for one step, where that pays; `RING.draftsMax` where it is left out. */
   readonly draftsMax?: number;
@@ -72,7 +72,7 @@ class OrchestratorShell implements Orchestrator {
       model: placementModel(manifest),
       minStages: options.minStages ?? 1,
       numerics: options.numerics ?? defaultNumerics(manifest),
-      wireDtype: options.wireDtype ?? 'measured',
+      wireDtype: options.wireDtype ?? 'f32',
       draftsMax: options.draftsMax ?? RING.draftsMax,
       seed: randomInt(2 ** 32),
     };

@@ -13,6 +13,7 @@ test('defaults, and --port over PORT', () => {
     minStages: 1,
     publicPrompt: null,
     drafts: true,
+    narrowWire: false,
     seedVolunteer: true,
     ledger: true,
     logLevel: 'info',
