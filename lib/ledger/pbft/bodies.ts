@@ -4,7 +4,7 @@ import { LIMITS } from './limits.ts';
 import { executeReady } from './execute.ts';
 import { castPrepare } from './pre-prepare.ts';
 import { progress } from './votes.ts';
-import { send, slotsOf, update, type ReplicaState, type Turn } from './state.ts';
+import { memberId, met, send, slotsOf, update, type ReplicaState, type Turn } from './state.ts';
 import type { CheckedBatch, Environment, Link } from './types.ts';
 
 export const bodyOf = (state: ReplicaState, digest: Uint8Array): CheckedBatch | null =>
@@ -59,6 +59,23 @@ function missing(
   });
 }
 
+/** Asks one whose COMMIT shows that it has the batch; which one, the sequence says: each has its share. */
+export function fetchFrom(
+  turn: Turn,
+  of: {
+    readonly sequence: number;
+    readonly digest: Uint8Array;
+    readonly commits: readonly { readonly replica: number }[];
+  },
+): void {
+  const { sequence, digest, commits } = of;
+  const others = commits.filter(({ replica }) => replica !== turn.state.self);
+  const chosen = others[sequence % others.length];
+  if (chosen === undefined) return;
+  met(turn, 'R26 its batch is fetched');
+  send(turn, { id: memberId(turn.state, chosen.replica) }, { type: 'fetch', digest });
+}
+
 /** Asks everybody for batches that are lacking; repeated with each STATUS. */
 export function fetchMissing(turn: Turn): void {
   const { window } = turn.state.constitution.parameters;
@@ -77,7 +94,10 @@ export function onFetch(turn: Turn, digest: Uint8Array, link: Link): void {
 export function mayAnswer(turn: Turn, name: string, most: number): boolean {
   const { answered } = turn.state;
   const count = answered.get(name) ?? 0;
-  if (count >= most) return false;
+  if (count >= most) {
+    met(turn, 'R24 no more answers until the next beat');
+    return false;
+  }
   update(turn, { answered: new Map(answered).set(name, count + 1) });
   return true;
 }
@@ -96,6 +116,7 @@ export function onBody(turn: Turn, bytes: Uint8Array): void {
 
 /** The batch of a slot whose proposal came without it. */
 export function onBodyOf(turn: Turn, sequence: number, batch: CheckedBatch): void {
+  met(turn, 'R17 a batch that was lacking comes');
   keepBody(turn, sequence, batch);
   castPrepare(turn, sequence);
   progress(turn, sequence);

@@ -7,8 +7,8 @@ import { logAgain } from './log-again.ts';
 import { propose } from './propose.ts';
 import { electorateOf, sealHolds } from './signatures.ts';
 import { enterEpoch } from './epochs.ts';
-import { inWindow, quorum, update, type ChainHead, type Turn } from './state.ts';
-import { inOrder } from './votes.ts';
+import { inWindow, met, quorum, update, type ChainHead, type Turn } from './state.ts';
+import { castWaitingCommits, inOrder } from './votes.ts';
 
 /** CHECKPOINT: another's SEAL at n ≡ 0 mod K. */
 export function onSeal(turn: Turn, seal: Seal): void {
@@ -63,6 +63,7 @@ export function onProven(turn: Turn, certificate: SealCertificate): void {
   if (own !== undefined && bytesEqual(own.headerHash, headerHash)) {
     becomeStable(turn, own, certificate);
   } else if (ahead === null || sequence > ahead.sequence) {
+    met(turn, 'R9 a checkpoint is proven before it is executed');
     update(turn, { ahead: certificate });
     forgetBelow(turn, sequence - turn.state.constitution.parameters.logWindow);
   }
@@ -74,6 +75,8 @@ export function onProven(turn: Turn, certificate: SealCertificate): void {
  */
 function forgetBelow(turn: Turn, sequence: number): void {
   const { slots, seals } = turn.state;
+  if ([...slots.keys()].some((at) => at <= sequence))
+    met(turn, 'R24 what is L behind the proven is forgotten');
   update(turn, { slots: above(slots, sequence + 1), seals: above(seals, sequence + 1) });
 }
 
@@ -84,6 +87,7 @@ const above = <T>(map: ReadonlyMap<number, T>, from: number): Map<number, T> =>
 export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertificate): void {
   const { sequence } = certificate;
   const { ahead, slots, bodies, seals, checkpoints, constitution } = turn.state;
+  met(turn, 'R9 a checkpoint is stable');
   update(turn, {
     stable: certificate,
     ahead: ahead !== null && ahead.sequence > sequence ? ahead : null,
@@ -95,6 +99,7 @@ export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertif
   const endsEpoch = own.constitution.epoch !== constitution.epoch;
   if (endsEpoch) enterEpoch(turn, own, certificate);
   logAgain(turn, own, endsEpoch);
+  castWaitingCommits(turn);
   propose(turn, 'arrival');
 }
 

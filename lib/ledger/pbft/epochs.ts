@@ -1,5 +1,5 @@
 import type { SealCertificate } from './messages/seal.ts';
-import { selfIn, update, type ChainHead, type ReplicaState, type Turn } from './state.ts';
+import { met, selfIn, update, type ChainHead, type ReplicaState, type Turn } from './state.ts';
 
 /**
  * Epoch e + 1 begins at c + 1 in view 0, once c is stable. Slots above c of the old epoch were never
@@ -8,6 +8,7 @@ import { selfIn, update, type ChainHead, type ReplicaState, type Turn } from './
 export function enterEpoch(turn: Turn, last: ChainHead, certificate: SealCertificate): void {
   const { state, now } = turn;
   const { constitution, header, headerHash, sequence } = last;
+  met(turn, 'R22 an epoch begins');
   const { membership } = constitution;
   update(turn, {
     ...newEpoch(turn),

@@ -13,7 +13,7 @@ import {
   voteHolds,
   type Electorate,
 } from './signatures.ts';
-import { update, type Turn } from './state.ts';
+import { met, update, type Turn } from './state.ts';
 import type { Evidence } from './types.ts';
 
 type SignedMessage = Vote | Seal | ViewChange | NewView;
@@ -41,6 +41,7 @@ export function accuse(turn: Turn, first: SignedMessage, second: SignedMessage):
   );
   if (isKnown || evidence.length >= LIMITS.evidenceMax) return;
   const found = { kind, epoch, replica, first: bytesOf(first), second: bytesOf(second) };
+  met(turn, 'R23 evidence');
   update(turn, { evidence: [...evidence, found] });
   turn.out.push({ type: 'evidence', evidence: found });
 }

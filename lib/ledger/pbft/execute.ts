@@ -8,7 +8,7 @@ import { headerHash, type Header } from './messages/header.ts';
 import type { Seal } from './messages/seal.ts';
 import { propose } from './propose.ts';
 import { signSeal } from './signatures.ts';
-import { isClosing, send, update, votes, type ChainHead, type Turn } from './state.ts';
+import { isClosing, met, send, update, votes, type ChainHead, type Turn } from './state.ts';
 import type { CheckedBatch, Execution } from './types.ts';
 
 /** Executes what is committed, strictly in order, up to the end of the epoch. */
@@ -36,6 +36,7 @@ function executeOne(turn: Turn, batch: CheckedBatch): void {
   const seal = votes(turn.state)
     ? signSeal(turn.state, { epoch, sequence, headerHash: next.headerHash })
     : null;
+  met(turn, seal === null ? 'R25 a follower executes' : 'R8 a block is executed and sealed');
   update(turn, { head: next });
   forgetExecuted(turn, batch);
   turn.out.push({
@@ -83,6 +84,7 @@ function forgetExecuted(turn: Turn, { ids }: CheckedBatch): void {
     update(turn, { pending: left });
   }
   if (delayed.size === 0 || ids.some((id) => delayed.has(id))) {
+    if (turn.state.doublings > 0) met(turn, 'R13 patience is T again');
     update(turn, { doublings: 0, delayed: new Set() });
   }
 }

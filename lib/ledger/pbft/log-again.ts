@@ -3,6 +3,8 @@ import { persist } from './persist.ts';
 import type { Message } from './messages/message.ts';
 import type { ViewChange } from './messages/view-change.ts';
 import {
+  isTellable,
+  met,
   slotsOf,
   votes,
   type ChainHead,
@@ -37,6 +39,7 @@ export function logAgain(turn: Turn, own: ChainHead, endsEpoch: boolean): void {
     endsEpoch,
   });
   if (!votes(state)) return;
+  met(turn, 'R18 logged again before the log is cut');
   const promise = ownViewChange(state);
   const newView = state.newView ?? withheldOf(state, 'new-view');
   if (newView !== null) persist(turn, { type: 'new-view', message: newView });
@@ -78,5 +81,6 @@ function logSlot(turn: Turn, { proposal, certificate, preparedIn }: Slot): void 
     const message = { type: 'pre-prepare' as const, vote, batch: batch.bytes };
     persist(turn, { type: isOwn ? 'propose' : 'prepare', message });
   }
-  if (certificate !== null) persist(turn, { type: 'commit', certificate });
+  if (certificate !== null && isTellable(state, certificate.sequence))
+    persist(turn, { type: 'commit', certificate });
 }

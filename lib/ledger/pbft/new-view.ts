@@ -13,6 +13,7 @@ import { propose } from './propose.ts';
 import { electorateOf, newViewHolds, signNewView, signVote, voteHolds } from './signatures.ts';
 import { withoutView } from './slots.ts';
 import {
+  met,
   primaryOf,
   quorum,
   slotsOf,
@@ -52,6 +53,7 @@ export function makeNewView(turn: Turn, viewChanges: readonly ViewChange[]): voi
     minSequence: checkpoint.sequence,
     carried,
   });
+  met(turn, 'R16 a NEW-VIEW is made');
   persist(turn, { type: 'new-view', message }, message);
 }
 
@@ -64,7 +66,11 @@ export function onNewView(turn: Turn, message: NewView): void {
     compare(turn, message);
     return;
   }
-  if (!newViewIsValid(state, message)) return;
+  if (!newViewIsValid(state, message)) {
+    met(turn, 'R16 a NEW-VIEW is refused');
+    return;
+  }
+  met(turn, 'R16 a NEW-VIEW is taken');
   takeOver(turn, message);
   if (turn.state.constitution.epoch !== message.epoch) return;
   persist(turn, { type: 'new-view', message });

@@ -10,6 +10,7 @@ import { electorateOf, signVote, voteHolds } from './signatures.ts';
 import {
   inWindow,
   isClosing,
+  met,
   primaryOf,
   slotAt,
   update,
@@ -27,34 +28,65 @@ export function onPrePrepare(turn: Turn, message: PrePrepare): void {
   const { vote } = message;
   if (vote.epoch !== state.constitution.epoch || vote.view !== state.view) return;
   if (vote.replica !== primaryOf(state, vote.view) || vote.replica === state.self) return;
-  if (!inWindow(state, vote.sequence)) return;
+  if (!inWindow(state, vote.sequence)) {
+    met(turn, 'R5 a proposal is outside the window');
+    return;
+  }
   const { proposal } = slotAt(state, vote.sequence);
   if (proposal !== null) {
     onSecond(turn, proposal, message);
     return;
   }
   if (state.phase.kind !== 'active' || isClosing(state)) return;
-  const last = state.head.constitution.endsAfter;
-  if (last !== null && vote.sequence > last) return;
-  if (!voteHolds(electorateOf(state), vote)) return;
-  const batch = state.env.application.checkBatch(message.batch);
-  if (batch === null || !bytesEqual(batch.digest, vote.digest)) return;
-  if (!isTimely(turn, batch) && !isCatchUp(state, vote)) return;
+  if (isPastEnd(turn, vote) || !voteHolds(electorateOf(state), vote)) return;
+  const batch = batchOf(turn, message);
+  if (batch === null || !mayVoteFor(turn, vote, batch)) return;
   update(turn, { heardAt: turn.now.atMs });
+  met(turn, 'R5 a proposal is taken');
   takeProposal(turn, vote, batch);
 }
 
+function isPastEnd(turn: Turn, { sequence }: Vote): boolean {
+  const last = turn.state.head.constitution.endsAfter;
+  const isPast = last !== null && sequence > last;
+  if (isPast) met(turn, 'R22 a proposal past c is not taken');
+  return isPast;
+}
+
+/** The proposal's batch; null where it is not valid, or another than was signed. */
+function batchOf(turn: Turn, { vote, batch }: PrePrepare): CheckedBatch | null {
+  const checked = turn.state.env.application.checkBatch(batch);
+  if (checked !== null && bytesEqual(checked.digest, vote.digest)) return checked;
+  met(turn, 'R5 a proposal is not what its batch is');
+  return null;
+}
+
+/** Only a batch that is timely, or was so for q others. */
+function mayVoteFor(turn: Turn, vote: Vote, batch: CheckedBatch): boolean {
+  if (isTimely(turn, batch)) return true;
+  const isLate = isCatchUp(turn.state, vote);
+  met(
+    turn,
+    isLate
+      ? 'R21 a batch comes late, and f + 1 COMMITs show that it was timely'
+      : 'R21 a batch is not timely',
+  );
+  return isLate;
+}
+
 /** The first proposal of a view stands; another one convicts the primary. */
-function onSecond(turn: Turn, first: Vote, { vote, batch }: PrePrepare): void {
+function onSecond(turn: Turn, first: Vote, message: PrePrepare): void {
   const { state } = turn;
+  const { vote } = message;
   if (!bytesEqual(first.digest, vote.digest)) {
-    if (voteHolds(electorateOf(state), vote)) accuse(turn, first, vote);
+    if (!voteHolds(electorateOf(state), vote)) return;
+    met(turn, 'R5 a second proposal convicts');
+    accuse(turn, first, vote);
     return;
   }
   if (bodyOf(state, vote.digest) !== null) return;
-  const body = state.env.application.checkBatch(batch);
-  if (body === null || !bytesEqual(body.digest, vote.digest)) return;
-  onBodyOf(turn, vote.sequence, body);
+  const body = batchOf(turn, message);
+  if (body !== null) onBodyOf(turn, vote.sequence, body);
 }
 
 /** Near to our own clock. A null batch has no time, and moves none. */

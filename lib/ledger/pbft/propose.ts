@@ -3,11 +3,13 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { LIMITS, TIMES, UNPREPARED_MAX } from './limits.ts';
 import { keepBody } from './bodies.ts';
 import { persist } from './persist.ts';
+import type { RuleBranch } from './rule-branches.ts';
 import { signVote } from './signatures.ts';
 import {
   inWindow,
   isClosing,
   isPrimary,
+  met,
   proven,
   slotAt,
   update,
@@ -37,9 +39,14 @@ function nextSequence(state: ReplicaState): number | null {
   if (!isPrimary(state) || isClosing(state)) return null;
   const { head, proposed, constitution } = state;
   const next = Math.max(proposed, head.sequence, proven(state).sequence) + 1;
-  if (next > head.sequence + constitution.parameters.window || !inWindow(state, next)) return null;
+  if (next > head.sequence + constitution.parameters.window || !inWindow(state, next)) {
+    met({ state }, 'R11 W are in flight');
+    return null;
+  }
   const last = head.constitution.endsAfter;
-  return last !== null && next > last ? null : next;
+  if (last === null || next <= last) return next;
+  met({ state }, 'R22 nothing is proposed past c');
+  return null;
 }
 
 /** The batch to propose now; null: not yet. */
@@ -50,15 +57,31 @@ function nextBatch(turn: Turn, sequence: number, isRoomMade: boolean): Uint8Arra
   const [oldest] = waiting;
   if (oldest === undefined) {
     // To the end of the epoch at once, whatever is waiting for (ledger.md, Epochs).
-    if (state.head.constitution.endsAfter !== null) return application.writeBatch(0, []);
+    if (state.head.constitution.endsAfter !== null) {
+      met(turn, 'R22 a null batch on the way to c');
+      return application.writeBatch(0, []);
+    }
     return isTimeDue(turn) ? application.writeBatch(now.wallMs, []) : null;
   }
   const { batchMax } = state.constitution.parameters;
   const isIdle = sequence === state.head.sequence + 1;
   const hasWaited = now.atMs - oldest.at >= TIMES.batchWaitMs;
   const mayOpen = hasWaited && unprepared(state) < UNPREPARED_MAX;
-  if (!isIdle && !isRoomMade && !mayOpen && waiting.length < batchMax) return null;
+  const isFull = waiting.length >= batchMax;
+  if (!isIdle && !isRoomMade && !mayOpen && !isFull) return null;
+  met(turn, reasonOf({ isIdle, isFull, isRoomMade }));
   return application.writeBatch(now.wallMs, upToLimits(waiting, batchMax));
+}
+
+/** Why a batch is proposed now: the first of the rule's reasons that holds. */
+function reasonOf(of: {
+  readonly isIdle: boolean;
+  readonly isFull: boolean;
+  readonly isRoomMade: boolean;
+}): RuleBranch {
+  if (of.isIdle) return 'R11 proposed at once';
+  if (of.isFull) return 'R11 proposed because B_max wait';
+  return of.isRoomMade ? 'R11 proposed because a slot prepared' : 'R11 proposed after 3 ms';
 }
 
 function upToLimits(waiting: readonly Pending[], batchMax: number): Uint8Array[] {

@@ -28,13 +28,28 @@ export function judgeLog(env: Environment, image: Image): readonly LogRecord[] |
   for (const bytes of records) {
     if (count === head.count && !bytesEqual(hash, head.chainHash)) return null;
     const record = decodeRecord(bytes);
-    if (isFault(record)) break;
+    if (isFault(record)) {
+      if (count >= head.count) env.met?.('R19 a torn tail is dropped');
+      break;
+    }
     read.push(record);
     hash = env.sha256(concatBytes([hash, bytes]));
     count += 1;
   }
   if (count < head.count) return null;
   return count === head.count && !bytesEqual(hash, head.chainHash) ? null : read;
+}
+
+/**
+ * Without what is past the head and of an epoch whose state is not here: power failed between record and
+ * state, and nothing was sent for it. Below the head it counts, and is amnesia.
+ */
+export function founded(
+  records: readonly LogRecord[],
+  of: { readonly epoch: number; readonly sure: number },
+): readonly LogRecord[] {
+  const at = records.findIndex((record, i) => i >= of.sure && epochOf(record) > of.epoch);
+  return at < 0 ? records : records.slice(0, at);
 }
 
 /** Takes every vote back into mind. False: the log belongs to a state that is not here. */
@@ -90,7 +105,8 @@ function replayOne(turn: Turn, record: LogRecord): void {
       return;
     }
     case 'new-view':
-      takeOver(turn, record.message);
+      // Logged again before a cut that did not come: what was said in this view since then stands.
+      if (turn.state.newView?.view !== record.message.view) takeOver(turn, record.message);
       return;
     case 'stable':
       // Where its state is on disk it is stable already; else it is proven, and to be fetched.

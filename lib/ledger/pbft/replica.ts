@@ -15,6 +15,7 @@ import { onStatus } from './status.ts';
 import {
   inWindow,
   memberId,
+  met,
   primaryOf,
   send,
   slotAt,
@@ -62,8 +63,9 @@ export function stepReplica(
 /** Nothing happens for bytes that do not decode, or that this link may not carry. */
 function onBytes(turn: Turn, bytes: Uint8Array, link: Link): void {
   const message = decodeMessage(bytes);
-  if (isFault(message) || !mayCarry(turn.state, message, link)) return;
-  onMessage(turn, message, link);
+  if (isFault(message)) met(turn, 'R2 bytes do not decode');
+  else if (!mayCarry(turn.state, message, link)) met(turn, 'R4 a link may not carry it');
+  else onMessage(turn, message, link);
 }
 
 /**
@@ -141,6 +143,7 @@ function onHeartbeat(turn: Turn, { epoch, view }: Heartbeat, link: Link): void {
 
 /** Our own message, now that it is on disk: it leaves, and counts. */
 function onOwn(turn: Turn, message: Message): void {
+  met(turn, 'R10 an own message leaves once it is stored');
   send(turn, 'all', message);
   switch (message.type) {
     case 'pre-prepare':

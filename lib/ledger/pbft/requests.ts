@@ -1,6 +1,6 @@
 import { LIMITS } from './limits.ts';
 import { propose } from './propose.ts';
-import { memberId, primaryOf, send, update, type Pending, type Turn } from './state.ts';
+import { memberId, met, primaryOf, send, update, type Pending, type Turn } from './state.ts';
 import type { Link } from './types.ts';
 
 const nameOf = (link: Link): string => `${link.kind}/${link.id}`;
@@ -41,6 +41,7 @@ export function relayOld(turn: Turn, olderThanMs: number): void {
     ({ at, isRelayed }) => !isRelayed && turn.now.atMs - at >= olderThanMs,
   );
   if (old.length === 0) return;
+  met(turn, 'R12 a request is passed on to the primary');
   const to = { id: memberId(state, primary) };
   for (const { request } of old) send(turn, to, { type: 'request', request });
   const pending = new Map(state.pending);

@@ -1,8 +1,8 @@
 import { beginView } from './new-view.ts';
 import { genesisState } from './genesis.ts';
 import { persist } from './persist.ts';
-import { isMarked, judgeLog, replay } from './replay.ts';
-import { selfIn, update, type ReplicaState, type Turn } from './state.ts';
+import { founded, isMarked, judgeLog, replay } from './replay.ts';
+import { met, selfIn, update, type ReplicaState, type Turn } from './state.ts';
 import { headOf } from './transfer.ts';
 import type { Environment, Image, Now, StoredState } from './types.ts';
 
@@ -12,7 +12,10 @@ export function restarted(turn: Turn, image: Image): void {
   turn.state = storedState(env, image.state, turn.now) ?? genesisState(env, turn.now);
   const isStateLost =
     image.state !== null && turn.state.head.sequence !== image.state.header.sequence;
-  const records = judgeLog(env, image);
+  const sure = (image.head?.count ?? 0) - image.pruned.count;
+  const { epoch } = turn.state.constitution;
+  const whole = judgeLog(env, image);
+  const records = whole === null ? null : founded(whole, { epoch, sure });
   update(turn, { nextBarrier: image.pruned.count + (records?.length ?? 0) + 1 });
   const before = turn.state;
   const isMarkedLost = records !== null && isMarked(env, records);
@@ -21,10 +24,13 @@ export function restarted(turn: Turn, image: Image): void {
     turn.state = { ...before, isAmnesiac: true };
     const { publicKey } = env.signer;
     turn.out.push({ type: 'amnesia', publicKey });
+    met(turn, 'R19 amnesia');
+    if (isMarkedLost) met(turn, 'R19 the log says that one before it was lost');
     // What is written from here on makes a whole log again: it must say so itself.
     if (!isMarkedLost) persist(turn, { type: 'amnesia', publicKey });
     return;
   }
+  met(turn, 'R18 restarted with the whole log');
   if (turn.state.phase.kind === 'active') beginView(turn);
 }
 

@@ -9,7 +9,7 @@ import type { Environment, Member } from './types.ts';
 
 /** Whose signatures count, and how they are checked. */
 export interface Electorate {
-  readonly env: Pick<Environment, 'chain' | 'verify'>;
+  readonly env: Pick<Environment, 'chain' | 'verify' | 'met'>;
   readonly members: readonly Member[];
 }
 
@@ -30,7 +30,9 @@ function holds(
 ): boolean {
   const member = members[replica];
   if (member === undefined) return false;
-  return env.verify(member.voteKey, signedBytes(type, env.chain, body), signature);
+  const isHeld = env.verify(member.voteKey, signedBytes(type, env.chain, body), signature);
+  if (!isHeld) env.met?.('R3 a signature does not hold');
+  return isHeld;
 }
 
 export const voteHolds = (of: Electorate, vote: Vote): boolean =>

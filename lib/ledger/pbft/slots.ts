@@ -3,7 +3,7 @@ import type { Vote } from './messages/vote.ts';
 
 /**
  * Slots at the beginning of `view`: no proposal yet, and only votes that may still count. What prepared
- * or committed in any view stays.
+ * or committed in any view stays, and COMMITs: q of them prove a slot in whatever view.
  */
 export function withoutView(slots: ReadonlyMap<number, Slot>, view: number): Map<number, Slot> {
   const current = (votes: ReadonlyMap<number, Vote>): Map<number, Vote> =>
@@ -11,7 +11,7 @@ export function withoutView(slots: ReadonlyMap<number, Slot>, view: number): Map
   return new Map(
     [...slots].map(([sequence, slot]) => [
       sequence,
-      { ...slot, proposal: null, prepares: current(slot.prepares), commits: current(slot.commits) },
+      { ...slot, proposal: null, prepares: current(slot.prepares) },
     ]),
   );
 }

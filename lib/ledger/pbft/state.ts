@@ -11,6 +11,7 @@ import type { Seal, SealCertificate } from './messages/seal.ts';
 import type { EpochEnd } from './messages/state-transfer.ts';
 import type { Vote } from './messages/vote.ts';
 import { quorumOf } from './quorum.ts';
+import type { RuleBranch } from './rule-branches.ts';
 import type {
   AppState,
   CheckedBatch,
@@ -27,7 +28,7 @@ export interface Slot {
   /** What the primary of the current view proposed: the first that was taken, and no other. */
   readonly proposal: Vote | null;
   readonly proposedAt: InstantMs;
-  /** By replica, the vote of the highest view not below ours: one each, whoever floods. */
+  /** By replica, the vote of the highest view: one each, whoever floods. PREPAREs not below ours. */
   readonly prepares: ReadonlyMap<number, Vote>;
   readonly commits: ReadonlyMap<number, Vote>;
   /** Of the highest view in which this slot prepared here; kept over view changes. */
@@ -144,6 +145,10 @@ export const update = (turn: Turn, change: Partial<ReplicaState>): void => {
   turn.state = { ...turn.state, ...change };
 };
 
+/** Says that a rule's branch was taken, where somebody listens. */
+export const met = ({ state }: Pick<Turn, 'state'>, branch: RuleBranch): void =>
+  state.env.met?.(branch);
+
 export const send = (turn: Turn, to: 'all' | { readonly id: string }, message: Message): void => {
   turn.out.push({ type: 'send', to, bytes: encodeMessage(message) });
 };
@@ -199,6 +204,10 @@ export function inWindow(state: ReplicaState, sequence: number): boolean {
   const low = proven(state).sequence;
   return sequence > low && sequence <= low + state.constitution.parameters.logWindow;
 }
+
+/** A VIEW-CHANGE from the stable checkpoint on has room for this slot: it spans L at most. */
+export const isTellable = ({ stable, constitution }: ReplicaState, sequence: number): boolean =>
+  sequence <= stable.sequence + constitution.parameters.logWindow;
 
 /** The last block of the epoch is executed: all waits for its checkpoint. */
 export const isClosing = ({ head, constitution }: ReplicaState): boolean =>

@@ -6,6 +6,7 @@ import {
   after,
   beatMs,
   isPrimary,
+  met,
   send,
   slotsOf,
   update,
@@ -52,7 +53,10 @@ export function onStatus(turn: Turn, status: Status, link: Link): void {
   if (isBehind && state.newView !== null) send(turn, to, state.newView);
   const promise = state.viewChanges.get(state.self);
   if (isBehind && state.phase.kind === 'changing' && promise !== undefined) send(turn, to, promise);
-  for (const message of lackedBy(state, status, link)) send(turn, to, message);
+  const lacked = lackedBy(state, status, link);
+  if (status.view > state.view && lacked.some(({ type }) => type === 'commit'))
+    met(turn, 'R26 who has left the view is told of COMMITs');
+  for (const message of lacked) send(turn, to, message);
 }
 
 /** One every T/4 is what a correct replica sends; clocks differ. */
@@ -64,18 +68,20 @@ function lackedBy(state: ReplicaState, status: Status, link: Link): Message[] {
     const own = seals.get(state.self);
     if (own !== undefined && own.sequence > status.stable) messages.push(own);
   }
-  if (status.view !== state.view || state.phase.kind !== 'active') return messages;
+  if (status.view < state.view || state.phase.kind !== 'active') return messages;
+  // It has left our view, and takes no more of it than what proves a slot: COMMITs.
+  const hasLeft = status.view > state.view;
   const { window } = state.constitution.parameters;
   const peer = state.constitution.members.findIndex(({ id }) => id === link.id);
   let bytes = 0;
   let slots = 0;
   for (const slot of slotsOf(state)) {
+    const isBehind = slot.sequence > status.executed;
+    // Its COMMIT shows that it prepared here. Until then it needs us even where it has executed: the
+    // slot may be carried from a view before, and another wait for its vote in this one.
+    const mayPrepare = !hasLeft && slot.commits.get(peer)?.view !== state.view;
     const needed = slotMessages(state, slot).filter((message) =>
-      // Its COMMIT shows that it prepared here. Until then it needs us even where it has executed: the
-      // slot may be carried from a view before, and another wait for its vote in this one.
-      message.type === 'commit' || slot.commits.get(peer)?.view === state.view
-        ? message.type === 'commit' && slot.sequence > status.executed
-        : peer >= 0 || slot.sequence > status.executed,
+      message.type === 'commit' ? isBehind : mayPrepare && (peer >= 0 || isBehind),
     );
     if (needed.length === 0) continue;
     slots += 1;
@@ -88,14 +94,14 @@ function lackedBy(state: ReplicaState, status: Status, link: Link): Message[] {
   return messages;
 }
 
-/** Our own votes and the proposal, whoever made it: all of them sent before. Votes first (see `isCatchUp`). */
+/** Of our view our own votes and the proposal, whoever made it: sent before. Votes first (see `isCatchUp`). */
 function slotMessages(state: ReplicaState, slot: Slot): Message[] {
   const { proposal, prepares, commits } = slot;
   const messages: Message[] = [];
   const prepare = prepares.get(state.self);
   const commit = commits.get(state.self);
   if (prepare !== undefined) messages.push({ ...prepare, type: 'prepare' });
-  if (commit !== undefined) messages.push({ ...commit, type: 'commit' });
+  if (commit?.view === state.view) messages.push({ ...commit, type: 'commit' });
   const batch = proposal === null ? null : bodyOf(state, proposal.digest);
   if (proposal !== null && batch !== null) {
     const vote = { ...proposal, type: 'pre-prepare' as const };

@@ -2,7 +2,7 @@ import { later, type InstantMs } from '#lib/kernel/units.ts';
 import { TIMES } from './limits.ts';
 import { propose } from './propose.ts';
 import { relayOld } from './requests.ts';
-import { isPrimary, timeoutMs, votes, type ReplicaState, type Turn } from './state.ts';
+import { isPrimary, met, timeoutMs, votes, type ReplicaState, type Turn } from './state.ts';
 import { beat } from './status.ts';
 import { startViewChange } from './view-change.ts';
 
@@ -10,7 +10,10 @@ export function onTick(turn: Turn): void {
   const { now } = turn;
   if (now.atMs >= turn.state.statusAt) beat(turn);
   const { state } = turn;
-  if (votes(state) && now.atMs >= patienceEndsAt(state)) startViewChange(turn, state.view + 1);
+  if (votes(state) && now.atMs >= patienceEndsAt(state)) {
+    met(turn, 'R12 patience is over');
+    startViewChange(turn, state.view + 1);
+  }
   relayOld(turn, timeoutMs(turn.state) / 2);
   propose(turn, 'arrival');
 }

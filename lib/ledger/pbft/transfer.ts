@@ -15,6 +15,7 @@ import { admitAgain } from './requests.ts';
 import {
   beatMs,
   isClosing,
+  met,
   selfIn,
   send,
   update,
@@ -75,6 +76,7 @@ export function askForState(turn: Turn): void {
   const last = state.askedForState;
   if (last !== null && now.atMs < later(last.at, beatMs(state) * 2 ** last.before)) return;
   const link = old.find((id) => id > (last?.link ?? '')) ?? first;
+  met(turn, last === null ? 'R20 a state is asked for' : 'R20 another is asked');
   const before = last === null ? 0 : Math.min(last.before + 1, TIMES.doublingsMax);
   update(turn, { askedForState: { link, at: now.atMs, before } });
   const { epoch } = state.constitution;
@@ -108,17 +110,30 @@ export function onFetchState(turn: Turn, message: FetchState, link: Link): void 
 /** Only from whom we asked. All of it hangs on one header, and that on q SEALs of its epoch. */
 export function onState(turn: Turn, message: StateTransfer, link: Link): void {
   const { state } = turn;
-  if (link.id !== state.askedForState?.link) return;
+  if (link.id !== state.askedForState?.link) {
+    met(turn, 'R20 a state of who was not asked');
+    return;
+  }
   const { header } = message;
   if (!isNews(state, { epoch: header.epoch, stable: header.sequence })) return;
-  const members = membersAt(state, message.epochEnds, header.epoch);
-  if (members === null || !isCertified(state, { ...message, members })) return;
-  const head = headOf(state.env, message);
-  if (head === null) return;
+  const head = certifiedHead(state, message);
+  if (head === null) {
+    met(turn, 'R20 a state is refused');
+    return;
+  }
+  met(turn, 'R20 a state is taken');
+  if (message.epochEnds.length > 0) met(turn, 'R20 a state is taken over epochs');
   update(turn, { hints: new Map(), askedForState: null });
   adopt(turn, { head, certificate: message.certificate, epochEnds: message.epochEnds });
   admitAgain(turn);
   executeReady(turn);
+}
+
+/** The head that this state makes; null where a part of it does not hang on q SEALs of its epoch. */
+function certifiedHead(state: ReplicaState, message: StateTransfer): ChainHead | null {
+  const members = membersAt(state, message.epochEnds, message.header.epoch);
+  if (members === null || !isCertified(state, { ...message, members })) return null;
+  return headOf(state.env, message);
 }
 
 /** Who votes in `epoch`, led there from our own epoch by certified ends; null where the chain breaks. */

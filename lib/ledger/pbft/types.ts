@@ -6,6 +6,7 @@ import type { Header } from './messages/header.ts';
 import type { EpochEnd } from './messages/state-transfer.ts';
 import type { SealCertificate } from './messages/seal.ts';
 import type { SignedType } from './messages/signing.ts';
+import type { RuleBranch } from './rule-branches.ts';
 
 /** A replica of one epoch. `id` stays when keys change (its operator's key in hex); links carry it. */
 export interface Member {
@@ -111,6 +112,8 @@ export interface Environment {
   readonly signer: Signer;
   readonly verify: Verify;
   readonly sha256: Sha256;
+  /** Told of each rule's branch that is taken, by campaigns; it changes nothing. */
+  readonly met?: (branch: RuleBranch) => void;
 }
 
 /** Both clocks of one machine, as the shell read them. */

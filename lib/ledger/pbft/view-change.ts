@@ -8,6 +8,7 @@ import { persist } from './persist.ts';
 import { electorateOf, signViewChange, viewChangeHolds } from './signatures.ts';
 import {
   after,
+  met,
   primaryOf,
   proven,
   quorum,
@@ -33,6 +34,7 @@ export const frameOf = (state: ReplicaState): EpochFrame => ({
 export function startViewChange(turn: Turn, view: number): void {
   if (!votes(turn.state) || view <= turn.state.view) return;
   const { doublings, pending, slots } = turn.state;
+  met(turn, 'R13 a view is left');
   update(turn, {
     view,
     phase: { kind: 'changing', deadline: null },
@@ -70,7 +72,11 @@ export function onViewChange(turn: Turn, message: ViewChange): void {
     if (known.view === message.view) compare(turn, known, message);
     return;
   }
-  if (!viewChangeIsValid(frameOf(state), message)) return;
+  if (!viewChangeIsValid(frameOf(state), message)) {
+    met(turn, 'R15 a VIEW-CHANGE is discarded');
+    return;
+  }
+  if (known !== undefined) met(turn, 'R14 a higher VIEW-CHANGE takes the place of one');
   keepViewChange(turn, message);
 }
 
@@ -96,7 +102,9 @@ function join(turn: Turn): void {
     .filter((view) => view > state.view)
     .sort((a, b) => b - a);
   const reached = views[weakQuorumOf(state.constitution.members.length) - 1];
-  if (reached !== undefined) startViewChange(turn, reached);
+  if (reached === undefined) return;
+  met(turn, 'R14 f + 1 draw along');
+  startViewChange(turn, reached);
 }
 
 /**
@@ -109,6 +117,7 @@ function onQuorum(turn: Turn): void {
   const beyond = [...state.viewChanges.values()].filter(({ view }) => view >= state.view);
   if (beyond.length < quorum(state)) return;
   if (state.phase.deadline === null) {
+    met(turn, 'R13 q have left: the timer runs');
     update(turn, { phase: { kind: 'changing', deadline: after(turn, timeoutMs(state)) } });
   }
   const same = beyond.filter(({ view }) => view === state.view);

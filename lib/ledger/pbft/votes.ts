@@ -1,4 +1,5 @@
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { bodyOf, fetchFrom } from './bodies.ts';
 import { accuse } from './evidence.ts';
 import { executeReady } from './execute.ts';
 import type { PreparedCertificate } from './messages/view-change.ts';
@@ -8,9 +9,12 @@ import { propose } from './propose.ts';
 import { electorateOf, signVote, voteHolds } from './signatures.ts';
 import {
   inWindow,
+  isTellable,
+  met,
   primaryOf,
   quorum,
   slotAt,
+  slotsOf,
   updateSlot,
   votes,
   type ReplicaState,
@@ -23,17 +27,28 @@ type PhaseVote = Vote & { readonly type: 'prepare' | 'commit' };
 /** Another's PREPARE or COMMIT. Those of a later view are kept: its NEW-VIEW may be behind them. */
 export function onVote(turn: Turn, vote: PhaseVote): void {
   const { state } = turn;
-  if (vote.epoch !== state.constitution.epoch || vote.view < state.view) return;
-  if (!inWindow(state, vote.sequence)) return;
+  if (vote.epoch !== state.constitution.epoch || !mayCount(state, vote)) return;
   // The primary's proposal is its vote: counted again it would stand for a replica that never voted.
-  if (vote.type === 'prepare' && vote.replica === primaryOf(state, vote.view)) return;
+  if (vote.type === 'prepare' && vote.replica === primaryOf(state, vote.view)) {
+    met(turn, 'R6 the primary’s PREPARE is not counted');
+    return;
+  }
   const known = votesOf(slotAt(state, vote.sequence), vote.type).get(vote.replica);
   if (known !== undefined && known.view > vote.view) return;
   const isSecond = known?.view === vote.view;
-  if (isSecond && bytesEqual(known.digest, vote.digest)) return;
+  if (isSecond && bytesEqual(known.digest, vote.digest)) {
+    met(turn, 'R6 a vote comes once more');
+    return;
+  }
   if (!voteHolds(electorateOf(state), vote)) return;
   if (isSecond) accuse(turn, known, vote);
   else countVote(turn, vote);
+}
+
+/** Of a view that is left, COMMITs only, and only while the slot may still be proven by them. */
+function mayCount(state: ReplicaState, { type, view, sequence }: PhaseVote): boolean {
+  if (!inWindow(state, sequence)) return false;
+  return view >= state.view || (type === 'commit' && slotAt(state, sequence).committed === null);
 }
 
 const votesOf = (slot: Slot, type: PhaseVote['type']): ReadonlyMap<number, Vote> =>
@@ -41,7 +56,7 @@ const votesOf = (slot: Slot, type: PhaseVote['type']): ReadonlyMap<number, Vote>
 
 /** A vote that holds, another's or our own once it is on disk. */
 export function countVote(turn: Turn, vote: PhaseVote): void {
-  if (!inWindow(turn.state, vote.sequence) || vote.view < turn.state.view) return;
+  if (!mayCount(turn.state, vote)) return;
   keepVote(turn, vote);
   progress(turn, vote.sequence);
 }
@@ -52,27 +67,55 @@ export function keepVote(turn: Turn, vote: PhaseVote): void {
   updateSlot(turn, vote.sequence, vote.type === 'prepare' ? { prepares: all } : { commits: all });
 }
 
-/** Votes for the current view's proposal. */
+/** Votes of one view for one batch: those of different views are never counted together. */
 function matching(all: ReadonlyMap<number, Vote>, { view, digest }: Vote): Vote[] {
   return [...all.values()].filter((vote) => vote.view === view && bytesEqual(vote.digest, digest));
 }
 
-/** Prepared? Committed? Executable? In this order: a slot that has not prepared here never commits. */
+/** Prepared? Committed? Executable? In this order: in its own view a slot commits only where it prepared. */
 export function progress(turn: Turn, sequence: number): void {
-  if (turn.state.phase.kind !== 'active') return;
-  const certificate = certificateOf(turn.state, slotAt(turn.state, sequence));
-  if (certificate !== null) {
-    updateSlot(turn, sequence, { certificate });
-    castCommit(turn, certificate);
-    propose(turn, 'prepared');
-  }
+  if (turn.state.phase.kind === 'active') prepare(turn, sequence);
   const slot = turn.state.slots.get(sequence);
   if (slot === undefined || slot.committed !== null) return;
-  const { proposal } = slot;
-  if (proposal === null || slot.certificate?.view !== turn.state.view) return;
-  if (matching(slot.commits, proposal).length < quorum(turn.state)) return;
-  updateSlot(turn, sequence, { committed: proposal.digest });
+  const digest = committedInView(turn.state, slot) ?? committedInLeftView(turn, slot);
+  if (digest === null) return;
+  met(turn, 'R7 a slot is committed');
+  updateSlot(turn, sequence, { committed: digest });
   executeReady(turn);
+}
+
+function prepare(turn: Turn, sequence: number): void {
+  const certificate = certificateOf(turn.state, slotAt(turn.state, sequence));
+  if (certificate === null) return;
+  met(turn, 'R6 a slot is prepared');
+  updateSlot(turn, sequence, { certificate });
+  castCommit(turn, certificate);
+  propose(turn, 'prepared');
+}
+
+/** The batch that q COMMITs of the current view are for, where it prepared here; null: not yet. */
+function committedInView(state: ReplicaState, slot: Slot): Uint8Array | null {
+  const { proposal, certificate } = slot;
+  if (proposal === null || certificate?.view !== state.view) return null;
+  if (matching(slot.commits, proposal).length < quorum(state)) return null;
+  return proposal.digest;
+}
+
+/**
+ * The batch that q COMMITs of a view are for which this replica has left, it may be alone: q prepared it
+ * there, so every later view carries it (OSDI '99 §4.4). One of them is asked for it where it lacks.
+ */
+function committedInLeftView(turn: Turn, { sequence, commits }: Slot): Uint8Array | null {
+  const { state } = turn;
+  const left = [...commits.values()].filter(({ view }) => view < state.view);
+  if (left.length < quorum(state)) return null;
+  const proofs = left.map((vote) => matching(commits, vote));
+  const proof = proofs.find(({ length }) => length >= quorum(state));
+  const digest = proof?.[0]?.digest;
+  if (proof === undefined || digest === undefined) return null;
+  met(turn, 'R26 a slot is committed by a view that was left');
+  if (bodyOf(state, digest) === null) fetchFrom(turn, { sequence, digest, commits: proof });
+  return digest;
 }
 
 /** A certificate that this slot did not have in this view. */
@@ -90,10 +133,25 @@ const signed = ({ replica, signature }: Signed): Signed => ({ replica, signature
 export const inOrder = (all: readonly Signed[]): Signed[] =>
   all.map(signed).sort((a, b) => a.replica - b.replica);
 
+/**
+ * COMMIT, once a view and slot, and no more than L above the own stable checkpoint: who restarts knows no
+ * later one, and its VIEW-CHANGE could not tell of the slot.
+ */
 function castCommit(turn: Turn, certificate: PreparedCertificate): void {
   const { state } = turn;
   const { sequence, view } = certificate;
   if (!votes(state) || slotAt(state, sequence).committedIn >= view) return;
+  if (!isTellable(state, sequence)) {
+    met(turn, 'R15 a COMMIT waits for the state below it');
+    return;
+  }
   updateSlot(turn, sequence, { committedIn: view });
   persist(turn, { type: 'commit', certificate }, signVote(state, 'commit', certificate));
+}
+
+/** After a checkpoint: COMMITs that waited for it. */
+export function castWaitingCommits(turn: Turn): void {
+  if (turn.state.phase.kind !== 'active') return;
+  for (const { certificate } of slotsOf(turn.state))
+    if (certificate?.view === turn.state.view) castCommit(turn, certificate);
 }

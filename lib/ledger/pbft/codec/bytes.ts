@@ -27,11 +27,19 @@ export class Writer {
   }
 
   u16(value: number): this {
-    return this.u8(value >>> 8).u8(value & 0xff);
+    const at = this.room(2);
+    this.bytes[at] = value >>> 8;
+    this.bytes[at + 1] = value;
+    return this;
   }
 
   u32(value: number): this {
-    return this.u16(value >>> 16).u16(value & 0xffff);
+    const at = this.room(4);
+    this.bytes[at] = value >>> 24;
+    this.bytes[at + 1] = value >>> 16;
+    this.bytes[at + 2] = value >>> 8;
+    this.bytes[at + 3] = value;
+    return this;
   }
 
   /** A whole number below 2⁵³ in eight bytes. */

@@ -1,12 +1,16 @@
 import { expect, test } from 'vitest';
+import { concatBytes } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { instantMs } from '#lib/kernel/units.ts';
+import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
+import { viewChangeIsValid } from '#lib/ledger/pbft/certificates.ts';
 import { stableHead } from '#lib/ledger/pbft/checkpoints.ts';
 import { inspect } from '#lib/ledger/pbft/inspect.ts';
 import { logAgain } from '#lib/ledger/pbft/log-again.ts';
 import type { StateTransfer } from '#lib/ledger/pbft/messages/state-transfer.ts';
-import { decodeRecord, type LogRecord } from '#lib/ledger/pbft/records.ts';
+import { decodeRecord, encodeRecord, type LogRecord } from '#lib/ledger/pbft/records.ts';
 import type { Effect } from '#lib/ledger/pbft/types.ts';
+import { frameOf } from '#lib/ledger/pbft/view-change.ts';
 import { Alone } from '#tests/support/replica-alone.ts';
 import { Cluster } from '#tests/support/replica-cluster.ts';
 
@@ -112,6 +116,104 @@ test('[R18] what waits for the disk while the log is cut is in the log that is l
     cluster.node(1).state.withheld.some(({ message }) => message.type === 'new-view');
   expect(cluster.until(isAboutToBegin, 5_000)).toBeLessThan(Infinity);
   expect(loggedAgain(cluster, 1).map(({ type }) => type)).toContain('new-view');
+});
+
+test('[R15] no COMMIT more than L above the own checkpoint: a restart could not tell of it', () => {
+  const alone = new Alone();
+  const { digest } = alone.batch('the state at 16');
+  const prepare = (sequence: number): void => {
+    const batch = alone.batch(`a${sequence}`);
+    alone.tell(1, 0, alone.proposal(0, sequence, batch));
+    alone.tell(1, 2, alone.vote(2, 'prepare', { sequence, digest: batch.digest }));
+    alone.run(5);
+  };
+  prepare(15);
+  for (const by of [0, 2, 3]) alone.tell(1, by, alone.seal(by, 16, digest));
+  expect(alone.view(1)).toMatchObject({ stable: 0, ahead: 16 });
+  prepare(17);
+  expect(alone.view(1).slots.map(({ preparedView }) => preparedView)).toEqual([0, 0]);
+  expect(alone.said(1, 'commit').map(({ sequence }) => sequence)).toEqual([15]);
+  alone.crash(1);
+  alone.restart(1);
+  alone.run(1_100);
+  const [told] = alone.said(1, 'view-change');
+  expect(told?.prepared.map(({ sequence }) => sequence)).toEqual([15]);
+  expect(viewChangeIsValid(frameOf(alone.node(2).state), told!)).toBe(true);
+});
+
+test('[R15] the COMMIT that waited is cast once the state has come', () => {
+  const cluster = new Cluster();
+  const parted = cluster.node(3);
+  cluster.fate = (from, to, message) =>
+    (from === parted || to === parted) && message.type !== 'seal' ? [] : [5];
+  // It hears of checkpoints alone, and has no reason to leave its view.
+  parted.state = { ...parted.state, heardAt: instantMs(60_000), batchAt: instantMs(60_000) };
+  for (let i = 0; i < 25; i += 1) {
+    cluster.request(`w${i}`, [0, 1, 2]);
+    cluster.run(30);
+  }
+  const commits: number[] = [];
+  let isKept = true;
+  cluster.fate = (from, to, message) => {
+    if (from === parted && message.type === 'commit') commits.push(message.sequence);
+    return isKept && to === parted && message.type === 'state' ? [] : [5];
+  };
+  cluster.run(100);
+  expect(cluster.view(3)).toMatchObject({ view: 0, stable: 0, ahead: 24 });
+  cluster.crash(2);
+  work(cluster, 'v', 2);
+  cluster.run(100);
+  expect(cluster.isExecutedBy('v1', [0, 1])).toBe(false);
+  expect(commits.filter((sequence) => sequence > 16)).toEqual([]);
+  isKept = false;
+  expect(cluster.until(() => cluster.isExecutedBy('v1', [0, 1, 3]), 30_000)).toBeLessThan(Infinity);
+  expect(commits.filter((sequence) => sequence > 24)).not.toEqual([]);
+  expect(cluster.view(0).view).toBe(0);
+});
+
+test('[R18] a view that was begun to be logged again, and torn there, forgets no proposal', () => {
+  const cluster = new Cluster();
+  cluster.crash(0);
+  work(cluster, 'w', 3);
+  cluster.until(() => cluster.isExecutedBy('w2', [1, 2, 3]), 5_000);
+  const before = cluster.node(1).state;
+  expect(before).toMatchObject({ view: 1, stable: { sequence: 0 } });
+  const turn = { state: before, out: [] as Effect[], now: { atMs: instantMs(0), wallMs: 0 } };
+  logAgain(turn, stableHead(turn), false);
+  const again = turn.out.flatMap((effect) => (effect.type === 'persist' ? [effect.record] : []));
+  const image = cluster.node(1).disk.image();
+  cluster.crash(1);
+  // The `stable` record and the NEW-VIEW: past the head, and the votes after them are not there.
+  cluster.restart(1, { ...image, records: [...image.records, ...again.slice(0, 2)] });
+  const { state } = cluster.node(1);
+  expect(state).toMatchObject({ view: 1, proposed: before.proposed });
+  const proposals = ({ slots }: typeof state) =>
+    [...slots.values()].map(({ sequence, proposal }) => [sequence, proposal?.view ?? null]);
+  expect(proposals(state)).toEqual(proposals(before));
+  // Two proposals of one key for one place would end this test.
+  cluster.request('x', [1]);
+  cluster.until(() => cluster.isExecutedBy('x', [1, 2, 3]), 5_000);
+});
+
+test('[R19] past the head a record of an epoch whose state is not there is dropped; below it, amnesia', () => {
+  const cluster = new Cluster();
+  work(cluster, 'w', 3);
+  const image = cluster.node(1).disk.image();
+  const { head, stable } = cluster.node(1).state;
+  const end = { epoch: 0, sequence: 8, headerHash: head.headerHash, seals: stable.seals };
+  const record = encodeRecord({ type: 'stable', certificate: end, epoch: 1, view: 0 });
+  const records = [...image.records, record];
+  const chainHash = nodeSha256(concatBytes([image.head!.chainHash, record]));
+  for (const [sure, isAmnesiac] of [
+    [image.head!, false],
+    [{ ...image.head!, count: image.head!.count + 1, chainHash }, true],
+  ] as const) {
+    cluster.crash(1);
+    cluster.restart(1, { ...image, records, head: sure });
+    expect(cluster.view(1)).toMatchObject({ isAmnesiac, votes: !isAmnesiac });
+    const next = image.records.length + (isAmnesiac ? 3 : 1);
+    expect(cluster.node(1).state.nextBarrier).toBe(next);
+  }
 });
 
 test('[R19] no head, a shorter log, a changed record: the key signs never again', () => {
