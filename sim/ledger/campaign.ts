@@ -23,6 +23,8 @@ export interface PartReport {
   readonly failures: readonly { readonly seed: number; readonly message: string }[];
   readonly counts: readonly (readonly [string, number])[];
   readonly hashes: readonly (readonly [seed: number, hash: string])[];
+  /** Processor time of the runs, seconds. */
+  readonly cpuS: number;
 }
 
 export interface LedgerCampaign {
@@ -34,6 +36,8 @@ export interface LedgerCampaign {
   readonly tooRare: readonly EventRow[];
   /** All runs' hashes in one, in order of seeds: however many processes there were. */
   readonly hash: string;
+  /** Messages sent over a link for each second of processor time. */
+  readonly messagesPerCpuS: number;
 }
 
 /** The seeds of one part, in this process. */
@@ -42,13 +46,15 @@ export async function runPart({ from, end, step, core: folder }: Part): Promise<
   const failures: { seed: number; message: string }[] = [];
   const counts = new Map<string, number>();
   const hashes: [number, string][] = [];
+  const began = process.cpuUsage();
   for (let seed = from; seed < end; seed += step) {
     const report = runLedger(seed, { core });
     if (report.failure) failures.push({ seed, message: report.failure.message });
     for (const [what, count] of report.counts) counts.set(what, (counts.get(what) ?? 0) + count);
     hashes.push([seed, report.hash]);
   }
-  return { failures, counts: [...counts], hashes };
+  const { user, system } = process.cpuUsage(began);
+  return { failures, counts: [...counts], hashes, cpuS: (user + system) / 1e6 };
 }
 
 /** Seeds `from` … `from` + `seeds` − 1, by one process a core. */
@@ -71,10 +77,12 @@ export async function runLedgerCampaign(
     .sort(([a], [b]) => a - b)
     .reduce((all, [, each]) => (Math.imul(all, 31) + parseInt(each, 16)) >>> 0, 0);
   const events = eventTable(counts, seeds);
+  const cpuS = reports.reduce((sum, report) => sum + report.cpuS, 0);
   return {
     ...{ from, seeds, counts, events, tooRare: events.filter(isTooRare) },
     failures: reports.flatMap((report) => report.failures).sort((a, b) => a.seed - b.seed),
     hash: hash.toString(16).padStart(8, '0'),
+    messagesPerCpuS: (counts.get('message') ?? 0) / cpuS,
   };
 }
 

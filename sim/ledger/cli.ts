@@ -1,5 +1,6 @@
 import { runLedgerCampaign } from './campaign.ts';
 import { OUR_LEDGER } from './core.ts';
+import { UNCOUNTED_RULES } from './events.ts';
 import { loadLedger } from './load.ts';
 import { runLedger } from './run.ts';
 
@@ -23,6 +24,7 @@ export interface Range {
 export async function campaignOfLedger({ from, seeds }: Range, core: string | null, print: Print) {
   const began = performance.now();
   const report = await runLedgerCampaign(from, seeds, { core });
+  for (const { rule, why } of UNCOUNTED_RULES) print(`not counted: ${rule}, ${why}`);
   const shown = new Set(report.events.map(({ name }) => name));
   for (const [what, count] of [...report.counts].sort(([a], [b]) => (a < b ? -1 : 1)))
     if (!shown.has(what)) print(`${String(count).padStart(10)}             ${what}`);
@@ -37,6 +39,7 @@ export async function campaignOfLedger({ from, seeds }: Range, core: string | nu
   const wrong = `${report.failures.length} failed, ${report.tooRare.length} out of bounds`;
   print(`\n${seeds} seeds from ${from}: ${wrong}, trace ${report.hash}`);
   const seconds = (performance.now() - began) / 1000;
-  print(`${seconds.toFixed(1)} s, ${(seeds / seconds).toFixed(1)} seeds/s`);
+  const speed = `${report.messagesPerCpuS.toFixed(0)} messages a second of one core`;
+  print(`${seconds.toFixed(1)} s, ${(seeds / seconds).toFixed(1)} seeds/s, ${speed}`);
   return report.failures.length + report.tooRare.length > 0 ? 1 : 0;
 }

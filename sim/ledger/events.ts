@@ -1,3 +1,4 @@
+import { RULE_BRANCHES } from '#lib/ledger/pbft/rule-branches.ts';
 import type { EventRow } from '#sim/session/events.ts';
 
 /**
@@ -35,6 +36,18 @@ const EVENTS: readonly (readonly [name: string, perTenThousandMin: number])[] = 
     (role) => [`seeds with a faulty one: ${role}`, 300] as const,
   ),
   ...[4, 5, 6, 7, 8, 9, 10].map((n) => [`n = ${n}`, 500] as const),
+  ['R26 a slot is committed by a view that was left', 5_000],
+];
+
+/** Each branch of a rule at least so often, in a correct replica. */
+const BRANCH_MIN = 20;
+
+/** Rules of the replica's README without a branch that says so, and where they are shown. */
+export const UNCOUNTED_RULES: readonly { readonly rule: string; readonly why: string }[] = [
+  {
+    rule: 'R1',
+    why: 'numbers, not a branch: n goes from 4 to 10, and a quorum of 2f + 1 is found',
+  },
 ];
 
 /** Fewer seeds say nothing of how often something happens. */
@@ -44,7 +57,10 @@ const SEEDS_MIN = 300;
 export function eventTable(counts: ReadonlyMap<string, number>, seeds: number): EventRow[] {
   const isEnough = seeds >= SEEDS_MIN;
   const of = (name: string): number => counts.get(name) ?? 0;
-  const events = EVENTS.map(([name, min]) => ({
+  const named = new Set(EVENTS.map(([name]) => name));
+  const branches = RULE_BRANCHES.filter((branch) => !named.has(branch));
+  const all = [...EVENTS, ...branches.map((branch) => [branch, BRANCH_MIN] as const)];
+  const events = all.map(([name, min]) => ({
     name,
     count: of(name),
     min: isEnough ? Math.floor((min * seeds) / 10_000) : 0,

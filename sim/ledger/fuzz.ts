@@ -90,13 +90,18 @@ export class Fuzz {
       ? application.checkBatch(application.writeBatch(0, []))
       : application.checkBatch(random.pick(this.batches).bytes);
     const { vote } = message;
-    switch (random.below(4)) {
+    switch (random.below(5)) {
       case 0:
         return { ...message, vote: { ...vote, digest: nodeSha256(vote.digest) } };
       case 1: {
-        const moved = { ...vote, sequence: vote.sequence + random.pick([1, 8, 16]) };
-        return { ...message, vote: signed(self, moved) };
+        // Past the end of the epoch, where it has one.
+        const { endsAfter } = self.node.state.head.constitution;
+        const sequence = (endsAfter ?? vote.sequence) + random.pick([1, 8, 16]);
+        return { ...message, vote: signed(self, { ...vote, sequence }) };
       }
+      case 2:
+        // The signature holds, and the batch is another.
+        return other === null ? message : { ...message, batch: other.bytes };
       default:
         if (other === null) return message;
         return {

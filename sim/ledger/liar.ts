@@ -13,6 +13,8 @@ import type { Scenario } from './scenario.ts';
 export interface Lie {
   readonly message: Message;
   readonly delayMs: number;
+  /** Its last byte is missing: no message at all. */
+  readonly isTorn?: boolean;
 }
 
 /** Stands between an honest core and the world: what faulty replicas do otherwise. */
@@ -56,6 +58,7 @@ export class Liar {
 
   private fuzzed(from: Node, message: Message): readonly Lie[] {
     const { random } = this;
+    if (random.chance(TORN)) return [{ message, delayMs: 0, isTorn: true }];
     if (!random.chance(SELDOM.has(message.type) ? FUZZED_SELDOM : FUZZED))
       return [{ message, delayMs: 0 }];
     const lies = [{ message: this.fuzz.changed(from, message), delayMs: 0 }];
@@ -109,6 +112,7 @@ export class Liar {
 
 const FUZZED = 0.15;
 const FUZZED_SELDOM = 0.5;
+const TORN = 0.01;
 /** What is said so seldom that most of it should be wrong. */
 const SELDOM: ReadonlySet<Message['type']> = new Set(['state', 'view-change', 'new-view']);
 const SLOW = 0.9;

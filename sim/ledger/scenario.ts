@@ -34,6 +34,8 @@ export interface Scenario {
   readonly cuts: number;
   readonly powerCuts: number;
   readonly changes: number;
+  /** `scene.ts` is played in the place of cuts and crashes. */
+  readonly hasScene: boolean;
   /** After the storm: one way over the healed network. */
   readonly healedMs: number;
 }
@@ -56,11 +58,23 @@ const CALM: Omit<Scenario, 'n'> = {
   cuts: 0,
   powerCuts: 0,
   changes: 0,
+  hasScene: false,
   healedMs: 5,
 };
 
 /** Nothing goes wrong: what every mutant that counts passes. */
 export const calmScenario = (): Scenario => ({ ...CALM, n: 4 });
+
+/** Of the seeds with 4 or 5 replicas so many play the scene. */
+const SCENES = 0.08;
+
+/** What else goes wrong while a scene is played: little. */
+const quietOf = ({ loss, slowestMs, timeoutMs }: Scenario): Partial<Scenario> => ({
+  ...{ crashes: 0, cuts: 0, powerCuts: 0, changes: 0, amnesias: 0 },
+  loss: Math.min(loss, 0.05),
+  slowestMs: Math.min(slowestMs, 20),
+  stormMs: 5 * timeoutMs,
+});
 
 /** By seed, so that each has its share; small ones more often: there a run says as much for fewer messages. */
 const SIZES = [4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 9, 10] as const;
@@ -75,8 +89,9 @@ export function drawScenario(random: Random, seed: number): Scenario {
   const isSlowNet = n === 4 && random.chance(0.15);
   const timeoutMs = random.pick([300, 500, 1_000]);
   const batchMax = random.pick([1, 2, 4]);
-  const drawn = roles.map((role) => (random.chance(0.3) ? 'twin' : role));
-  return {
+  const hasScene = n < 6 && random.chance(SCENES);
+  const drawn = hasScene ? [] : roles.map((role) => (random.chance(0.3) ? 'twin' : role));
+  const scenario: Scenario = {
     ...{ n, timeoutMs, batchMax },
     roles: drawn,
     // Who alters what it says is the primary of view 1, whose NEW-VIEW is the first.
@@ -94,6 +109,8 @@ export function drawScenario(random: Random, seed: number): Scenario {
     cuts: random.pick([0.15, 0.25]),
     powerCuts: random.pick([0, 0, 0.03]),
     changes: random.pick([0, 0.04, 0.1]),
+    hasScene,
     healedMs: isSlowNet ? 0.6 * timeoutMs : 2 + random.below(8),
   };
+  return hasScene ? { ...scenario, ...quietOf(scenario) } : scenario;
 }

@@ -31,6 +31,7 @@ import { Network } from './network.ts';
 import { isCorrect, type Node } from './node.ts';
 import { Patience } from './patience.ts';
 import { Power } from './power.ts';
+import { Scene } from './scene.ts';
 import { drawScenario, type Role, type Scenario } from './scenario.ts';
 import { Votes } from './votes.ts';
 
@@ -60,6 +61,7 @@ export class World {
   readonly votes: Votes;
   readonly patience = new Patience();
   readonly power: Power;
+  readonly scene: Scene;
   /** Epochs about whose beginning somebody left a view. */
   readonly boundaries = new Set<number>();
   readonly light: Light;
@@ -99,6 +101,7 @@ export class World {
       if (role === 'twin') this.add(operatorOf(firstFaulty + i), role, 1);
     this.add(SPARE, null, 0);
     this.network.draw(this.nodes);
+    this.scene = new Scene(this);
     const { base } = this.node(0).state;
     this.chain = new Chain({
       ...{ application: this.application, genesis: this.genesis, timeMs: START_MS },
@@ -151,6 +154,7 @@ export class World {
       signer: this.keys.signer(keyName),
       verify: this.keys.verify,
       sha256: nodeSha256,
+      ...(role === null ? { met: (branch) => this.counts.add(branch) } : {}),
     };
   }
 
@@ -173,6 +177,7 @@ export class World {
       this.patience.stepped(node, before, this.now);
     }
     for (const effect of effects) this.perform(node, effect);
+    this.scene.look();
     this.witness(node, before, event);
     checkMemory(this.core.inspect, node);
     this.wake(node);
@@ -293,8 +298,10 @@ export class World {
       for (const lie of this.liar.says(from, node, message)) {
         const isTrue = lie.message === message;
         if (!isTrue) this.votes.sent(from, lie.message);
+        if (this.scene.loses(from, node, lie.message)) continue;
         const out = isTrue ? bytes : encodeMessage(lie.message);
-        this.carry({ from, to: node, bytes: out }, lie.delayMs);
+        const carried = lie.isTorn === true ? out.subarray(0, -1) : out;
+        this.carry({ from, to: node, bytes: carried }, lie.delayMs);
       }
     }
   }

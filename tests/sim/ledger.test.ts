@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { runLedgerCampaign } from '#sim/ledger/campaign.ts';
+import { RULE_BRANCHES } from '#lib/ledger/pbft/rule-branches.ts';
 import { OUR_LEDGER } from '#sim/ledger/core.ts';
+import { UNCOUNTED_RULES } from '#sim/ledger/events.ts';
 import { loadLedger } from '#sim/ledger/load.ts';
 import { runLedger } from '#sim/ledger/run.ts';
 
@@ -19,6 +22,15 @@ describe('ledger campaign', () => {
     },
     PATIENCE_MS,
   );
+
+  test('every rule of the replica has a branch that is counted, or a reason why not', async () => {
+    const readme = await readFile('lib/ledger/pbft/README.md', 'utf8');
+    const rules = [...readme.matchAll(/^- \*\*(R\d+) /gm)].map(([, rule]) => rule);
+    const counted = RULE_BRANCHES.map((branch) => branch.split(' ')[0]);
+    const named = new Set([...counted, ...UNCOUNTED_RULES.map(({ rule }) => rule)]);
+    expect(rules.length).toBeGreaterThanOrEqual(26);
+    expect([...named].sort()).toEqual([...rules].sort());
+  });
 
   test('a seed replays bit for bit, traced or not, here or on a copy that is equal', async () => {
     const [once, again] = [runLedger(17), runLedger(17, { keepLines: true })];
