@@ -220,6 +220,29 @@ test('[P4] what was executed is told with its first result; any bytes have a ver
   expect(judgeAtDoor(world.state, request, other)).toMatchObject({ type: 'refused' });
 });
 
+test('[P4] 10⁵ fresh keys are turned away, no signature of theirs is verified, nothing is kept', () => {
+  const world = new World();
+  let verified = 0;
+  const application = applicationOf(world, () => {
+    verified += 1;
+    return true;
+  });
+  world.do(world.grant('ann'));
+  const bytes = world.sign({ ...world.hold(world.holdId('job'), 'ann'), by: 'stranger' });
+  const at = Buffer.from(bytes).indexOf(world.key('stranger'));
+  expect(at).toBeGreaterThan(0);
+  const { size } = world.state.trie;
+  const door = { wallMs: Number(world.timeMs), isRelayed: false };
+  const fresh = Uint8Array.from(bytes);
+  const view = new DataView(fresh.buffer, at);
+  for (let i = 0; i < 100_000; i += 1) {
+    view.setUint32(0, i);
+    if (application.admits(world.state, fresh, door)) throw new Error(`key ${i} is let in`);
+  }
+  expect(verified).toBe(0);
+  expect(world.state.trie.size).toBe(size);
+});
+
 test('[P5] a snapshot comes back from its parts, and from no others', () => {
   const world = new World();
   const application = applicationOf(world);

@@ -1,14 +1,13 @@
 import { expect, test } from 'vitest';
-import { utf8 } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { seededRandom } from '#lib/kernel/random.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
-import { decodeMessage, encodeMessage, type Message } from '#lib/ledger/pbft/messages/message.ts';
+import { decodeMessage, encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
 import { faultyOf, quorumOf } from '#lib/ledger/pbft/quorum.ts';
 import { decodeRecord } from '#lib/ledger/pbft/records.ts';
 import { electorateOf, voteHolds } from '#lib/ledger/pbft/signatures.ts';
 import { Alone } from '#tests/support/replica-alone.ts';
-import { Cluster } from '#tests/support/replica-cluster.ts';
+import { specimens } from '#tests/support/replica-specimens.ts';
 
 test('[R1] two quorums share a correct replica, and the correct ones are a quorum, for any n', () => {
   for (let n = 4; n <= 64; n += 1) {
@@ -20,35 +19,6 @@ test('[R1] two quorums share a correct replica, and the correct ones are a quoru
   }
   expect([4, 5, 6, 7, 8, 9, 10].map(quorumOf)).toEqual([3, 4, 4, 5, 6, 6, 7]);
 });
-
-/** One of each type, as a real run makes them. */
-function specimens(): Message[] {
-  const cluster = new Cluster();
-  const seen = new Map<string, Message>();
-  cluster.fate = (_from, _to, message) => {
-    const known = seen.get(message.type);
-    // The longest: with certificates and carried slots in it.
-    if (!known || encodeMessage(message).length > encodeMessage(known).length) {
-      seen.set(message.type, message);
-    }
-    return [5];
-  };
-  cluster.crash(3);
-  for (let i = 0; i < 12; i += 1) {
-    cluster.request(`a${i}`);
-    cluster.run(15);
-  }
-  cluster.request('b');
-  cluster.run(3);
-  cluster.crash(0);
-  cluster.restart(3);
-  cluster.until(() => cluster.isExecutedBy('b', [1, 2, 3]), 10_000);
-  cluster.run(1_000);
-  seen.set('fetch', { type: 'fetch', digest: new Uint8Array(32) });
-  seen.set('body', { type: 'body', batch: utf8('batch') });
-  seen.set('request', { type: 'request', request: utf8('request') });
-  return [...seen.values()];
-}
 
 test('[R2] every message comes back from its bytes, and no changed byte decodes to the same', () => {
   const all = specimens();

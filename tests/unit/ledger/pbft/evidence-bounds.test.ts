@@ -46,6 +46,9 @@ test('[R23] halves are told different batches: nobody executes two, and the prim
   expect(
     cluster.until(() => ['a', 'b'].every((name) => cluster.isExecutedBy(name, [1, 3])), 20_000),
   ).toBeLessThan(Infinity);
+  cluster.run(1_000);
+  const convicted = [1, 2, 3].flatMap((index) => cluster.node(index).evidence);
+  expect(convicted.map(({ kind, replica }) => [kind, replica])).toContainEqual(['pre-prepare', 0]);
 });
 
 test('[R24] one client holds no more than its share of what waits', () => {
