@@ -49,6 +49,29 @@ it('[W8] until copies are made, what they come from is held, whoever closed or r
   expect(pages.held()).toEqual(new Map([[pages.slotOf(second), 3 * PAGE]]));
 });
 
+it('[W8] a page that is still to come is copied from where it is, whatever becomes of who waits for it', () => {
+  const pages = new SlotPages(PAGE, 12);
+  const first = filled(pages);
+  const [second, third] = [pages.open(), pages.open()];
+  pages.share(second, KEYS);
+  pages.share(third, KEYS);
+  pages.truncate(second, 0);
+  const [from, to] = [pages.slotOf(first), pages.slotOf(third)];
+  expect(pages.shares()).toEqual([0, 1, 2].map((page) => ({ from, to, page })));
+});
+
+it('[W8] who is closed before its copies came, and alone has their keys, gets them all the same', () => {
+  const pages = new SlotPages(PAGE, 12);
+  const first = filled(pages);
+  const second = pages.open();
+  pages.share(second, KEYS);
+  const [from, to] = [pages.slotOf(first), pages.slotOf(second)];
+  pages.truncate(first, 0);
+  pages.close(second);
+  expect(pages.held().get(to)).toBe(3 * PAGE);
+  expect(pages.shares()).toEqual([0, 1, 2].map((page) => ({ from, to, page })));
+});
+
 it('[W8] what a closed session leaves counts as free, and gives way, oldest first', () => {
   const pages = new SlotPages(PAGE, 6);
   pages.close(filled(pages));

@@ -23,6 +23,14 @@ interface Place {
   readonly index: number;
 }
 
+/** Positions from `first` on, from one place to another. */
+interface Copy {
+  readonly from: Place;
+  readonly to: Place;
+  readonly first: number;
+  readonly count: number;
+}
+
 export interface KvGroupsOptions {
   readonly shape: ModelShape;
   readonly range: LayerRange;
@@ -79,7 +87,7 @@ export class KvGroups {
       // What shrinks goes first: its memory may be what the others need.
       .sort((a, b) => a.growth - b.growth);
     for (const { group } of changes) await this.#make(group);
-    this.#copyPages(shares);
+    await this.#copyPages(shares);
   }
 
   /** Frees the memory of slots that are not among `held`; no run may be using it. */
@@ -113,13 +121,12 @@ export class KvGroups {
         ? []
         : [{ slot, from, to: { group, index } }];
     });
-    this.#submit((encoder) => {
-      for (const { from, to } of moves) {
-        if (!from) continue;
-        const count = Math.min(from.group.capacity, capacity);
-        this.#copy(encoder, { from, to, first: 0, count });
-      }
-    });
+    await this.#submitCopies(
+      moves.flatMap(({ from, to }) => {
+        if (!from) return [];
+        return { from, to, first: 0, count: Math.min(from.group.capacity, capacity) };
+      }),
+    );
     for (const { slot, to } of moves) {
       this.#leave(slot);
       group.members[to.index] = slot;
@@ -160,40 +167,60 @@ export class KvGroups {
     for (const buffer of group.buffers) buffer.destroy();
   }
 
-  #copyPages(shares: readonly PageShare[]): void {
-    if (shares.length === 0) return;
+  async #copyPages(shares: readonly PageShare[]): Promise<void> {
     const count = this.#pagePositions;
-    this.#submit((encoder) => {
-      for (const { from, to, page } of shares) {
-        const places = { from: this.#place(from), to: this.#place(to) };
-        this.#copy(encoder, { ...places, first: page * count, count });
-      }
-    });
+    await this.#submitCopies(
+      shares.map(({ from, to, page }) => {
+        return { from: this.#place(from), to: this.#place(to), first: page * count, count };
+      }),
+    );
   }
 
   #place(slot: SlotId): Place {
     return must(this.#places.get(slot), `slot ${slot} has memory`);
   }
 
-  #submit(record: (encoder: GPUCommandEncoder) => void): void {
+  async #submitCopies(copies: readonly Copy[]): Promise<void> {
+    if (copies.length === 0) return;
     const { device } = this.#gpu;
+    const between = await this.#scratchFor(copies);
     const encoder = device.createCommandEncoder();
-    record(encoder);
+    for (const copy of copies) this.#copy(encoder, copy, between);
     device.queue.submit([encoder.finish()]);
+    between?.destroy();
   }
 
-  /** Each head's positions lie together, `capacity` of them. */
+  /** Room for a head's positions of the longest copy inside a group; null where there is none such. */
+  async #scratchFor(copies: readonly Copy[]): Promise<GPUBuffer | null> {
+    const inside = copies.filter(({ from, to }) => from.group === to.group);
+    if (inside.length === 0) return null;
+    const size = Math.max(...inside.map(({ count }) => count)) * this.#positionBytes;
+    const usage = GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    return this.#gpu.withinMemory(() => this.#gpu.device.createBuffer({ size, usage }));
+  }
+
+  /**
+   * Each head's positions lie together, `capacity` of them. A buffer is never copied to itself, not
+   * even elsewhere (WebGPU, copyBufferToBuffer): inside a group they go by way of `between`.
+   */
   #copy(
     encoder: GPUCommandEncoder,
-    { from, to, first, count }: { from: Place; to: Place; first: number; count: number },
+    { from, to, first, count }: Copy,
+    between: GPUBuffer | null,
   ): void {
     const startOf = ({ group, index }: Place, head: number): number =>
       ((index * this.#heads + head) * group.capacity + first) * this.#positionBytes;
+    const size = count * this.#positionBytes;
     from.group.buffers.forEach((buffer, i) => {
       const target = must(to.group.buffers[i], 'groups of a stage have the same layers');
       for (let head = 0; head < this.#heads; head += 1) {
         const [start, targetStart] = [startOf(from, head), startOf(to, head)];
-        encoder.copyBufferToBuffer(buffer, start, target, targetStart, count * this.#positionBytes);
+        if (buffer === target && between) {
+          encoder.copyBufferToBuffer(buffer, start, between, 0, size);
+          encoder.copyBufferToBuffer(between, 0, target, targetStart, size);
+        } else {
+          encoder.copyBufferToBuffer(buffer, start, target, targetStart, size);
+        }
       }
     });
   }

@@ -110,7 +110,7 @@ export class SlotPages {
       if (this.#pagesFor(first.length) === sources.length) return this.#takeOver(kv, first);
     }
     for (const [page, from] of sources.slice(0, this.pagesFree()).entries()) {
-      this.#shares.push({ from: from.id, to: slot.id, page });
+      this.#shares.push({ from: this.#originOf(from, page), to: slot.id, page });
       this.#name(slot, page, must(keys[page], 'a page has a key'));
       if (this.#kept.delete(from.id)) this.#kept.set(from.id, from);
     }
@@ -146,7 +146,8 @@ export class SlotPages {
 
   /** Copies to make before anything is written. */
   shares(): readonly PageShare[] {
-    const lengths = new Map([...this.#sessions.values()].map(({ id, length }) => [id, length]));
+    const slots = [...this.#sessions.values(), ...this.#kept.values()];
+    const lengths = new Map(slots.map(({ id, length }) => [id, length]));
     return this.#shares.filter(({ to, page }) => {
       return page * this.pagePositions < (lengths.get(to) ?? 0);
     });
@@ -155,6 +156,11 @@ export class SlotPages {
   /** They were made. */
   shared(): void {
     this.#shares = [];
+  }
+
+  /** Where the content of a page is now: its slot may wait for it, and give it up before it comes. */
+  #originOf({ id }: Slot, page: number): SlotId {
+    return this.#shares.findLast((share) => share.to === id && share.page === page)?.from ?? id;
   }
 
   #takeOver(kv: KvId, slot: Slot): number {
