@@ -9,9 +9,8 @@ import {
   type Genesis,
   type Parameters,
 } from '#lib/ledger/account/genesis.ts';
-import { REPLICAS_MAX } from '#lib/ledger/account/limits.ts';
 import { nodeSha256, nodeSigner } from '#lib/ledger/crypto/server.ts';
-import { REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
+import { REPLICAS_MAX, REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import { createReplicaFolder } from '#lib/ledger/store/server.ts';
 import type { HostPort } from './transport/tls.ts';
 

@@ -1,10 +1,9 @@
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
-import { REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
+import { REPLICAS_MAX, REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import { decodeCbor, encodeCbor, type Cbor } from './codec/cbor.ts';
 import { readBody, type Change } from './codec/bodies.ts';
 import { changePlaces } from './codec/transaction.ts';
 import type { Draft } from './draft.ts';
-import { REPLICAS_MAX } from './limits.ts';
 import { Reader, Writer, blob, hash, long, record } from './records/layout.ts';
 import { NEVER, type Constitution, type Gateway } from './records/records.ts';
 

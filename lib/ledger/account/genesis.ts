@@ -2,7 +2,7 @@ import { FaultError, toFault } from '#lib/kernel/errors.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { EMPTY_TRIE } from '#lib/ledger/crypto/trie/node.ts';
 import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
-import { REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
+import { REPLICAS_MAX, REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import { parameterFields, replicaFields, type Parameters, type Replica } from './codec/bodies.ts';
 import { decodeCbor, encodeCbor, malformed } from './codec/cbor.ts';
 import {
@@ -18,7 +18,7 @@ import {
 } from './codec/fields.ts';
 import { newGateway } from './epochs.ts';
 import { NO_INDEXES } from './indexes.ts';
-import { GENESIS_BYTES_MAX, REPLICAS_MAX, SUPPLY_MICRO } from './limits.ts';
+import { GENESIS_BYTES_MAX, SUPPLY_MICRO } from './limits.ts';
 import { recordKey, writeRecord, idOf, type AnyRecord } from './records/kinds.ts';
 import type { LedgerState } from './state.ts';
 

@@ -55,8 +55,6 @@ export const MEMBERS_PER_CLUSTER_MAX = 1024;
 /** Workers that one MINT pays. */
 export const SHARES_MAX = 64;
 
-/** Replicas at most; the least, and how many must agree, are the replica core's (`pbft/quorum.ts`). */
-export const REPLICAS_MAX = 32;
 export const ADDRESS_BYTES_MAX = 64;
 /** 32 replicas of three keys and an address, 16 gateways, the parameters. */
 export const GENESIS_BYTES_MAX = 16 * KIB;

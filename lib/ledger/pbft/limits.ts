@@ -5,9 +5,9 @@ export const LIMITS = {
   /** A MINT of 64 KiB with its envelope. */
   requestBytesMax: 66 * KIB,
   batchBytesMax: 8 * MIB,
-  /** A NEW-VIEW at n = 64 and L = 256 stays below it while fewer than 20 slots are open. */
+  /** A NEW-VIEW at n = 32 and L = 256 stays below it while fewer than 20 slots are open. */
   frameBytesMax: 32 * MIB,
-  /** A member list of 64 with three keys and an address each. */
+  /** A member list of 32 with three keys and an address each. */
   membershipBytesMax: 64 * KIB,
   snapshotPartsMax: 4096,
   epochEndsMax: 1024,

@@ -2,7 +2,8 @@ import { invariant } from '#lib/kernel/assert.ts';
 
 /** The fewest replicas that bear one that lies. */
 export const REPLICAS_MIN = 4;
-export const REPLICAS_MAX = 64;
+/** Of more than these a quorum's approvals of a change do not fit into a transaction of 4 KiB. */
+export const REPLICAS_MAX = 32;
 
 /** How many of `n` replicas may be faulty in any way: f = ⌊(n − 1) / 3⌋. */
 export function faultyOf(n: number): number {

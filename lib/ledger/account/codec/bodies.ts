@@ -1,4 +1,5 @@
-import { ADDRESS_BYTES_MAX, REPLICAS_MAX, SHARES_MAX } from '../limits.ts';
+import { REPLICAS_MAX } from '#lib/ledger/pbft/quorum.ts';
+import { ADDRESS_BYTES_MAX, SHARES_MAX } from '../limits.ts';
 import { compareBytes } from '#lib/ledger/crypto/sha256.ts';
 import { malformed, type Cbor } from './cbor.ts';
 import {

@@ -1,10 +1,10 @@
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
-import { quorumOf, REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
+import { quorumOf, REPLICAS_MAX, REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import type { Change } from '../codec/bodies.ts';
 import type { ResultCode } from '../codes.ts';
 import type { Draft } from '../draft.ts';
 import { lastOfEpoch, pendingBytes, readPending, withReplicas } from '../epochs.ts';
-import { PENDING_MAX, REPLICAS_MAX } from '../limits.ts';
+import { PENDING_MAX } from '../limits.ts';
 import { NEVER, type Constitution } from '../records/records.ts';
 
 /**
