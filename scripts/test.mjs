@@ -56,6 +56,12 @@ const FULL = [
   ['soak, 30 minutes', [['scripts/ts.mjs', 'tests/e2e/cli.ts', '--soak']]],
 ];
 
+/** What tests of every layer do more of. */
+const MORE = {
+  ...{ LEDGER_TRANSACTIONS: '100000', LEDGER_FRAMES: '1000000' },
+  ...{ GPU_SEEDS: '200', EVERY_ROW: '1' },
+};
+
 /** Tests whose paths begin so, two files at a time. */
 function vitest(...names) {
   return ['node_modules/vitest/vitest.mjs', 'run', ...names.map((name) => `tests/${name}`)];
@@ -88,7 +94,7 @@ try {
   const env = {
     CHROMIUM: chromium,
     NEXT_TELEMETRY_DISABLED: '1',
-    ...(isFull ? { LEDGER_TRANSACTIONS: '100000', GPU_SEEDS: '200', EVERY_ROW: '1' } : {}),
+    ...(isFull ? MORE : {}),
   };
   for (const [name, ...lanes] of layers) {
     say(`\n— ${name} (${seconds()})`);

@@ -9,9 +9,14 @@ import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
 import { nodeSha256, nodeSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { FrameSocket } from '../replica/transport/frame-socket.ts';
 import { CLIENT_PROTOCOL, dialTls, hostPort, type HostPort } from '../replica/transport/tls.ts';
+import { Turns } from '../replica/transport/turns.ts';
 
 /** What may wait for a replica to read. */
 const QUEUE_BYTES_MAX = 4 * CLIENT_LIMITS.requestBytesMax;
+
+/** Answers are worked off for so long, then something else has its turn. */
+const SLICE_MS = 10;
+const turns = new Turns(SLICE_MS);
 
 /** A replica's client port over TLS. What it says proves itself, so any certificate will do. */
 export const tlsEndpoint = (at: HostPort): Endpoint => ({
@@ -23,7 +28,11 @@ export const tlsEndpoint = (at: HostPort): Endpoint => ({
       onSecure(secure) {
         frames = new FrameSocket(secure, {
           ...{ frameBytesMax: CLIENT_LIMITS.answerBytesMax, queueBytesMax: QUEUE_BYTES_MAX },
-          ...{ onFrame, onClose },
+          ...{ turns, onClose },
+          onFrame: (bytes) => {
+            onFrame(bytes);
+            return 0;
+          },
         });
         onOpen();
       },

@@ -41,12 +41,15 @@ export class Driver {
     this.step({ type: 'restart', image: this.#ports.store.image });
   }
 
-  step(event: ReplicaEvent): void {
-    if (this.#isClosed) return;
-    const [state, effects] = stepReplica(this.#state, event, readClocks());
+  /** @returns whether anything came of it. */
+  step(event: ReplicaEvent): boolean {
+    if (this.#isClosed) return false;
+    const before = this.#state;
+    const [state, effects] = stepReplica(before, event, readClocks());
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
     this.#sleep();
+    return state !== before || effects.length > 0;
   }
 
   close(): void {

@@ -1,3 +1,4 @@
+import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { ledgerState } from '#lib/ledger/application/application.ts';
 import { openHoldIds } from '#lib/ledger/account/indexes.ts';
@@ -7,7 +8,7 @@ import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
 import type { Answer, ChainBlock, ProvenRecord, SealSet } from '#lib/ledger/client/wire/answers.ts';
 import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
 import type { ClientRequest } from '#lib/ledger/client/wire/requests.ts';
-import { merklePath } from '#lib/ledger/crypto/merkle.ts';
+import { merklePaths } from '#lib/ledger/crypto/merkle.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { trieProve } from '#lib/ledger/crypto/trie/proof.ts';
 import { trieGet } from '#lib/ledger/crypto/trie/read.ts';
@@ -37,6 +38,7 @@ export interface ViewSources {
 /** What one replica can say of the chain: from its newest state, its last blocks and its disk. */
 export class LedgerView {
   readonly #sources: ViewSources;
+  #paths: { readonly block: StoredBlock; readonly paths: Uint8Array[][] } | null = null;
 
   constructor(sources: ViewSources) {
     this.#sources = sources;
@@ -69,9 +71,18 @@ export class LedgerView {
     return {
       type: 'executed',
       ...{ header, result, index, count: results.length },
-      seals: recent.sealsBeside(header, own),
-      path: merklePath(results, index, sha256),
+      // No others: whoever was asked answers with this very block.
+      seals: own === null ? [] : [own],
+      path: must(this.#pathsOf(block)[index], 'a path of each result'),
     };
+  }
+
+  /** Of the block that was asked for last: all who wait for it ask at once. */
+  #pathsOf(block: StoredBlock): readonly Uint8Array[][] {
+    if (this.#paths?.block !== block) {
+      this.#paths = { block, paths: merklePaths(block.results, this.#sources.sha256) };
+    }
+    return this.#paths.paths;
   }
 
   read({ at, minSequence, keys }: Asked<'read'>): Said {

@@ -10,15 +10,36 @@ export const REPLICA_LIMITS = {
   clientSocketsMax: 1_024,
   /** What waits for one client. One who does not read is closed, not waited for. */
   clientQueueBytesMax: CLIENT_LIMITS.answerBytesMax + MIB,
-  /** Requests of all clients that wait for their turn; more are `ledger/busy`. */
-  clientFramesMax: 2_048,
-  clientFrameBytesMax: 8 * MIB,
+  /** Frames of one connection that wait for their turn: with more of either it is not read. */
+  framesWaitingMax: 64,
+  frameBytesWaitingMax: 16 * KIB,
   /** Submits of one connection that wait to be executed. As many as the core keeps of one link. */
   waitingPerClientMax: LIMITS.pendingPerLinkMax,
   subscriptionsPerClientMax: 16,
   /** Recent blocks whose SEALs stand beside answers, and that need no disk. */
   recentBlocksMax: CLIENT_LIMITS.sealSetsMax,
   configBytesMax: 64 * KIB,
+} as const;
+
+/**
+ * What frames may cost that bring nothing: of a member, whose signatures hold and who repeats itself
+ * when others may have missed something. Of a client also what is read for it: only what is ordered, or may
+ * be soon, is free.
+ */
+export const ALLOWANCES = {
+  peer: { burstMs: 50, share: 0.15 },
+  client: { burstMs: 100, share: 0.2 },
+  /** A frame costs at least so much: decryption, and what it wakes elsewhere, is not measured. */
+  frameMsMin: 0.05,
+} as const;
+
+/** How often who comes to a client port may act. */
+export const DOOR_RATES = {
+  /** Transactions of one key that is no gateway's. An account asks for a hold a prompt. */
+  key: { perSecond: 10, burst: 100 },
+  /** Connections from one address: a handshake costs more than a millisecond. */
+  peerHandshakes: { perSecond: 20, burst: 512 },
+  clientHandshakes: { perSecond: 100, burst: 2_048 },
 } as const;
 
 export const REPLICA_TIMES = {
@@ -35,10 +56,15 @@ export const REPLICA_TIMES = {
   /** Without q − 1 others for so long nothing can be ordered here (ledger.md, The gateway's API). */
   noQuorumMs: 2_000,
   busyRetryMs: 250,
-  /** What one peer sent is looked at for so long, then the others have their turn, however much it sends. */
-  linkSliceMs: 1,
+  /** A member that sent what is no message is shut out for so long, doubled each time. */
+  shunMsMin: 1_000,
+  shunMsMax: 60_000,
+  /** Who is told to go is gone after this. */
+  closeMs: 1_000,
+  /** What replicas sent is looked at for so long, frame by frame in turn; then other things have theirs. */
+  linkSliceMs: 2,
   /** Clients' requests are worked off for so long, then votes have their turn. */
-  clientSliceMs: 2,
+  clientSliceMs: 1,
   /** Everything ends so long after a signal, whatever hangs. */
   stopMs: 4_000,
 } as const;

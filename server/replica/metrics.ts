@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { REFUSALS, type Refusal } from '#lib/ledger/client/wire/codes.ts';
 import type { Phase } from './phases.ts';
+import type { LinkEnd } from './transport/ping.ts';
 
 /** What a scrape and `/healthz` show of one replica. */
 export interface ReplicaHealth {
@@ -37,6 +38,12 @@ export interface ReplicaHealth {
   };
   readonly clients: number;
   readonly droppedFrames: number;
+  /** Links that ended because of what one end sent: by us, and by the other end. */
+  readonly linksEnded: readonly {
+    readonly code: LinkEnd;
+    readonly by: 'us' | 'peer';
+    readonly count: number;
+  }[];
 }
 
 /** Prometheus' view of one replica. Labels are of closed lists, or one for each member. */
@@ -52,6 +59,7 @@ export class ReplicaMetrics {
     collectDefaultMetrics({ register: this.#registry });
     gauges(this.#registry, health);
     peerGauges(this.#registry, health);
+    endedGauge(this.#registry, health);
     const count = (name: string, help: string): Counter =>
       new Counter({ name: `declai_ledger_${name}_total`, help, registers });
     this.#blocks = count('blocks', 'Blocks executed.');
@@ -146,4 +154,16 @@ function peerGauges(registry: Registry, health: () => ReplicaHealth): void {
   gauge('clock_offset_seconds', 'Its clock less ours.', ({ offsetMs }) => (offsetMs ?? 0) / 1000);
   gauge('round_trip_seconds', 'Of a ping.', ({ roundTripMs }) => (roundTripMs ?? 0) / 1000);
   gauge('queue_bytes', 'What waits to be sent to it.', ({ waitingBytes }) => waitingBytes);
+}
+
+function endedGauge(registry: Registry, health: () => ReplicaHealth): void {
+  new Gauge({
+    name: 'declai_ledger_links_ended',
+    help: 'Links that ended because of what one end sent, by whom and why.',
+    labelNames: ['code', 'by'],
+    registers: [registry],
+    collect() {
+      for (const { code, by, count } of health().linksEnded) this.set({ code, by }, count);
+    },
+  });
 }

@@ -2,16 +2,24 @@ import type { Server } from 'node:http';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault, type FaultError } from '#lib/kernel/errors.ts';
 import { unreachable } from '#lib/kernel/assert.ts';
+import { instantMs } from '#lib/kernel/units.ts';
 import { chainOf, genesisState } from '#lib/ledger/account/genesis.ts';
-import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
-import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
+import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
+import { NEVER } from '#lib/ledger/account/records/records.ts';
+import { recordOf } from '#lib/ledger/account/state.ts';
+import {
+  ledgerApplication,
+  ledgerState,
+  type LedgerApplication,
+} from '#lib/ledger/application/application.ts';
 import { judgeAtDoor } from '#lib/ledger/application/door.ts';
-import { REFUSALS, type Refusal } from '#lib/ledger/client/wire/codes.ts';
+import { Rates } from '#lib/ledger/application/rates.ts';
+import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
 import { nodeSha256, nodeSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import { inspect } from '#lib/ledger/pbft/inspect.ts';
-import { encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
+import { decodeMessage, encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
 import type { Effect, Environment } from '#lib/ledger/pbft/types.ts';
 import { ReplicaStore, type StoredBlock } from '#lib/ledger/store/server.ts';
 import { ClientPort, type Submitted } from './clients/port.ts';
@@ -19,14 +27,14 @@ import type { ReplicaConfig } from './config.ts';
 import { Driver } from './driver.ts';
 import { hasQuorum, heard, heardCount, startHearing, type Hearing } from './hearing.ts';
 import { LedgerView } from './ledger-view.ts';
-import { REPLICA_TIMES } from './limits.ts';
+import { DOOR_RATES, REPLICA_TIMES } from './limits.ts';
 import { peersIn } from './members.ts';
 import { ReplicaMetrics, type ReplicaHealth } from './metrics.ts';
 import { openOperatorDoor } from './operator-door.ts';
 import { PhaseTimes } from './phases.ts';
 import { RecentBlocks } from './recent.ts';
 import { selfSigned } from './transport/certificate.ts';
-import { Links } from './transport/links.ts';
+import { Links, type Worth } from './transport/links.ts';
 
 export interface RunningReplica {
   readonly id: string;
@@ -74,7 +82,7 @@ export async function startReplica(
   });
   try {
     const identity = await selfSigned(keys.transportSeed);
-    const replica = new Replica({ config, env, store, identity, listener });
+    const replica = new Replica({ config, env, application, store, identity, listener });
     await replica.open();
     return replica;
   } catch (error) {
@@ -86,6 +94,7 @@ export async function startReplica(
 interface Parts {
   readonly config: ReplicaConfig;
   readonly env: Environment;
+  readonly application: LedgerApplication;
   readonly store: ReplicaStore;
   readonly identity: Awaited<ReturnType<typeof selfSigned>>;
   readonly listener: ReplicaListener;
@@ -98,6 +107,7 @@ class Replica implements RunningReplica {
   readonly #links: Links;
   readonly #clients: ClientPort;
   readonly #recent: RecentBlocks;
+  readonly #rates = new Rates(DOOR_RATES.key);
   readonly #metrics = new ReplicaMetrics(() => this.health());
   readonly #phases = new PhaseTimes((phase, seconds) => this.#metrics.phase(phase, seconds));
   #hearing: Hearing = startHearing(performance.now());
@@ -114,7 +124,9 @@ class Replica implements RunningReplica {
       ...{ identity, id: this.id, listen: config.listen.replicas },
       onFrame: (from, bytes) => {
         this.#hearing = heard(this.#hearing, from, performance.now());
-        this.#driver.step({ type: 'message', bytes, link: { kind: 'replica', id: from } });
+        const link = { kind: 'replica', id: from } as const;
+        if (this.#driver.step({ type: 'message', bytes, link })) return 'used';
+        return this.#worthOf(bytes);
       },
       onAlive: (from) => (this.#hearing = heard(this.#hearing, from, performance.now())),
     });
@@ -190,6 +202,7 @@ class Replica implements RunningReplica {
       queues: { pending, clientFrames: this.#clients.queued, disk: this.#parts.store.waiting },
       clients: this.#clients.clients,
       droppedFrames: this.#links.dropped,
+      linksEnded: this.#links.ended,
     };
   }
 
@@ -225,35 +238,60 @@ class Replica implements RunningReplica {
     if (next && own && bytesEqual(own.voteKey, next)) this.#parts.listener.rotated();
   }
 
+  /** Of a frame of which nothing came: read once more. Who passes on what is here already does its duty. */
+  #worthOf(bytes: Uint8Array): Worth {
+    const message = decodeMessage(bytes);
+    if (isFault(message)) return 'malformed';
+    if (message.type !== 'request') return 'vain';
+    const read = this.#parts.application.read(message.request);
+    if (isFault(read)) return 'vain';
+    const id = toHex(read.id);
+    const isHere = this.#driver.state.pending.has(id) || this.#recent.find(id) !== null;
+    return isHere ? 'used' : 'vain';
+  }
+
   /** The door: what can be said at once is said at once, the rest waits for its block. */
   #submit(transaction: Uint8Array, client: string): Submitted {
     const { state } = this.#driver;
     const { sha256, chain } = state.env;
     const now = performance.now();
     const wallMs = Date.now();
-    const verdict = judgeAtDoor(ledgerState(state.head.app), transaction, {
+    const read = this.#parts.application.read(transaction);
+    const verdict = judgeAtDoor(ledgerState(state.head.app), read, {
       ...{ wallMs, isRelayed: false, sha256, chain },
     });
     switch (verdict.type) {
       case 'refused':
-        return refused(codeAtDoor(verdict.code));
+        return refused(verdict.code);
       case 'executed':
       case 'admitted':
         break;
       default:
         unreachable(verdict);
     }
-    const read = readTransaction(transaction, sha256);
     if (isFault(read)) return refused('wire/malformed');
     if (verdict.type === 'executed') return { type: 'executed', id: read.id };
     if (!hasQuorum(this.#hearing, this.#others, now)) return refused('ledger/no-quorum');
     if (state.pending.size >= LIMITS.pendingMax) return busy();
+    // The signature before the rate: only who has the key uses up what the key may do.
+    if (state.env.application.checkRequest(transaction) === null) return refused('wire/malformed');
+    const waitMs = this.#rateOf(read);
+    if (waitMs > 0) return busy(waitMs);
     const id = toHex(read.id);
     const bytes = encodeMessage({ type: 'request', request: transaction });
     this.#driver.step({ type: 'message', bytes, link: { kind: 'client', id: client } });
     if (this.#driver.state.pending.has(id)) return { type: 'waits', id };
-    // Alone in its block it may be executed by now; else the core did not take it.
-    return this.#recent.find(id) ? { type: 'executed', id: read.id } : refused('wire/malformed');
+    // Alone in its block it may be executed by now; else this connection has its share of what waits.
+    return this.#recent.find(id) ? { type: 'executed', id: read.id } : busy();
+  }
+
+  /** In how many ms its key may act again; 0: now. Gateways act for many, and are registered one by one. */
+  #rateOf({ publicKey, id }: Transaction): number {
+    const { state } = this.#driver;
+    if (state.pending.has(toHex(id))) return 0;
+    const gateway = recordOf(ledgerState(state.head.app), ['gateway', publicKey], state.env.sha256);
+    if (gateway?.revokedSinceDay === NEVER) return 0;
+    return this.#rates.take(toHex(publicKey), instantMs(performance.now()));
   }
 }
 
@@ -265,8 +303,5 @@ const refused = (code: Refusal, retryAfterMs = 0): Submitted => ({
   ...{ type: 'refused', code, retryAfterMs },
 });
 
-const busy = (): Submitted => refused('ledger/busy', REPLICA_TIMES.busyRetryMs);
-
-/** A door's code as the wire has it; what it has not is a key that may not do this. */
-const codeAtDoor = (code: string): Refusal =>
-  REFUSALS.find((known) => known === code) ?? 'ledger/not-authorised';
+const busy = (retryAfterMs: number = REPLICA_TIMES.busyRetryMs): Submitted =>
+  refused('ledger/busy', retryAfterMs);

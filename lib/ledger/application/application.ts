@@ -1,11 +1,11 @@
-import { isFault } from '#lib/kernel/errors.ts';
+import { isFault, type FaultError } from '#lib/kernel/errors.ts';
 import {
   batchDigest,
   checkBatch,
   checkTransaction,
   type BatchRules,
 } from '#lib/ledger/account/codec/batch.ts';
-import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
+import { readTransaction, type Transaction } from '#lib/ledger/account/codec/transaction.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { membershipBytes, readMembership } from '#lib/ledger/account/epochs.ts';
 import { execute, resultBytes } from '#lib/ledger/account/execute.ts';
@@ -31,14 +31,21 @@ interface LedgerBatch extends CheckedBatch {
   readonly transactions: readonly Transaction[];
 }
 
+export interface LedgerApplication extends Application {
+  /** A transaction's bytes decoded, or what is wrong with them: no signature is verified. */
+  readonly read: (bytes: Uint8Array) => Transaction | FaultError;
+}
+
 /**
  * What the replicas order: the ledger of accounts. Pure, total and the same to the byte on every replica;
- * verdicts on transactions are remembered, so that each signature is verified once.
+ * transactions are remembered, so that each is decoded once and each signature verified once.
  */
-export function ledgerApplication(rules: BatchRules): Application {
+export function ledgerApplication(rules: BatchRules): LedgerApplication {
   const { sha256 } = rules;
-  const check = remembered((bytes) => checkTransaction(bytes, rules), sha256);
+  const read = remembered((bytes) => readTransaction(bytes, sha256), sha256);
+  const check = remembered((bytes) => checkTransaction(bytes, rules, read), sha256);
   return {
+    read,
     checkRequest(bytes) {
       const transaction = check(bytes);
       return isFault(transaction) ? null : toHex(transaction.id);
@@ -58,8 +65,8 @@ export function ledgerApplication(rules: BatchRules): Application {
     },
     writeBatch: (timeMs, requests) => writeFitting(timeMs, requests, check),
     admits: (state, request, door) =>
-      judgeAtDoor(ledgerState(state), request, { ...door, sha256, chain: rules.chain }).type ===
-      'admitted',
+      judgeAtDoor(ledgerState(state), read(request), { ...door, sha256, chain: rules.chain })
+        .type === 'admitted',
     execute(state, { sequence, batch }) {
       const { timeMs } = batch;
       const { transactions } = batch as LedgerBatch;

@@ -1,9 +1,9 @@
 import { unreachable } from '#lib/kernel/assert.ts';
-import { isFault } from '#lib/kernel/errors.ts';
+import { isFault, type FaultError } from '#lib/kernel/errors.ts';
 import { listedKey } from '#lib/ledger/account/accounts.ts';
 import type { ResultCode } from '#lib/ledger/account/codes.ts';
 import { isChange } from '#lib/ledger/account/codec/bodies.ts';
-import { readTransaction, type Transaction } from '#lib/ledger/account/codec/transaction.ts';
+import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
 import { GATEWAY_NONCES_KEPT, NONCES_KEPT, VALIDITY_MS_MAX } from '#lib/ledger/account/limits.ts';
 import { judgeNonce, type Executed } from '#lib/ledger/account/nonces.ts';
 import { NEVER } from '#lib/ledger/account/records/records.ts';
@@ -11,13 +11,25 @@ import { constitutionOf, recordOf, totalsOf, type LedgerState } from '#lib/ledge
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { Door } from '#lib/ledger/pbft/types.ts';
 
+/** Why a door turns somebody away. */
+export type DoorCode = Extract<
+  ResultCode,
+  | 'wire/malformed'
+  | 'ledger/not-authorised'
+  | 'ledger/id-conflict'
+  | 'ledger/nonce-too-old'
+  | 'ledger/expired'
+  | 'ledger/over-limit'
+  | 'ledger/unknown-account'
+>;
+
 /** What a replica's door says of a request, by the state that this replica has. */
 export type DoorVerdict =
   | { readonly type: 'admitted' }
   /** It had its effect, or its refusal, before. */
   | { readonly type: 'executed'; readonly first: Executed }
   /** Ordering it could only bring this, or nobody may ask so. It is not on the chain. */
-  | { readonly type: 'refused'; readonly code: ResultCode };
+  | { readonly type: 'refused'; readonly code: DoorCode };
 
 /**
  * A client's transaction must end so long before the latest end: clocks of replicas differ by as much,
@@ -30,17 +42,20 @@ interface Rules extends Door {
   readonly sha256: Sha256;
 }
 
-const refused = (code: ResultCode): DoorVerdict => ({ type: 'refused', code });
+const refused = (code: DoorCode): DoorVerdict => ({ type: 'refused', code });
 
 /**
  * Unknown keys, used nonces and transactions out of their time are turned away before a signature is
  * verified: fresh keys are free, and cost nothing here. No batch is judged by it: replicas stand at
  * different blocks. Takes any bytes; never throws.
  */
-export function judgeAtDoor(state: LedgerState, request: Uint8Array, rules: Rules): DoorVerdict {
-  const transaction = readTransaction(request, rules.sha256);
+export function judgeAtDoor(
+  state: LedgerState,
+  transaction: Transaction | FaultError,
+  rules: Rules,
+): DoorVerdict {
   if (isFault(transaction)) return refused('wire/malformed');
-  if (!bytesEqual(transaction.chain, rules.chain)) return refused('ledger/not-authorised');
+  if (!bytesEqual(transaction.chain, rules.chain)) return refused('wire/malformed');
   const nonce = nonceVerdict(state, transaction, rules.sha256);
   if (nonce !== null) return nonce;
   const margin = rules.isRelayed ? 0n : DOOR_MARGIN_MS;
@@ -80,7 +95,7 @@ function nonceVerdict(
 }
 
 /** Does the state know this key for what it asks? Whether it may is execution's to say. */
-function unknown(state: LedgerState, transaction: Transaction, sha256: Sha256): ResultCode | null {
+function unknown(state: LedgerState, transaction: Transaction, sha256: Sha256): DoorCode | null {
   const { body, publicKey } = transaction;
   if (isChange(body)) {
     const { replicas } = constitutionOf(state, sha256);

@@ -1,4 +1,4 @@
-import { invariant, must } from '#lib/kernel/assert.ts';
+import { must } from '#lib/kernel/assert.ts';
 import { bytesEqual, type Sha256 } from './sha256.ts';
 
 /**
@@ -45,19 +45,20 @@ export function merkleRoot(items: readonly Uint8Array[], sha256: Sha256): Uint8A
   }
 }
 
-/** The siblings from the leaf at `index` up to the root, nearest first. */
-export function merklePath(
-  items: readonly Uint8Array[],
-  index: number,
-  sha256: Sha256,
-): Uint8Array[] {
-  invariant(index >= 0 && index < items.length, 'the index of an item');
-  if (items.length === 1) return [];
-  const split = splitOf(items.length);
-  const [left, right] = [items.slice(0, split), items.slice(split)];
-  return index < split
-    ? [...merklePath(left, index, sha256), merkleRoot(right, sha256)]
-    : [...merklePath(right, index - split, sha256), merkleRoot(left, sha256)];
+/** Of each item the siblings from its leaf up to the root, nearest first. */
+export function merklePaths(items: readonly Uint8Array[], sha256: Sha256): Uint8Array[][] {
+  const paths = items.map((): Uint8Array[] => []);
+  const hashes = items.map((item) => leafHash(item, sha256));
+  if (items.length > 0) subtree(0, items.length);
+  return paths;
+
+  function subtree(from: number, count: number): Uint8Array {
+    if (count === 1) return must(hashes[from], 'a leaf of the tree');
+    const middle = from + splitOf(count);
+    const [left, right] = [subtree(from, middle - from), subtree(middle, from + count - middle)];
+    for (let i = from; i < from + count; i += 1) paths[i]?.push(i < middle ? right : left);
+    return innerHash(left, right, sha256);
+  }
 }
 
 /** A leaf's place in a tree, and what proves it. */

@@ -6,13 +6,13 @@ import { encodeAnswer } from '#lib/ledger/client/wire/answers.ts';
 import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
 import { decodeRequest, type ClientRequest } from '#lib/ledger/client/wire/requests.ts';
 import type { StoredBlock } from '#lib/ledger/store/server.ts';
-import { REPLICA_LIMITS, REPLICA_TIMES } from '../limits.ts';
+import { ALLOWANCES, DOOR_RATES, REPLICA_LIMITS, REPLICA_TIMES } from '../limits.ts';
 import { refuse, type LedgerView, type Said } from '../ledger-view.ts';
 import type { Identity } from '../transport/certificate.ts';
 import { FrameSocket } from '../transport/frame-socket.ts';
 import { CLIENT_PROTOCOL, listenTls, type HostPort } from '../transport/tls.ts';
+import { Turns } from '../transport/turns.ts';
 import { Subscription } from './subscription.ts';
-import { Turns } from './turns.ts';
 import { WaitingSubmits } from './waiting.ts';
 
 /** What becomes of a transaction at the door: `waits` until it is executed, or an answer at once. */
@@ -40,12 +40,18 @@ interface Client {
   frameSince: number | null;
 }
 
+/** Refusals that are this replica's state and no fault of who asks: it will ask again, and should. */
+const OURS: ReadonlySet<Refusal> = new Set([
+  ...(['ledger/busy', 'ledger/no-quorum', 'ledger/stale'] as const),
+  ...(['ledger/outcome-unknown', 'server/stopping'] as const),
+]);
+
 /** Clients: no certificate of theirs, a queue and bounds of their own, after the replicas in every turn. */
 export class ClientPort {
   readonly #options: ClientPortOptions;
   readonly #clients = new Set<Client>();
   readonly #waiting = new WaitingSubmits<Client>();
-  readonly #turns: Turns<{ readonly client: Client; readonly bytes: Uint8Array }>;
+  readonly #turns = new Turns(REPLICA_TIMES.clientSliceMs);
   readonly #timer: NodeJS.Timeout;
   #server: Server | null = null;
   #named = 0;
@@ -54,7 +60,6 @@ export class ClientPort {
 
   constructor(options: ClientPortOptions) {
     this.#options = options;
-    this.#turns = new Turns(({ client, bytes }) => this.#work(client, bytes));
     this.#timer = setInterval(() => this.#closeSlow(), REPLICA_TIMES.frameMs / 4);
   }
 
@@ -63,6 +68,7 @@ export class ClientPort {
     const { server, port } = await listenTls(listen, {
       ...{ identity, protocol: CLIENT_PROTOCOL, asksPeer: false },
       socketsMax: REPLICA_LIMITS.clientSocketsMax,
+      handshakes: DOOR_RATES.clientHandshakes,
       onSocket: (socket) => this.#accept(socket),
     });
     this.#server = server;
@@ -73,6 +79,7 @@ export class ClientPort {
     return this.#clients.size;
   }
 
+  /** Connections that wait for their turn. */
   get queued(): number {
     return this.#turns.length;
   }
@@ -119,6 +126,8 @@ export class ClientPort {
       socket: new FrameSocket(socket, {
         frameBytesMax: CLIENT_LIMITS.requestBytesMax,
         queueBytesMax: REPLICA_LIMITS.clientQueueBytesMax,
+        turns: this.#turns,
+        allowance: ALLOWANCES.client,
         onFrame: (bytes) => this.#onFrame(client, bytes),
         onClose: () => this.#forget(client),
       }),
@@ -128,32 +137,34 @@ export class ClientPort {
     this.#clients.add(client);
   }
 
-  #onFrame(client: Client, bytes: Uint8Array): void {
+  /** @returns how many ms it cost for nothing. */
+  #onFrame(client: Client, bytes: Uint8Array): number {
     client.frameSince = null;
-    if (this.#turns.add({ client, bytes })) return;
-    const request = decodeRequest(bytes);
-    if (isFault(request)) this.#malformed(client);
-    else this.#refuse(client, request.tag, ['ledger/busy', REPLICA_TIMES.busyRetryMs]);
+    const startedAt = performance.now();
+    const isFree = this.#work(client, bytes);
+    const ms = performance.now() - startedAt;
+    return isFree ? 0 : Math.max(ALLOWANCES.frameMsMin, ms);
   }
 
-  #work(client: Client, bytes: Uint8Array): void {
-    if (!this.#clients.has(client)) return;
+  /** True: something to be ordered, or to be brought again. */
+  #work(client: Client, bytes: Uint8Array): boolean {
     const request = decodeRequest(bytes);
     if (isFault(request)) {
       this.#malformed(client);
-      return;
+      return false;
     }
     const said = this.#answer(client, request);
-    if (said === null) return;
+    if (said === null) return request.type === 'submit';
     if (!(said instanceof Promise)) {
       this.#say(client, request.tag, said);
-      return;
+      return said.type === 'refused' && OURS.has(said.code);
     }
     said.then(
       (answer) => this.#say(client, request.tag, answer),
       // The disk fails: the store tells of it, and this client asks another replica.
       () => client.socket.close(),
     );
+    return request.type === 'submit';
   }
 
   /** Null: the answer comes later, or there is none. */
@@ -242,13 +253,9 @@ export class ClientPort {
   }
 
   #malformed(client: Client): void {
-    this.#refuse(client, 0, ['wire/malformed', 0]);
+    this.#say(client, 0, refuse('wire/malformed'));
     client.socket.close('after');
     this.#forget(client);
-  }
-
-  #refuse(client: Client, tag: number, [code, retryAfterMs]: readonly [Refusal, number]): void {
-    this.#say(client, tag, refuse(code, retryAfterMs));
   }
 
   #say(client: Client, tag: number, said: Said): void {

@@ -1,13 +1,22 @@
 import type { TLSSocket } from 'node:tls';
-import { REPLICA_TIMES } from '../limits.ts';
+import { toFault, type FaultError } from '#lib/kernel/errors.ts';
+import { REPLICA_LIMITS, REPLICA_TIMES } from '../limits.ts';
+import { Allowance, type AllowanceRate } from './allowance.ts';
 import { FrameReader, frameOf } from './frames.ts';
+import type { Turns } from './turns.ts';
 
 export interface FrameSocketOptions {
   readonly frameBytesMax: number;
   /** What may wait for the other end to read. */
   readonly queueBytesMax: number;
-  readonly onFrame: (bytes: Uint8Array) => void;
-  readonly onClose: () => void;
+  /** With whom it shares the time for its frames. */
+  readonly turns: Turns;
+  /** Of a stranger, for frames that bring nothing. Left out: of somebody whom we chose to ask. */
+  readonly allowance?: AllowanceRate;
+  /** @returns how many ms it cost for nothing. */
+  readonly onFrame: (bytes: Uint8Array) => number;
+  /** @param fault what was wrong with the stream: `wire/too-large`, `wire/malformed`; null: nothing. */
+  readonly onClose: (fault: FaultError | null) => void;
 }
 
 /** Frames over a connection whose other end is known. Frames come one by one; sending never waits. */
@@ -15,21 +24,27 @@ export class FrameSocket {
   readonly #socket: TLSSocket;
   readonly #options: FrameSocketOptions;
   readonly #reader: FrameReader;
-  /** Whole frames that came and were not looked at yet: less than one read's worth. */
+  readonly #allowance: Allowance | null;
+  /** Whole frames that came and were not looked at yet, and their bytes. */
   #frames: Uint8Array[] = [];
-  #isPaused = false;
+  #waitingInBytes = 0;
+  #hasTurn = false;
+  #debt: NodeJS.Timeout | null = null;
   #isCorked = false;
   #isClosed = false;
+  #fault: FaultError | null = null;
 
   constructor(socket: TLSSocket, options: FrameSocketOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#reader = new FrameReader(options.frameBytesMax);
+    const { allowance } = options;
+    this.#allowance = allowance ? new Allowance(allowance, performance.now()) : null;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('close', () => {
-      this.#isClosed = true;
-      options.onClose();
+      this.#end();
+      options.onClose(this.#fault);
     });
   }
 
@@ -55,9 +70,9 @@ export class FrameSocket {
     return this.#socket.writableLength;
   }
 
-  /** A frame has begun, and its end has not come. */
+  /** A frame has begun, and its end has not come although we read. */
   get isWithinFrame(): boolean {
-    return this.#reader.isWithin;
+    return this.#reader.isWithin && !this.#socket.isPaused();
   }
 
   /** Resolves when the other end has read enough, or is gone. */
@@ -74,39 +89,72 @@ export class FrameSocket {
     });
   }
 
-  /** Sends what waits, then ends; `now`: at once. */
+  /** Sends what waits, then ends; `now`: at once. No frame is looked at any more. */
   close(how: 'after' | 'now' = 'now'): void {
-    if (how === 'after') this.#socket.end();
-    else this.#socket.destroy();
+    this.#end();
+    if (how === 'now') this.#socket.destroy();
+    // Its end is seen only by who reads.
+    else this.#socket.end().resume();
+    // Who goes on sending never closes.
+    setTimeout(() => this.#socket.destroy(), REPLICA_TIMES.closeMs).unref();
+  }
+
+  #end(): void {
+    this.#isClosed = true;
+    this.#frames = [];
+    clearTimeout(this.#debt ?? undefined);
   }
 
   #take(chunk: Uint8Array): void {
     if (this.#isClosed) return;
     try {
-      this.#frames.push(...this.#reader.push(chunk));
+      for (const frame of this.#reader.push(chunk)) {
+        this.#frames.push(frame);
+        this.#waitingInBytes += frame.length;
+      }
     } catch (error) {
-      this.#isClosed = true;
-      this.#socket.destroy(error instanceof Error ? error : undefined);
+      this.#fault = toFault(error, 'wire/malformed');
+      this.#socket.destroy();
+      return;
     }
-    if (!this.#isPaused) this.#turn();
+    this.#askTurn();
+    const { framesWaitingMax, frameBytesWaitingMax } = REPLICA_LIMITS;
+    const isMuch = this.#waitingInBytes > frameBytesWaitingMax;
+    if (isMuch || this.#frames.length > framesWaitingMax) this.#socket.pause();
   }
 
-  /** A slice of time for this connection; then others have theirs, and this one is not read meanwhile. */
-  #turn(): void {
-    const end = performance.now() + REPLICA_TIMES.linkSliceMs;
-    let done = 0;
-    do {
-      const frame = this.#frames[done];
-      if (frame === undefined || this.#isClosed) break;
-      done += 1;
-      this.#options.onFrame(frame);
-    } while (performance.now() < end);
-    this.#frames = this.#isClosed ? [] : this.#frames.slice(done);
-    const isPaused = this.#frames.length > 0;
-    if (isPaused) setImmediate(() => this.#turn());
-    if (isPaused === this.#isPaused) return;
-    this.#isPaused = isPaused;
-    if (isPaused) this.#socket.pause();
-    else this.#socket.resume();
+  #askTurn(): void {
+    if (this.#hasTurn || this.#debt !== null || this.#frames.length === 0) return;
+    this.#hasTurn = true;
+    this.#options.turns.add(() => {
+      this.#hasTurn = this.#takeOne();
+      return this.#hasTurn;
+    });
+  }
+
+  /** True: there is more. */
+  #takeOne(): boolean {
+    const frame = this.#frames.shift();
+    if (frame === undefined) return false;
+    this.#waitingInBytes -= frame.length;
+    const vainMs = this.#options.onFrame(frame);
+    const debtMs = vainMs > 0 ? (this.#allowance?.spend(vainMs, performance.now()) ?? 0) : 0;
+    if (this.#isClosed) return false;
+    if (debtMs > 0) {
+      this.#rest(debtMs);
+      return false;
+    }
+    if (this.#frames.length === 0) this.#socket.resume();
+    return this.#frames.length > 0;
+  }
+
+  /** Not read for so long. */
+  #rest(ms: number): void {
+    this.#socket.pause();
+    this.#debt = setTimeout(() => {
+      this.#debt = null;
+      this.#askTurn();
+      if (this.#frames.length === 0) this.#socket.resume();
+    }, Math.ceil(ms));
   }
 }

@@ -1,24 +1,35 @@
 import type { Server, TLSSocket } from 'node:tls';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { LIMITS } from '#lib/ledger/pbft/limits.ts';
-import { REPLICA_LIMITS, REPLICA_TIMES } from '../limits.ts';
+import { ALLOWANCES, DOOR_RATES, REPLICA_LIMITS, REPLICA_TIMES } from '../limits.ts';
 import type { Peer } from '../members.ts';
 import type { Identity } from './certificate.ts';
 import { FrameSocket } from './frame-socket.ts';
-import { decodePing, encodePing, isPing } from './ping.ts';
+import { LINK_ENDS, decodePing, encodePing, isPing, type LinkEnd } from './ping.ts';
 import { REPLICA_PROTOCOL, dialTls, listenTls, type HostPort } from './tls.ts';
+import { Turns } from './turns.ts';
+
+const MALFORMED: LinkEnd = 'wire/malformed';
+
+const count = (counts: Map<LinkEnd, number>, code: LinkEnd): void => {
+  counts.set(code, (counts.get(code) ?? 0) + 1);
+};
 
 export interface LinksOptions {
   readonly identity: Identity;
   /** This replica's own id. */
   readonly id: string;
   readonly listen: HostPort;
-  readonly onFrame: (from: string, bytes: Uint8Array) => void;
+  /** @returns whether it was of use: nothing came of it, or it is no message at all. */
+  readonly onFrame: (from: string, bytes: Uint8Array) => Worth;
   /** It answered a ping. */
   readonly onAlive: (from: string) => void;
 }
 
+export type Worth = 'used' | 'vain' | 'malformed';
+
 interface Link {
+  readonly id: string;
   readonly socket: FrameSocket;
   /** By whom of the two. */
   readonly dialledBy: string;
@@ -47,11 +58,16 @@ export class Links {
   readonly #links = new Map<string, Link>();
   readonly #dialling = new Map<string, { delayMs: number; timer: NodeJS.Timeout | null }>();
   readonly #timer: NodeJS.Timeout;
+  readonly #turns = new Turns(REPLICA_TIMES.linkSliceMs);
+  /** Members that sent what is no message, until when they are shut out, and for how long that was. */
+  readonly #shunned = new Map<string, { readonly until: number; readonly ms: number }>();
   #peers = new Map<string, Peer>();
   #server: Server | null = null;
   #isClosed = false;
   /** Frames that were not sent because too much waited. */
   dropped = 0;
+  readonly #ended = new Map<LinkEnd, number>();
+  readonly #endedByPeer = new Map<LinkEnd, number>();
   port = 0;
 
   constructor(options: LinksOptions) {
@@ -65,6 +81,7 @@ export class Links {
       protocol: REPLICA_PROTOCOL,
       asksPeer: true,
       socketsMax: REPLICA_LIMITS.peerSocketsMax,
+      handshakes: DOOR_RATES.peerHandshakes,
       onSocket: (socket, key) => this.#accept(socket, key),
     });
     this.#server = server;
@@ -102,6 +119,13 @@ export class Links {
       });
   }
 
+  /** Links that ended because of what one end sent. */
+  get ended(): { readonly code: LinkEnd; readonly by: 'us' | 'peer'; readonly count: number }[] {
+    const of = (by: 'us' | 'peer', counts: ReadonlyMap<LinkEnd, number>) =>
+      LINK_ENDS.map((code) => ({ code, by, count: counts.get(code) ?? 0 }));
+    return [...of('us', this.#ended), ...of('peer', this.#endedByPeer)];
+  }
+
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);
@@ -113,8 +137,9 @@ export class Links {
   #accept(socket: TLSSocket, key: Uint8Array | null): void {
     const name = key === null ? '' : toHex(key);
     const peer = [...this.#peers.values()].find(({ transportKey }) => transportKey === name);
-    if (peer === undefined || peer.id === this.#options.id || this.#isClosed) socket.destroy();
-    else this.#register(peer, socket, peer.id);
+    const isWelcome = peer !== undefined && peer.id !== this.#options.id && !this.#isClosed;
+    if (isWelcome && this.#shunMs(peer.id) === 0) this.#register(peer, socket, peer.id);
+    else socket.destroy();
   }
 
   /** Where a crossing made two connections, both ends keep the one that the lower id dialled. */
@@ -128,11 +153,18 @@ export class Links {
     known?.socket.close();
     const now = performance.now();
     const link: Link = {
+      id: peer.id,
       socket: new FrameSocket(socket, {
         frameBytesMax: LIMITS.frameBytesMax,
         queueBytesMax: REPLICA_LIMITS.peerQueueBytesMax,
-        onFrame: (bytes) => this.#onFrame(peer.id, link, bytes),
-        onClose: () => this.#lost(peer, link),
+        turns: this.#turns,
+        allowance: ALLOWANCES.peer,
+        onFrame: (bytes) => this.#onFrame(link, bytes),
+        onClose: (fault) => {
+          if (fault !== null)
+            this.#shun(link, fault.code === 'wire/too-large' ? fault.code : MALFORMED);
+          this.#lost(peer, link);
+        },
       }),
       ...{ dialledBy, since: now, heardAt: now, offsetMs: 0, roundTripMs: 0 },
     };
@@ -140,21 +172,54 @@ export class Links {
     this.#ask(link);
   }
 
-  #onFrame(id: string, link: Link, bytes: Uint8Array): void {
-    link.heardAt = performance.now();
-    if (!isPing(bytes)) {
-      this.#options.onFrame(id, bytes);
-      return;
+  /** @returns how many ms it cost for nothing. */
+  #onFrame(link: Link, bytes: Uint8Array): number {
+    const startedAt = performance.now();
+    link.heardAt = startedAt;
+    const worth = isPing(bytes) ? this.#onPing(link, bytes) : this.#options.onFrame(link.id, bytes);
+    if (worth === 'malformed') {
+      link.socket.send(encodePing({ kind: 'end', code: MALFORMED }));
+      link.socket.close('after');
+      this.#shun(link, MALFORMED);
     }
+    if (worth === 'used') return 0;
+    return Math.max(ALLOWANCES.frameMsMin, performance.now() - startedAt);
+  }
+
+  /** Never of use: who asks more than once a second pays for it. */
+  #onPing(link: Link, bytes: Uint8Array): Worth {
     const ping = decodePing(bytes);
-    if (ping === null) link.socket.close();
-    else if (ping.kind === 'ask') {
-      link.socket.send(encodePing({ kind: 'answer', sentAt: ping.sentAt, wallMs: Date.now() }));
-    } else {
-      this.#options.onAlive(id);
-      link.roundTripMs = Math.max(0, performance.now() - ping.sentAt);
-      link.offsetMs = ping.wallMs + link.roundTripMs / 2 - Date.now();
+    switch (ping?.kind) {
+      case 'ask':
+        link.socket.send(encodePing({ kind: 'answer', sentAt: ping.sentAt, wallMs: Date.now() }));
+        return 'vain';
+      case 'answer':
+        this.#options.onAlive(link.id);
+        link.roundTripMs = Math.max(0, performance.now() - ping.sentAt);
+        link.offsetMs = ping.wallMs + link.roundTripMs / 2 - Date.now();
+        return 'vain';
+      case 'end':
+        count(this.#endedByPeer, ping.code);
+        link.socket.close();
+        return 'vain';
+      case undefined:
+        return 'malformed';
     }
+  }
+
+  /** Who says what is no message is of another version at best: it comes again later, and later each time. */
+  #shun({ id }: Link, code: LinkEnd): void {
+    count(this.#ended, code);
+    const before = this.#shunned.get(id);
+    const now = performance.now();
+    const isSoon = before !== undefined && now - before.until < REPLICA_TIMES.shunMsMax;
+    const ms = isSoon ? Math.min(2 * before.ms, REPLICA_TIMES.shunMsMax) : REPLICA_TIMES.shunMsMin;
+    this.#shunned.set(id, { until: now + ms, ms });
+  }
+
+  /** For how long a member is still shut out. */
+  #shunMs(id: string): number {
+    return Math.max(0, (this.#shunned.get(id)?.until ?? 0) - performance.now());
   }
 
   #lost(peer: Peer, link: Link): void {
@@ -165,7 +230,8 @@ export class Links {
     // One that ends at once was refused: no hurry to be refused again.
     const isRefused = performance.now() - link.since < REPLICA_TIMES.redialMsMax;
     const delayMs = isRefused ? REPLICA_TIMES.redialMsMax : REPLICA_TIMES.redialMsMin;
-    this.#dialling.set(now.id, { delayMs, timer: null });
+    const shunMs = this.#shunMs(now.id);
+    this.#dialling.set(now.id, { delayMs: Math.max(delayMs, shunMs), timer: null });
     this.#redial(now.id);
   }
 

@@ -1,6 +1,9 @@
 import { constants } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { instantMs } from '#lib/kernel/units.ts';
+import { Rates, type Rate } from '#lib/ledger/application/rates.ts';
 import { REPLICA_TIMES } from '../limits.ts';
 import { ed25519KeyOf, type Identity } from './certificate.ts';
 
@@ -21,6 +24,8 @@ interface Listening {
   /** Ask who comes for a certificate. */
   readonly asksPeer: boolean;
   readonly socketsMax: number;
+  /** How often one address may come: whose turn it is not costs no handshake. */
+  readonly handshakes: Rate;
   /** The handshake is over and nothing was read. */
   readonly onSocket: (socket: TLSSocket, key: Uint8Array | null) => void;
 }
@@ -28,7 +33,7 @@ interface Listening {
 /** @throws FaultError `server/port-in-use`, `server/config`. @returns the server and the port it has. */
 export async function listenTls(
   { host, port }: HostPort,
-  { identity, protocol, asksPeer, socketsMax, onSocket }: Listening,
+  { identity, protocol, asksPeer, socketsMax, handshakes, onSocket }: Listening,
 ): Promise<{ readonly server: Server; readonly port: number }> {
   const server = createServer(
     {
@@ -48,6 +53,11 @@ export async function listenTls(
     },
   );
   server.maxConnections = socketsMax;
+  const rates = new Rates(handshakes);
+  server.on('connection', (socket: Socket) => {
+    const waitMs = rates.take(socket.remoteAddress ?? '', instantMs(performance.now()));
+    if (waitMs > 0) socket.destroy();
+  });
   server.on('tlsClientError', (_, socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {

@@ -5,12 +5,13 @@ import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import { signTransaction } from '#lib/ledger/account/codec/transaction.ts';
+import { encodeRequest } from '#lib/ledger/client/wire/requests.ts';
 import { encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
 import { loadConfig } from '#server/replica/config.ts';
 import { REPLICA_LIMITS } from '#server/replica/limits.ts';
 import { startReplica, type RunningReplica } from '#server/replica/replica.ts';
 import { selfSigned, type Identity } from '#server/replica/transport/certificate.ts';
-import { frameOf } from '#server/replica/transport/frames.ts';
+import { FrameReader, frameOf } from '#server/replica/transport/frames.ts';
 import { Links } from '#server/replica/transport/links.ts';
 import { REPLICA_PROTOCOL } from '#server/replica/transport/tls.ts';
 import { freePorts } from '#server/replica/free-ports.ts';
@@ -149,7 +150,10 @@ test('[X5] who answers at a member’s address without its key gets no byte', as
   const linksOf = (id: string, identity: Identity, at: number): Links =>
     new Links({
       ...{ id, identity, listen: { host: '127.0.0.1', port: at } },
-      onFrame: (_, bytes) => heard.push(`${id} ${bytes.length}`),
+      onFrame: (_, bytes) => {
+        heard.push(`${id} ${bytes.length}`);
+        return 'used';
+      },
       onAlive: (from) => heard.push(`${id} hears ${from}`),
     });
   const b = linksOf('b', impostor, port);
@@ -178,17 +182,77 @@ test('[X6] a length header of 1 GB, garbage and half frames end their connection
     client.raw(bytes);
     await client.closed();
   }
-  const peer = (await comes(keyed(member))).socket;
-  peer.write(frameOf(randomBytes(100)));
-  peer.write(frameOf(encodeMessage({ type: 'heartbeat', epoch: 0, view: 0 })));
-  await vi.waitFor(() => expect(peersUp()).toBe(1));
-  const gone = closed(peer);
-  peer.write(gigabyte);
-  await gone;
   const after = must(await PortClient.connect(replica.ports.clients), 'a client');
   expect(await after.ask({ type: 'status' })).toMatchObject({ type: 'status' });
   after.close();
 });
+
+/** What a member says that is none, what it is told, and how it fares when it comes again. */
+async function misbehaves(stream: Uint8Array): Promise<Uint8Array[]> {
+  const { socket, isKept } = await comes(keyed(member));
+  expect(isKept).toBe(true);
+  socket.write(frameOf(encodeMessage({ type: 'heartbeat', epoch: 0, view: 0 })));
+  await vi.waitFor(() => expect(peersUp()).toBe(1));
+  const said: Uint8Array[] = [];
+  const reader = new FrameReader(1024);
+  socket.on('data', (chunk: Buffer) => said.push(...reader.push(chunk)));
+  const gone = closed(socket);
+  socket.write(stream);
+  await gone;
+  expect(await comes(keyed(member))).toMatchObject({ isKept: false });
+  return said;
+}
+
+const END = 2;
+
+test('[X12] a member that sends what is no message is told why, and shut out for longer each time', async () => {
+  const garbage = frameOf(Uint8Array.from({ length: 100 }, () => 200));
+  const said = await misbehaves(garbage);
+  expect(said.map((frame) => [...frame.subarray(0, 3)])).toContainEqual([0, END, 0]);
+  await vi.waitFor(
+    async () => {
+      const again = await comes(keyed(member));
+      again.socket.destroy();
+      expect(again.isKept).toBe(true);
+    },
+    { timeout: 2_000, interval: 100 },
+  );
+  await vi.waitFor(() => expect(peersUp()).toBe(0));
+  await misbehaves(new Uint8Array([0x40, 0, 0, 0]));
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  expect(await comes(keyed(member))).toMatchObject({ isKept: false });
+  const metrics = await fetch(`http://127.0.0.1:${replica.ports.operator}/metrics`);
+  const text = await metrics.text();
+  expect(text).toMatch(/declai_ledger_links_ended{code="wire\/malformed",by="us"} 1/);
+  expect(text).toMatch(/declai_ledger_links_ended{code="wire\/too-large",by="us"} 1/);
+}, 15_000);
+
+test('[X6] a client that never reads is closed, and one thousand are let in', async () => {
+  const deaf = must(await PortClient.connect(replica.ports.clients), 'a client');
+  deaf.socket.pause();
+  const gone = deaf.closed();
+  const before = process.memoryUsage().rss;
+  // Each answer holds a few hundred bytes, and a client may have some megabytes wait.
+  const keys = Array.from({ length: 64 }, (_, i) => new Uint8Array(32).fill(i));
+  const question = encodeRequest({ tag: 1, type: 'read', at: 'newest', minSequence: 0, keys });
+  const page = Buffer.concat(Array.from({ length: 64 }, () => frameOf(question)));
+  const asking = setInterval(() => {
+    if (deaf.socket.writableLength < page.length) deaf.raw(page);
+  }, 1);
+  await gone;
+  clearInterval(asking);
+  expect(process.memoryUsage().rss - before).toBeLessThan(128 * 1024 * 1024);
+  const crowd: (PortClient | null)[] = [];
+  for (let i = 0; i < 1_000; i += 50) {
+    const page = Array.from({ length: 50 }, () => PortClient.connect(replica.ports.clients));
+    crowd.push(...(await Promise.all(page)));
+  }
+  const last = must(crowd.at(-1) ?? null, 'the thousandth client');
+  expect(await last.ask({ type: 'status' })).toMatchObject({ type: 'status' });
+  expect(replica.health().clients).toBeGreaterThanOrEqual(1_000);
+  for (const client of crowd) client?.close();
+  await vi.waitFor(() => expect(replica.health().clients).toBe(0));
+}, 30_000);
 
 test('[X6] five hundred garbage connections before the handshake leave it standing', async () => {
   const sockets = Array.from({ length: 500 }, (_, i) => {

@@ -134,6 +134,48 @@ test('[B11] an old header is proven under a later one', async () => {
   expect(beyond).toMatchObject({ type: 'refused', code: 'request/not-found' });
 });
 
+test('[X13] a key acts as often as a person would, a gateway for all of its own', async () => {
+  const [first] = clients as [PortClient, ...PortClient[]];
+  expect(await first.ask({ type: 'submit', transaction: grant('carl') })).toMatchObject({
+    type: 'executed',
+  });
+  const account = accountId(signerOf('carl').publicKey, nodeSha256);
+  const submitted = (bytes: Uint8Array) => first.ask({ type: 'submit', transaction: bytes });
+  const burns = await Promise.all(
+    Array.from({ length: 200 }, () =>
+      submitted(transaction('carl', { type: 'burn', account, amountMicro: 1n })),
+    ),
+  );
+  const refused = burns.filter((answer) => answer?.type === 'refused');
+  expect(refused.length).toBeGreaterThan(0);
+  for (const answer of refused) {
+    expect(answer).toMatchObject({ code: 'ledger/busy' });
+    expect(answer.retryAfterMs).toBeGreaterThan(0);
+  }
+  expect(burns.length - refused.length).toBeGreaterThanOrEqual(100);
+  const grants = await Promise.all(
+    Array.from({ length: 150 }, (_, i) => submitted(grant(`q${i}`))),
+  );
+  expect(grants.filter((answer) => answer?.type !== 'executed')).toEqual([]);
+});
+
+test('[X13] who has not the key uses up nothing of it', async () => {
+  const [first] = clients as [PortClient, ...PortClient[]];
+  await first.ask({ type: 'submit', transaction: grant('dora') });
+  const account = accountId(signerOf('dora').publicKey, nodeSha256);
+  const burn = () => transaction('dora', { type: 'burn', account, amountMicro: 1n });
+  for (let i = 0; i < 120; i += 1) {
+    const forged = burn();
+    forged[forged.length - 1]! ^= 1;
+    const answer = await first.ask({ type: 'submit', transaction: forged });
+    expect(answer).toMatchObject({ type: 'refused', code: 'wire/malformed' });
+  }
+  const all = await Promise.all(
+    Array.from({ length: 60 }, () => first.ask({ type: 'submit', transaction: burn() })),
+  );
+  expect(all.filter((answer) => answer?.type !== 'executed')).toEqual([]);
+}, 20_000);
+
 test('[X4] an operator sees it', async () => {
   const host = must(network.hosts[0], 'a host');
   expect(await health(host)).toMatchObject({

@@ -14,7 +14,7 @@ import {
   type SealSet,
 } from '#lib/ledger/client/wire/answers.ts';
 import { decodeRequest, encodeRequest, type Question } from '#lib/ledger/client/wire/requests.ts';
-import { merklePath } from '#lib/ledger/crypto/merkle.ts';
+import { merklePaths } from '#lib/ledger/crypto/merkle.ts';
 import { rangePath } from '#lib/ledger/crypto/mountain-range.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { trieProve } from '#lib/ledger/crypto/trie/proof.ts';
@@ -112,7 +112,7 @@ function executed(replica: LocalReplica, id: string): Reply {
     return {
       ...{ type: 'executed', header, seals: sealsOf(replica, header) },
       ...{ result: must(results[index], 'a result each'), index, count: results.length },
-      path: merklePath(results, index, nodeSha256),
+      path: must(merklePaths(results, nodeSha256)[index], 'a path each'),
     };
   }
   return notFound;

@@ -131,7 +131,11 @@ export class MemoryNetwork {
     const { chain } = state.env;
     const door = { wallMs: Number(this.cluster.world.timeMs), isRelayed: false };
     const app = ledgerState(state.head.app);
-    const verdict = judgeAtDoor(app, transaction, { ...door, chain, sha256: nodeSha256 });
+    const verdict = judgeAtDoor(app, readTransaction(transaction, nodeSha256), {
+      ...door,
+      chain,
+      sha256: nodeSha256,
+    });
     if (verdict.type === 'refused') {
       refuse(REFUSALS.find((code) => code === verdict.code) ?? 'wire/malformed');
       return;

@@ -3,6 +3,8 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import { BATCH_BYTES_MAX, VALIDITY_MS_MAX } from '#lib/ledger/account/limits.ts';
 import { membersHash, readMembership } from '#lib/ledger/account/epochs.ts';
+import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
+import type { LedgerState } from '#lib/ledger/account/state.ts';
 import { nextDueMs } from '#lib/ledger/account/indexes.ts';
 import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
 import { DOOR_MARGIN_MS, judgeAtDoor } from '#lib/ledger/application/door.ts';
@@ -154,11 +156,17 @@ test('[P3] a signature is verified once, and another one over the same bytes ane
   expect(application.checkBatch(changed)).toBeNull();
 });
 
+const atDoor = (
+  state: LedgerState,
+  request: Uint8Array,
+  rules: Parameters<typeof judgeAtDoor>[2],
+) => judgeAtDoor(state, readTransaction(request, nodeSha256), rules);
+
 function doorOf(world: World, ask: Ask, door: { wallMs?: bigint; isRelayed?: boolean } = {}) {
   const { wallMs = world.timeMs, isRelayed = false } = door;
   const rules = { wallMs: Number(wallMs), isRelayed, chain: world.chain, sha256: nodeSha256 };
   const request = world.sign(ask);
-  const verdict = judgeAtDoor(world.state, request, rules);
+  const verdict = atDoor(world.state, request, rules);
   const admits = applicationOf(world).admits(world.state, request, rules);
   expect(admits).toBe(verdict.type === 'admitted');
   return verdict.type === 'refused' ? verdict.code : verdict.type;
@@ -208,16 +216,16 @@ test('[P4] what was executed is told with its first result; any bytes have a ver
     ...{ wallMs: Number(world.timeMs), isRelayed: false },
     ...{ chain: world.chain, sha256: nodeSha256 },
   };
-  expect(judgeAtDoor(world.state, request, rules)).toEqual({
+  expect(atDoor(world.state, request, rules)).toEqual({
     type: 'executed',
     first: { sequence: 1n, code: 'ok' },
   });
   for (let end = 0; end < request.length; end += 1) {
-    const verdict = judgeAtDoor(world.state, request.subarray(0, end), rules);
+    const verdict = atDoor(world.state, request.subarray(0, end), rules);
     expect(verdict).toEqual({ type: 'refused', code: 'wire/malformed' });
   }
   const other = { ...rules, chain: new Uint8Array(32) };
-  expect(judgeAtDoor(world.state, request, other)).toMatchObject({ type: 'refused' });
+  expect(atDoor(world.state, request, other)).toMatchObject({ type: 'refused' });
 });
 
 test('[P4] 10⁵ fresh keys are turned away, no signature of theirs is verified, nothing is kept', () => {

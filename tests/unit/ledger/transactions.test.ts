@@ -17,7 +17,7 @@ import {
   type Transaction,
 } from '#lib/ledger/account/codec/transaction.ts';
 import { BATCH_BYTES_MAX, MINT_BYTES_MAX } from '#lib/ledger/account/limits.ts';
-import { leafHash, merklePath, merkleRoot, verifyInclusion } from '#lib/ledger/crypto/merkle.ts';
+import { leafHash, merklePaths, merkleRoot, verifyInclusion } from '#lib/ledger/crypto/merkle.ts';
 import { nodeSha256, nodeVerifier } from '#lib/ledger/crypto/server.ts';
 import { bytes32, read, signerOf, World } from '#tests/support/ledger/world.ts';
 
@@ -261,7 +261,7 @@ test('[T6] the digest binds time, order and count, and a path shows one transact
   ].map((each) => toHex(batchDigest(each, nodeSha256)));
   expect(new Set(digests).size).toBe(digests.length);
   const root = merkleRoot(transactions, nodeSha256);
-  const path = merklePath(transactions, 1, nodeSha256);
+  const path = merklePaths(transactions, nodeSha256)[1]!;
   const leaf = leafHash(transactions[1]!, nodeSha256);
   expect(verifyInclusion({ leaf, index: 1, size: 3, path, root }, nodeSha256)).toBe(true);
 });

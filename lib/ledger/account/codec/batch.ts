@@ -67,12 +67,16 @@ export interface CheckedBatch {
   readonly transactions: readonly Transaction[];
 }
 
-/** One transaction by itself: encoding, bounds, chain and every signature that it carries. Never throws. */
+/**
+ * One transaction by itself: encoding, bounds, chain and every signature that it carries. Never throws.
+ * @param read `readTransaction`, or what remembers what it gave.
+ */
 export function checkTransaction(
   bytes: Uint8Array,
   { chain, verify, sha256 }: BatchRules,
+  read: (bytes: Uint8Array) => Transaction | FaultError = (each) => readTransaction(each, sha256),
 ): Transaction | FaultError {
-  const transaction = readTransaction(bytes, sha256);
+  const transaction = read(bytes);
   if (isFault(transaction)) return transaction;
   if (!bytesEqual(transaction.chain, chain)) return malformed('a transaction of another chain');
   const holds = signaturesOf(transaction).every(({ publicKey, message, signature }) =>

@@ -6,9 +6,9 @@ import { malformed } from '#lib/ledger/pbft/codec/bytes.ts';
  * The place in this list is the byte; it is never given anew.
  */
 export const REFUSALS = [
-  /** The bytes are no frame, or no transaction of this chain. */
+  /** The bytes are no frame, or no transaction of this chain with a signature that holds. */
   'wire/malformed',
-  /** Its queue is full: again after `retryAfterMs`. */
+  /** Its queue is full, or the key acts too often: again after `retryAfterMs`. */
   'ledger/busy',
   /** It hears fewer than q − 1 others, so nothing can be ordered through it. */
   'ledger/no-quorum',
@@ -44,7 +44,8 @@ export function refusalAt(byte: number): Refusal {
 }
 
 const TEXTS: Readonly<Record<Refusal, string>> = {
-  'wire/malformed': 'the replica does not understand the request: is it of the same version?',
+  'wire/malformed':
+    'the replica does not understand the request: is it of the same version, network and key?',
   'ledger/busy': 'the replica has too much to do: try again later',
   'ledger/no-quorum': 'too few replicas hear one another: nothing can be ordered now',
   'ledger/stale': 'the replica is behind what was asked for',

@@ -1,34 +1,12 @@
 import { expect, test, vi } from 'vitest';
 import type { ChainBlock } from '#lib/ledger/client/wire/answers.ts';
 import { Subscription } from '#server/replica/clients/subscription.ts';
-import { Turns } from '#server/replica/clients/turns.ts';
 import { WaitingSubmits } from '#server/replica/clients/waiting.ts';
 import { hasQuorum, heard, heardCount, startHearing } from '#server/replica/hearing.ts';
-import { REPLICA_LIMITS } from '#server/replica/limits.ts';
 import type { Said } from '#server/replica/ledger-view.ts';
 
 const block = (sequence: number): ChainBlock =>
   ({ header: { sequence }, seals: [], batch: new Uint8Array(0), results: [] }) as never;
-
-test('[X6] requests wait in bounds, and others have their turn between them', async () => {
-  const order: string[] = [];
-  const turns = new Turns<{ bytes: Uint8Array }>(() => {
-    order.push('client');
-    const end = performance.now() + 3;
-    while (performance.now() < end);
-  });
-  const item = { bytes: new Uint8Array(1) };
-  for (let i = 0; i < 3; i += 1) expect(turns.add(item)).toBe(true);
-  const votes = setInterval(() => order.push('vote'), 0);
-  await vi.waitFor(() => expect(order.filter((each) => each === 'client')).toHaveLength(3));
-  clearInterval(votes);
-  expect(order.indexOf('vote')).toBeLessThan(order.lastIndexOf('client'));
-  const full = new Turns<{ bytes: Uint8Array }>(() => undefined);
-  for (let i = 0; i < REPLICA_LIMITS.clientFramesMax; i += 1) full.add(item);
-  expect(full.add(item)).toBe(false);
-  const large = new Turns<{ bytes: Uint8Array }>(() => undefined);
-  expect(large.add({ bytes: new Uint8Array(REPLICA_LIMITS.clientFrameBytesMax + 1) })).toBe(false);
-});
 
 test('[X3] who subscribed gets each block once and in order, no faster than it reads', async () => {
   let executed = 300;

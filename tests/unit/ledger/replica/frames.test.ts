@@ -36,10 +36,12 @@ test('[X4] a ping is itself again, and anything else is none', () => {
   for (const ping of [
     { kind: 'ask', sentAt: 17 },
     { kind: 'answer', sentAt: 17, wallMs: 1_800_000_000_000 },
+    { kind: 'end', code: 'wire/too-large' },
   ] as const) {
     expect(decodePing(encodePing(ping))).toEqual(ping);
     expect(decodePing(concatBytes([encodePing(ping), new Uint8Array(1)]))).toBeNull();
     expect(decodePing(encodePing(ping).subarray(0, -1))).toBeNull();
   }
-  expect(decodePing(new Uint8Array([0, 2, 0, 0, 0, 0, 0, 0, 0, 0]))).toBeNull();
+  expect(decodePing(new Uint8Array([0, 2, 2]))).toBeNull();
+  expect(decodePing(new Uint8Array([0, 3, 0, 0, 0, 0, 0, 0, 0, 0]))).toBeNull();
 });

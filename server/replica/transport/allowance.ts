@@ -1,0 +1,30 @@
+/** What one connection may cost for nothing: `burstMs` at once, `share` of a processor in the long run. */
+export interface AllowanceRate {
+  readonly burstMs: number;
+  readonly share: number;
+}
+
+/**
+ * A bucket of processor time. Frames that bring nothing (a signature that does not hold, a refusal) are
+ * paid from it; who is in debt is not read until it is paid, and so feels it at the other end. What is
+ * of use costs nothing here: turns share the rest.
+ */
+export class Allowance {
+  readonly #rate: AllowanceRate;
+  #leftMs: number;
+  #at: number;
+
+  constructor(rate: AllowanceRate, now: number) {
+    this.#rate = rate;
+    this.#leftMs = rate.burstMs;
+    this.#at = now;
+  }
+
+  /** @returns for how many ms the connection is in debt; 0: it is in none. */
+  spend(costMs: number, now: number): number {
+    const { burstMs, share } = this.#rate;
+    this.#leftMs = Math.min(burstMs, this.#leftMs + (now - this.#at) * share) - costMs;
+    this.#at = now;
+    return this.#leftMs >= 0 ? 0 : -this.#leftMs / share;
+  }
+}
