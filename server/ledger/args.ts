@@ -20,7 +20,8 @@ Reading (every answer is proven)
       --out FILE                  as a transcript, for verify
   members                         replicas, epoch, parameters, and where each replica stands
   verify --from FILE|URL          a transcript, offline, by the genesis alone
-  evidence FILE                   what two conflicting certificates show
+  evidence [FILE]                 what a file of evidence shows, offline; without one what replicas hold
+      --out DIR                   against each other, each piece written there
 
 Acting (with --key)
   grant KEY MICRO                 starter credit for a new key, as a gateway; --for 30d
@@ -80,7 +81,7 @@ const OPERANDS: Readonly<Record<Command, readonly [number, number]>> = {
   blocks: [0, 0],
   members: [0, 0],
   verify: [0, 0],
-  evidence: [1, 1],
+  evidence: [0, 1],
   grant: [2, 2],
   hold: [1, 1],
   capture: [2, 2],

@@ -3,7 +3,7 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import { accountId } from '#lib/ledger/account/accounts.ts';
 import { auditTranscript } from '#lib/ledger/client/audit.ts';
-import { judgeEvidence } from '#lib/ledger/client/audit-evidence.ts';
+import { isMisconduct, judgeEvidence, judgeMisconduct } from '#lib/ledger/client/audit-evidence.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { checkFolder } from '#lib/ledger/store/fsck.ts';
 import { makeNetwork } from '../replica/genesis.ts';
@@ -104,12 +104,19 @@ export async function verify({ values }: LedgerArgs): Promise<Report> {
   );
 }
 
-export async function evidence({ operands, values }: LedgerArgs): Promise<Report> {
-  const { bytes } = await loadNetwork(values.genesis);
-  const given = await bytesOf(operands[0] ?? '');
-  const { first, second, both } = judgeEvidence({
-    ...{ genesis: bytes, evidence: given, verify: serverVerifier(), sha256: nodeSha256 },
-  });
+/** A file of two certificates, or of one replica that signed twice. */
+export async function judgeFile(args: LedgerArgs, file: string): Promise<Report> {
+  const { bytes: genesis } = await loadNetwork(args.values.genesis);
+  const exhibit = { genesis, evidence: await bytesOf(file), verify: serverVerifier() };
+  if (isMisconduct(exhibit.evidence)) {
+    const report = judgeMisconduct({ ...exhibit, sha256: nodeSha256 });
+    const { epoch, replica, kind } = report;
+    return done(
+      { convicts: true, ...report },
+      `replica ${replica} of epoch ${epoch} signed two messages (${kind}) for one place`,
+    );
+  }
+  const { first, second, both } = judgeEvidence({ ...exhibit, sha256: nodeSha256 });
   return done(
     { convicts: true, first: plain(first), second: plain(second), both },
     'two certificates that no chain holds both:',

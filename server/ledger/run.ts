@@ -1,7 +1,8 @@
 import { isFault, toFault } from '#lib/kernel/errors.ts';
 import { approve, capture, grant, hold, submit, voidHold } from './act-commands.ts';
 import { parseLedgerArgs, USAGE, type Command, type LedgerArgs } from './args.ts';
-import { evidence, fsck, genesis, keygen, verify } from './offline-commands.ts';
+import { evidence } from './evidence-command.ts';
+import { fsck, genesis, keygen, verify } from './offline-commands.ts';
 import { balance, blocks, history, members } from './read-commands.ts';
 import { done, EXIT, type Report } from './report.ts';
 

@@ -12,6 +12,7 @@ import { merklePaths } from '#lib/ledger/crypto/merkle.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { trieProve } from '#lib/ledger/crypto/trie/proof.ts';
 import { trieGet } from '#lib/ledger/crypto/trie/read.ts';
+import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import type { ReplicaState } from '#lib/ledger/pbft/replica.ts';
 import type { ChainHead } from '#lib/ledger/pbft/state.ts';
 import type { Blocks, ReplicaStore, StoredBlock } from '#lib/ledger/store/server.ts';
@@ -31,6 +32,7 @@ export interface ViewSources {
   readonly state: () => ReplicaState;
   readonly blocks: Blocks;
   readonly history: ReplicaStore['history'];
+  readonly evidence: (index: number) => ReturnType<ReplicaStore['evidence']>;
   readonly recent: RecentBlocks;
   readonly sha256: Sha256;
 }
@@ -122,6 +124,14 @@ export class LedgerView {
   async history({ sequence, of }: Asked<'history'>): Promise<Said> {
     const path = await this.#sources.history.path(sequence, of);
     return path === null ? refuse('request/not-found') : { type: 'history', path };
+  }
+
+  /** A piece that is longer than an answer may be is not given: it is on this replica's disk. */
+  async evidence(index: number): Promise<Said> {
+    const { count, evidence } = await this.#sources.evidence(index);
+    const bytes = evidence === null ? Infinity : evidence.first.length + evidence.second.length;
+    if (evidence === null || bytes > LIMITS.batchBytesMax) return refuse('request/not-found');
+    return { type: 'evidence', count, evidence };
   }
 
   epochEnds(from: number): Said {

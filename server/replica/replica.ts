@@ -138,6 +138,7 @@ class Replica implements RunningReplica {
     const state = () => this.#driver.state;
     const view = new LedgerView({
       ...{ state, blocks: store.blocks, history: store.history },
+      evidence: (index) => store.evidence(index),
       ...{ recent: this.#recent, sha256: env.sha256 },
     });
     this.#clients = new ClientPort({

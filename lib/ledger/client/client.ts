@@ -15,6 +15,7 @@ import type { LightStore } from './light/light-client.ts';
 import { CLIENT_MEMORY, CLIENT_TIMES, HEAD_STALE_MS } from './limits.ts';
 import { transcriptFrom } from './exporting.ts';
 import { holdsFromAll, readFromAll, type HoldsPage, type RecordRead } from './reading.ts';
+import { misconductFrom, misconductName, type Misconduct } from './misconduct.ts';
 import { replyOf } from './source.ts';
 import { FORGOTTEN, proven, submitToAll, type Done } from './submitting.ts';
 import type { Exchange } from './transcript.ts';
@@ -209,6 +210,18 @@ export class LedgerClient {
    */
   transcript(of: { readonly fromSequence: number; readonly count: number }): Promise<Exchange[]> {
     return transcriptFrom(of, this.#readers);
+  }
+
+  /** What replicas hold against one another, each piece proven and once, however many tell of it. */
+  async misconduct(): Promise<Misconduct[]> {
+    await this.#knowledge.loaded;
+    const found = await Promise.all(
+      this.#connections.map((from) => misconductFrom(from, this.#knowledge).catch(noLiar)),
+    );
+    const byName = new Map(
+      found.flatMap((each) => each ?? []).map((each) => [misconductName(each), each] as const),
+    );
+    return [...byName.values()];
   }
 
   async status(): Promise<LedgerStatus> {

@@ -10,6 +10,9 @@ import { fromImage, lightImage } from './light/image.ts';
 import type { LightStore } from './light/light-client.ts';
 import { weigh } from './light/weigh.ts';
 import { weakQuorumOf } from '#lib/ledger/pbft/quorum.ts';
+import type { Header } from '#lib/ledger/pbft/messages/header.ts';
+import type { Evidence } from '#lib/ledger/pbft/types.ts';
+import { convicts, endsBefore, type Misconduct } from './misconduct.ts';
 import { SealBook } from './seal-book.ts';
 import type { Source } from './source.ts';
 import type { Sealed } from './wire/answers.ts';
@@ -24,6 +27,7 @@ export interface Judged {
 export class Knowledge {
   readonly sha256: Sha256;
   readonly #proving: Proving;
+  readonly #verify: Verify;
   readonly #book: SealBook;
   readonly #store: LightStore | null;
   #light: LightChain;
@@ -45,6 +49,7 @@ export class Knowledge {
     if (isFault(made)) throw made;
     this.sha256 = sha256;
     this.#proving = { sha256, verify: (...args) => Promise.resolve(verify(...args)) };
+    this.#verify = verify;
     this.#book = new SealBook(verify);
     this.#store = store;
     this.#light = made.light;
@@ -81,7 +86,7 @@ export class Knowledge {
    */
   async judge(source: Source, { header, seals }: Sealed): Promise<Judged> {
     await this.#learning;
-    if (header.epoch > this.#lastEpoch) await this.#learn(source, { header, seals });
+    if (header.epoch > this.#lastEpoch) await this.#learn(source, { header });
     const light = this.#light;
     const weighed = weigh(light, { header, seals: [] }, this.sha256);
     if (isFault(weighed)) throw weighed;
@@ -98,6 +103,19 @@ export class Knowledge {
     return { weight, certified };
   }
 
+  /**
+   * What a source holds against a replica, with what shows whose key it is; null: it convicts nobody.
+   * @throws FaultError ledger/unproven the source's epochs are none of this chain
+   */
+  async misconduct(source: Source, evidence: Evidence): Promise<Misconduct | null> {
+    await this.#learning;
+    const { epoch } = evidence;
+    if (epoch > this.#lastEpoch) await this.#learn(source, { header: { epoch } });
+    return convicts(this.#light, evidence, this.#verify)
+      ? { evidence, ends: endsBefore(this.#light, epoch) }
+      : null;
+  }
+
   /** f + 1 of the newest epoch that is known. */
   get weakQuorum(): number {
     return weakQuorumOf(lastEpoch(this.#light).electors.voteKeys.length);
@@ -108,7 +126,7 @@ export class Knowledge {
   }
 
   /** One source after the other: what each has of epoch ends proves itself. */
-  async #learn(source: Source, { header }: Sealed): Promise<void> {
+  async #learn(source: Source, { header }: { header: Pick<Header, 'epoch'> }): Promise<void> {
     const learned = this.#learning.then(async () => {
       this.#light = await withEpochs(this.#light, { source, header }, this.#proving);
     });

@@ -29,6 +29,8 @@ export const CLIENT_LIMITS = {
   /** Headers that show one block to follow another, where no path is kept: 11 hours of an idle ledger. */
   headersBetweenMax: 4_096,
   epochEndsMax: LIMITS.epochEndsMax,
+  /** Pieces of evidence that one source is asked for. */
+  evidenceMax: 1_024,
 } as const;
 
 export const CLIENT_TIMES = {

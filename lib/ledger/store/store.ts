@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError, toFault } from '#lib/kernel/errors.ts';
 import { ZERO_HASH, bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
-import type { AppState, Image } from '#lib/ledger/pbft/types.ts';
+import type { AppState, Evidence, Image } from '#lib/ledger/pbft/types.ts';
 import { Blocks, blockPuts } from './blocks.ts';
 import { byText, openDatabase, type Database } from './database.ts';
-import { evidencePut } from './evidence.ts';
+import { evidenceAt, evidencePut } from './evidence.ts';
 import { History } from './history.ts';
 import { judgeFolder, type StateTie, type Verdict } from './judge.ts';
 import type { LogOwner } from './log-layout.ts';
@@ -126,6 +126,11 @@ export class ReplicaStore {
     this.#queue.add(effect);
     // In a microtask, when all effects of the step are here.
     this.#work ??= Promise.resolve().then(() => this.#drain());
+  }
+
+  /** What convicts replicas, piece by piece. */
+  evidence(index: number): Promise<{ readonly count: number; readonly evidence: Evidence | null }> {
+    return evidenceAt(this.#database, index);
   }
 
   /** Effects that wait for the disk. */

@@ -195,6 +195,8 @@ export class ClientPort {
         return view.epochEnds(request.from);
       case 'history':
         return view.history(request);
+      case 'evidence':
+        return view.evidence(request.index);
       case 'status':
         return view.firstBlock().then((first) => view.status(peersHeard(), first));
       default:

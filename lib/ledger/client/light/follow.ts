@@ -66,7 +66,7 @@ export async function follow(
 /** Epoch ends up to the header's epoch, each proven. @throws FaultError as `follow` */
 export async function withEpochs(
   light: LightChain,
-  { source, header }: { readonly source: Source; readonly header: Header },
+  { source, header }: { readonly source: Source; readonly header: Pick<Header, 'epoch'> },
   proving: Proving,
 ): Promise<LightChain> {
   const from = lastEpoch(light).electors.epoch;

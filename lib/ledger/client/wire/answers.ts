@@ -3,6 +3,7 @@ import { toFault, type FaultError } from '#lib/kernel/errors.ts';
 import { HASH_BYTES } from '#lib/ledger/crypto/sha256.ts';
 import { Reader, Writer, ascending, malformed } from '#lib/ledger/pbft/codec/bytes.ts';
 import { LIMITS } from '#lib/ledger/pbft/limits.ts';
+import { readEvidence, writeEvidence } from '#lib/ledger/pbft/messages/evidence.ts';
 import { headerBytes, readHeader, type Header } from '#lib/ledger/pbft/messages/header.ts';
 import {
   readSealCertificate,
@@ -16,6 +17,7 @@ import {
 } from '#lib/ledger/pbft/messages/state-transfer.ts';
 import { readSigned, writeSigned } from '#lib/ledger/pbft/messages/vote.ts';
 import { REPLICAS_MAX } from '#lib/ledger/pbft/quorum.ts';
+import type { Evidence } from '#lib/ledger/pbft/types.ts';
 import { CLIENT_LIMITS } from '../limits.ts';
 import { refusalAt, refusalByte, type Refusal } from './codes.ts';
 
@@ -26,7 +28,8 @@ export type SealSet = SealCertificate;
 export type Answer = { readonly tag: number } & Reply;
 
 /** What a frame answers, whatever its tag. */
-export type Reply = Executed | RecordsAnswer | Blocks | EpochEnds | History | Status | Refused;
+export type Reply =
+  Executed | RecordsAnswer | Blocks | EpochEnds | History | Status | EvidencePiece | Refused;
 
 /** A header with SEALs: of this header, and of others of the last blocks. Any order, each header once. */
 export interface Sealed {
@@ -99,6 +102,14 @@ export interface Status {
   readonly peers: number;
 }
 
+/** One piece of what this replica holds against others. It proves itself to who knows the epoch's keys. */
+export interface EvidencePiece {
+  readonly type: 'evidence';
+  /** Pieces that it has. */
+  readonly count: number;
+  readonly evidence: Evidence;
+}
+
 export interface Refused {
   readonly type: 'refused';
   readonly code: Refusal;
@@ -120,6 +131,7 @@ const NUMBERS: Readonly<Record<AnswerType, number>> = {
   history: 133,
   status: 134,
   refused: 135,
+  evidence: 136,
 };
 
 const TYPES = new Map(
@@ -162,6 +174,8 @@ function written(out: Writer, answer: Answer): Writer {
         .u64(answer.firstBlock)
         .u64(answer.timeMs)
         .u16(answer.peers);
+    case 'evidence':
+      return writeEvidence(out.u16(answer.count), answer.evidence);
     case 'refused':
       return out.u8(refusalByte(answer.code)).u32(answer.retryAfterMs);
     default:
@@ -222,6 +236,8 @@ function read(from: Reader, type: AnswerType): Reply {
       return { type, path: from.list(CLIENT_LIMITS.pathMax, readHash) };
     case 'status':
       return readStatus(from);
+    case 'evidence':
+      return { type, count: from.u16(), evidence: readEvidence(from) };
     case 'refused':
       return { type, code: refusalAt(from.u8()), retryAfterMs: from.u32() };
     default:

@@ -19,6 +19,7 @@ export type Question =
   | { readonly type: 'unsubscribe' }
   | AskEpochEnds
   | AskHistory
+  | AskEvidence
   | { readonly type: 'status' };
 
 /** To be ordered. Answered once it is executed: `executed`, or at once with a refusal. */
@@ -81,6 +82,13 @@ export interface AskHistory {
   readonly of: number;
 }
 
+/** What convicts a replica, one piece: `evidence`. */
+export interface AskEvidence {
+  readonly type: 'evidence';
+  /** From 0 on. */
+  readonly index: number;
+}
+
 type RequestType = ClientRequest['type'];
 
 /** First byte of a request. Numbers are never given anew. */
@@ -95,6 +103,7 @@ const NUMBERS: Readonly<Record<RequestType, number>> = {
   'epoch-ends': 8,
   history: 9,
   status: 10,
+  evidence: 11,
 };
 
 const TYPES = new Map(
@@ -128,6 +137,8 @@ function written(out: Writer, request: ClientRequest): Writer {
       return out.u64(request.from);
     case 'history':
       return out.u64(request.sequence).u64(request.of);
+    case 'evidence':
+      return out.u16(request.index);
     case 'unsubscribe':
     case 'status':
       return out;
@@ -179,6 +190,8 @@ function read(from: Reader, type: RequestType): Untagged {
       return { type, from: from.u64() };
     case 'history':
       return { type, ...readPlace(from) };
+    case 'evidence':
+      return { type, index: from.u16() };
     case 'unsubscribe':
     case 'status':
       return { type };

@@ -40,6 +40,7 @@ const REQUESTS: readonly ClientRequest[] = [
   { type: 'epoch-ends', tag, from: 0 },
   { type: 'history', tag, sequence: 3, of: 20 },
   { type: 'status', tag },
+  { type: 'evidence', tag, index: 3 },
 ];
 
 const result = new Uint8Array(41).fill(3);
@@ -57,6 +58,13 @@ const ANSWERS: readonly Answer[] = [
   {
     ...{ type: 'status', tag, chain: bytes32('chain'), epoch: 1, view: 2, executed: 20 },
     ...{ stable: 16, firstBlock: 1, timeMs: 1_800_000_000_000, peers: 3 },
+  },
+  {
+    ...{ type: 'evidence', tag, count: 2 },
+    evidence: {
+      ...{ epoch: 1, replica: 3, kind: 'commit' },
+      ...{ first: utf8('one'), second: utf8('other') },
+    },
   },
   { type: 'refused', tag, code: 'ledger/busy', retryAfterMs: 250 },
 ];
