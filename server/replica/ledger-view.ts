@@ -32,6 +32,7 @@ export interface ViewSources {
   readonly state: () => ReplicaState;
   readonly blocks: Blocks;
   readonly history: ReplicaStore['history'];
+  readonly blocksWritten: () => Promise<void>;
   readonly evidence: (index: number) => ReturnType<ReplicaStore['evidence']>;
   readonly recent: RecentBlocks;
   readonly sha256: Sha256;
@@ -122,6 +123,7 @@ export class LedgerView {
   }
 
   async history({ sequence, of }: Asked<'history'>): Promise<Said> {
+    await this.#sources.blocksWritten();
     const path = await this.#sources.history.path(sequence, of);
     return path === null ? refuse('request/not-found') : { type: 'history', path };
   }

@@ -139,6 +139,7 @@ class Replica implements RunningReplica {
     const view = new LedgerView({
       ...{ state, blocks: store.blocks, history: store.history },
       evidence: (index) => store.evidence(index),
+      blocksWritten: () => store.blocksWritten(),
       ...{ recent: this.#recent, sha256: env.sha256 },
     });
     this.#clients = new ClientPort({

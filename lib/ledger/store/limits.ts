@@ -8,6 +8,9 @@ export const STORE = {
   /** The largest record is a NEW-VIEW, as long as the frame that brought it. */
   recordBytesMax: LIMITS.frameBytesMax,
   /** Written with one sync: what waits longer than that belongs to the next one. */
+  /** Blocks, with the places of their requests, go to the database so many together, or after this time. */
+  blocksTogether: 16,
+  blocksWaitMs: 100,
   groupBytesMax: 8 * MIB,
   /** Segments of one log. Pruning leaves one or two; more than that is no log of ours. */
   segmentsMax: 4096,

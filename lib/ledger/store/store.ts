@@ -13,7 +13,8 @@ import { createLog, markAmnesia, readLogFiles, type LogFiles } from './log-files
 import { LogWriter } from './log-writer.ts';
 import { nodeDisk } from './node-disk.ts';
 import type { Disk } from './disk.ts';
-import { StoreQueue, type Group, type StoredEffect } from './queue.ts';
+import { STORE } from './limits.ts';
+import { StoreQueue, type ExecutedEffect, type Group, type StoredEffect } from './queue.ts';
 import { States } from './states.ts';
 
 export const DATABASE_NAME = 'db';
@@ -68,6 +69,10 @@ export class ReplicaStore {
   /** What is older than this state goes when the log tells all again that counted before it. */
   #newest: (Pick<StateTie, 'recordId' | 'toldAgainId'> & { readonly sequence: number }) | null =
     null;
+  /** Executed, and not in the database yet: it is called seldom, for each call wakes a thread. */
+  #unwritten: ExecutedEffect[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #isDue = false;
   #hasFailed = false;
 
   private constructor(
@@ -124,6 +129,10 @@ export class ReplicaStore {
   /** In the order of the core's effects. */
   write(effect: StoredEffect): void {
     this.#queue.add(effect);
+    this.#start();
+  }
+
+  #start(): void {
     // In a microtask, when all effects of the step are here.
     this.#work ??= Promise.resolve().then(() => this.#drain());
   }
@@ -138,20 +147,34 @@ export class ReplicaStore {
     return this.#queue.length;
   }
 
+  /** Blocks that were written before are in the database, and their places in the history. */
+  async blocksWritten(): Promise<void> {
+    if (this.#unwritten.length === 0 || this.#hasFailed) return;
+    this.#blocksAreDue();
+    await this.#work;
+  }
+
   /** All that was written before is on disk. */
   async idle(): Promise<void> {
-    while (this.#work !== null) await this.#work;
+    for (;;) {
+      if (this.#unwritten.length > 0 && !this.#hasFailed) this.#blocksAreDue();
+      if (this.#work === null) return;
+      await this.#work;
+    }
   }
 
   async close(): Promise<void> {
     await this.idle();
+    if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#log?.close();
     await this.#database.close();
   }
 
   async #drain(): Promise<void> {
     try {
-      while (this.#queue.length > 0 && !this.#hasFailed) await this.#writeGroup(this.#queue.take());
+      while ((this.#queue.length > 0 || this.#isDue) && !this.#hasFailed) {
+        await this.#writeGroup(this.#queue.take());
+      }
     } catch (error) {
       this.#fail(error);
     }
@@ -161,7 +184,7 @@ export class ReplicaStore {
   async #writeGroup(group: Group): Promise<void> {
     const { state, records, lastId, toldAgainId } = group;
     if (group.amnesia) await this.#forgetLog();
-    const blocks = this.#writeBlocks(group);
+    const blocks = this.#takeBlocks(group);
     if (state !== null) {
       await blocks;
       const { app, ...rest } = state.state;
@@ -189,8 +212,33 @@ export class ReplicaStore {
     await this.#states.keepOnly(newest.sequence);
   }
 
+  /** Now where a state needs them, or many wait; else soon. */
+  async #takeBlocks(group: Group): Promise<void> {
+    this.#unwritten.push(...group.blocks);
+    const isNow = group.state !== null || group.evidence.length > 0 || this.#isDue;
+    if (isNow || this.#unwritten.length >= STORE.blocksTogether) {
+      const blocks = this.#unwritten;
+      this.#unwritten = [];
+      this.#isDue = false;
+      if (this.#timer !== null) clearTimeout(this.#timer);
+      this.#timer = null;
+      await this.#writeBlocks({ ...group, blocks });
+    } else if (this.#unwritten.length > 0) {
+      this.#timer ??= setTimeout(() => this.#blocksAreDue(), STORE.blocksWaitMs);
+    }
+  }
+
+  #blocksAreDue(): void {
+    this.#isDue = true;
+    this.#start();
+  }
+
   /** Not synced: what a stable state needs is, with that state. Executing again gives the same bytes. */
-  async #writeBlocks({ blocks, evidence, state }: Group): Promise<void> {
+  async #writeBlocks({
+    blocks,
+    evidence,
+    state,
+  }: Pick<Group, 'blocks' | 'evidence' | 'state'>): Promise<void> {
     const { isFirst } = this.#options;
     const headers = blocks.map(({ header }) => header);
     const puts = [

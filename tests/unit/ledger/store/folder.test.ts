@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { cp, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { HEAD_BYTES } from '#lib/ledger/store/head-layout.ts';
 import { ReplicaStore, createReplicaFolder } from '#lib/ledger/store/server.ts';
@@ -12,6 +12,7 @@ import { readLog } from '#lib/ledger/store/log-layout.ts';
 import { StoreQueue } from '#lib/ledger/store/queue.ts';
 import { logFolderName } from '#lib/ledger/store/store.ts';
 import { lastStable, optionsFor, writeLife } from '#tests/support/ledger/life-on-disk.ts';
+import { LocalCluster } from '#tests/support/ledger/local-cluster.ts';
 import { layOut, recordLife } from '#tests/support/ledger/recorded-life.ts';
 
 const life = recordLife(10);
@@ -33,6 +34,29 @@ test('[B6] what was written comes back: the state, and the log from its stable r
   expect(stored.at(-1)).toBe(life.written.findLast((each) => each.type === 'persist')?.id);
   expect([...stored].sort((a, b) => a - b)).toEqual(stored);
   expect(image).toEqual(life.cluster.node(2).disk.image());
+});
+
+test('[B12] blocks go into the database together and soon, and no close forgets them', async () => {
+  const cluster = new LocalCluster();
+  for (let i = 0; i < 6; i += 1)
+    cluster.submit(cluster.world.sign(cluster.world.grant(`somebody ${i}`)));
+  const executed = [...cluster.replica(0).blocks.values()].map(({ header, batch, results }) => ({
+    ...({ type: 'executed', header, batch, results, seal: null } as const),
+  }));
+  const options = optionsFor(life, folder);
+  await createReplicaFolder(options);
+  const store = await ReplicaStore.open(options);
+  for (const effect of executed.slice(0, 3)) store.write(effect);
+  await new Promise(setImmediate);
+  expect(await store.blocks.get(1)).toBeNull();
+  await vi.waitFor(async () => {
+    expect(await store.blocks.get(3)).toMatchObject({ header: { sequence: 3 } });
+  });
+  for (const effect of executed.slice(3)) store.write(effect);
+  await store.close();
+  const again = await ReplicaStore.open(options);
+  expect(await again.blocks.range(1, 10)).toHaveLength(6);
+  await again.close();
 });
 
 test('[B7] a record that speaks of a checkpoint waits for its state, and the group ends before it', () => {
