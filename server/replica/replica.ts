@@ -15,7 +15,7 @@ import {
 import { judgeAtDoor } from '#lib/ledger/application/door.ts';
 import { Rates } from '#lib/ledger/application/rates.ts';
 import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
-import { nodeSha256, nodeSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
+import { nodeSha256, nodeSigner, serverSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import { inspect } from '#lib/ledger/pbft/inspect.ts';
@@ -72,7 +72,7 @@ export async function startReplica(
     ...{ chain, application, verify, sha256 },
     genesis: genesisState(genesis, sha256),
     genesisTimeMs: Number(genesis.timeMs),
-    signer: nodeSigner(keys.voteSeed),
+    signer: serverSigner(keys.voteSeed),
   };
   const store = await ReplicaStore.open({
     ...{ folder: config.dataDir, chain, sha256 },

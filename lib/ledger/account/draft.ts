@@ -14,7 +14,7 @@ import {
   type Records,
 } from './records/kinds.ts';
 import type { Constitution, Totals } from './records/records.ts';
-import { ownRecord, type LedgerState } from './state.ts';
+import { constitutionOf, ownRecord, remember, totalsOf, type LedgerState } from './state.ts';
 
 /** A record that this block looked at: what it was, and what it is now. */
 interface Touched {
@@ -62,9 +62,12 @@ export class Draft {
     this.#state = state;
     this.sha256 = sha256;
     this.sequence = block.sequence;
-    this.#totals = this.#at('totals', NOTHING);
-    this.#constitution = this.#at('constitution', NOTHING);
-    const { timeMs, sequence } = this.totals;
+    const [totals, constitution] = [totalsOf(state, sha256), constitutionOf(state, sha256)];
+    this.#totals = this.#at('totals', NOTHING, { kind: 'totals', record: totals });
+    this.#constitution = this.#at('constitution', NOTHING, {
+      ...{ kind: 'constitution', record: constitution },
+    });
+    const { timeMs, sequence } = totals;
     invariant(block.sequence === sequence + 1n, 'blocks are executed in order');
     this.timeMs = block.timeMs > timeMs ? block.timeMs : timeMs;
     this.day = Number(this.timeMs / DAY_MS);
@@ -109,13 +112,14 @@ export class Draft {
     this.put('totals', { ...totals, burnMicro: totals.burnMicro + micro });
   }
 
-  #at(kind: Kind, id: Uint8Array): Touched {
+  /** @param decoded what its value says, where that is known. */
+  #at(kind: Kind, id: Uint8Array, decoded: AnyRecord | null = null): Touched {
     const name = kind + String.fromCharCode(...id);
     const known = this.#touched.get(name);
     if (known) return known;
     const key = recordKey(kind, id, this.sha256);
     const value = trieGet(this.#state.trie, key);
-    const before = value === null ? null : ownRecord(value);
+    const before = value === null ? null : (decoded ?? ownRecord(value));
     const touched: Touched = { key, before, value, now: before };
     this.#touched.set(name, touched);
     return touched;
@@ -133,7 +137,9 @@ export class Draft {
       changes.push({ key, value });
       indexes = reindexed(indexes, key, { before, now });
     }
-    return { trie: trieUpdate(this.#state.trie, changes, this.sha256), indexes };
+    const after = { trie: trieUpdate(this.#state.trie, changes, this.sha256), indexes };
+    remember(after, { totals: this.totals, constitution: this.constitution });
+    return after;
   }
 
   /** Brings the sums up to date by what changed, and checks the supply (A1). */

@@ -34,12 +34,32 @@ export function recordOf<K extends Kind>(
 }
 
 const NOTHING = new Uint8Array(0);
+/** The two records that every block and every request read. */
+export type Known = Pick<Records, 'totals' | 'constitution'>;
+
+const known = new WeakMap<LedgerState, Known>();
+
+/** Decoded once, and carried from each state to the next by who makes it. */
+function knownOf(state: LedgerState, sha256: Sha256): Known {
+  const before = known.get(state);
+  if (before !== undefined) return before;
+  const totals = must(recordOf(state, ['totals', NOTHING], sha256), 'a ledger has totals');
+  const found = recordOf(state, ['constitution', NOTHING], sha256);
+  const constitution = must(found, 'a ledger has a constitution');
+  return remember(state, { totals, constitution });
+}
+
+/** What the state's own records say. */
+export function remember(state: LedgerState, of: Known): Known {
+  known.set(state, of);
+  return of;
+}
 
 export const totalsOf = (state: LedgerState, sha256: Sha256): Records['totals'] =>
-  must(recordOf(state, ['totals', NOTHING], sha256), 'a ledger has totals');
+  knownOf(state, sha256).totals;
 
 export const constitutionOf = (state: LedgerState, sha256: Sha256): Records['constitution'] =>
-  must(recordOf(state, ['constitution', NOTHING], sha256), 'a ledger has a constitution');
+  knownOf(state, sha256).constitution;
 
 /** A record that our own code wrote, or that a certified root vouches for. */
 export function ownRecord(value: Uint8Array): AnyRecord {

@@ -10,6 +10,7 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { membershipBytes, readMembership } from '#lib/ledger/account/epochs.ts';
 import { execute, resultBytes } from '#lib/ledger/account/execute.ts';
 import { nextDueMs } from '#lib/ledger/account/indexes.ts';
+import type { Records } from '#lib/ledger/account/records/kinds.ts';
 import { constitutionOf, restore, snapshot, type LedgerState } from '#lib/ledger/account/state.ts';
 import type {
   Application,
@@ -101,8 +102,17 @@ const memberOf = (replica: {
   readonly voteKey: Uint8Array;
 }): Member => ({ id: toHex(replica.operatorKey), voteKey: replica.voteKey });
 
+/** By the record that it is made from, which states carry on while it stays. */
+const constitutions = new WeakMap<object, Constitution>();
+
 function constitutionFor(state: LedgerState, { sha256 }: BatchRules): Constitution {
-  const constitution = constitutionOf(state, sha256);
+  const record = constitutionOf(state, sha256);
+  const known = constitutions.get(record) ?? constitutionFrom(record);
+  constitutions.set(record, known);
+  return known;
+}
+
+function constitutionFrom(constitution: Records['constitution']): Constitution {
   const { epoch, replicas, pending, parameters } = constitution;
   const ends = pending.map(({ effectAfter }) => Number(effectAfter));
   return {

@@ -43,6 +43,8 @@ const imported = (publicKey: Uint8Array): nodeCrypto.KeyObject =>
   });
 
 interface Sodium {
+  crypto_sign_seed_keypair(publicKey: Buffer, secretKey: Buffer, seed: Buffer): void;
+  crypto_sign_detached(signature: Buffer, message: Buffer, secretKey: Buffer): void;
   crypto_sign_verify_detached(signature: Buffer, message: Buffer, publicKey: Buffer): boolean;
 }
 
@@ -82,3 +84,22 @@ export function nodeSigner(seed: Uint8Array): Signer {
     sign: (message) => new Uint8Array(nodeCrypto.sign(null, message, key)),
   };
 }
+
+/** The same signatures by libsodium, sooner; null where the optional package has no build for this machine. */
+export function sodiumSigner(seed: Uint8Array): Signer | null {
+  const sodium = loadSodium();
+  if (sodium === null) return null;
+  const [publicKey, secretKey] = [Buffer.alloc(32), Buffer.alloc(64)];
+  sodium.crypto_sign_seed_keypair(publicKey, secretKey, asBuffer(seed));
+  return {
+    publicKey: new Uint8Array(publicKey),
+    sign(message) {
+      const signature = new Uint8Array(64);
+      sodium.crypto_sign_detached(asBuffer(signature), asBuffer(message), secretKey);
+      return signature;
+    },
+  };
+}
+
+/** The fastest signer of this machine. @param seed 32 bytes. */
+export const serverSigner = (seed: Uint8Array): Signer => sodiumSigner(seed) ?? nodeSigner(seed);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { fromHex } from '#lib/kernel/bytes.ts';
 import { portableSigner, portableVerify } from '#lib/ledger/crypto/ed25519/portable.ts';
 import type { Verify } from '#lib/ledger/crypto/ed25519/rule.ts';
-import { nodeSigner, nodeVerifier, sodiumVerify } from '#lib/ledger/crypto/server.ts';
+import { nodeSigner, nodeVerifier, sodiumSigner, sodiumVerify } from '#lib/ledger/crypto/server.ts';
 import { startLedgerPage } from '#tests/support/ledger-tab/ledger-tab.ts';
 import { goldenPath } from '#tests/support/golden.ts';
 import { ed25519Cases, ruleHolds, type Ed25519Case } from './ed25519-cases.ts';
@@ -40,6 +40,16 @@ test('[C1] tweetnacl follows the rule', () => {
 });
 
 const sodium = sodiumVerify();
+test.runIf(sodium !== null)('[C1] sodium-native makes the same signatures', () => {
+  const seed = Uint8Array.from({ length: 32 }, (_, i) => i);
+  const [own, other] = [sodiumSigner(seed), nodeSigner(seed)];
+  expect(own?.publicKey).toEqual(other.publicKey);
+  for (const length of [0, 1, 200, 5_000]) {
+    const message = new Uint8Array(length).fill(length);
+    expect(own?.sign(message)).toEqual(other.sign(message));
+  }
+});
+
 test.runIf(sodium !== null)('[C1] sodium-native follows the rule', () => {
   expect(wrongOf(sodium ?? (() => false))).toEqual([]);
 });
