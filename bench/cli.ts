@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchR
   memory: () => import('./memory.ts'),
   ring: () => import('./ring.ts'),
   load: () => import('./load.ts'),
+  ledger: () => import('./ledger.ts'),
   'ledger-kill': () => import('./ledger-kill.ts'),
   'ledger-state': () => import('./ledger-state.ts'),
   prefix: () => import('./prefix.ts'),
@@ -30,6 +31,7 @@ const HELP = `npm run bench -- NAME [--json]
   gpu      all layers on this machine's GPU, beside our CPU stage and the GPU's bandwidth
   ring     one tab against three tabs, one stream and eight, beside the RTT of the same channel
   load     click to ready, cold and from the cache, and what fills the time
+  ledger   four replicas as processes, the protocol on a virtual clock, large states: design goals
   ledger-kill   four replicas as processes, killed one by one and all at once: what was acknowledged stays
   ledger-state  the ledger's state machine a transaction, beside one verification
   prefix   first token of a conversation's second turn against its first, of four choices against one

@@ -1,16 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { must } from '#lib/kernel/assert.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import { newAccount } from '#lib/ledger/account/accounts.ts';
-import { readTransaction, signTransaction } from '#lib/ledger/account/codec/transaction.ts';
+import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { execute, type Block } from '#lib/ledger/account/execute.ts';
-import { recordKey, writeRecord } from '#lib/ledger/account/records/kinds.ts';
-import { totalsOf, type LedgerState } from '#lib/ledger/account/state.ts';
 import { portableVerify } from '#lib/ledger/crypto/ed25519/portable.ts';
 import type { Verify } from '#lib/ledger/crypto/ed25519/rule.ts';
 import { nodeSha256, nodeSigner, nodeVerifier, sodiumVerify } from '#lib/ledger/crypto/server.ts';
-import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
-import { bytes32, HOUR, START_MS, World } from '#tests/support/ledger/world.ts';
+import { bytes32, START_MS, World } from '#tests/support/ledger/world.ts';
+import { holdsOver, withAccounts } from './ledger/accounts.ts';
 import { atMost, machine, median, type BenchResult } from './result.ts';
 
 /** Transactions a block, as in the ledger's own goals. */
@@ -18,7 +15,6 @@ const BATCH = 64;
 const BLOCKS = 200;
 /** Blocks at the end that count; those before warm the compiler up. */
 const COUNTED = 60;
-const EACH_MICRO = 1_000_000n;
 
 /**
  * The state machine's cost a transaction beside one verification. At 64 a batch E = 0.5 gives each of
@@ -87,7 +83,7 @@ function blocksOver(accounts: number): Cost {
   const times: number[] = [];
   const decodes: number[] = [];
   for (let sequence = 1; sequence <= BLOCKS; sequence += 1) {
-    const signed = holds(world, { accounts, sequence });
+    const signed = holdsOver(world, { accounts, sequence, count: BATCH });
     const startedAt = performance.now();
     const transactions = signed.map((each) => {
       const read = readTransaction(each, nodeSha256);
@@ -107,48 +103,4 @@ function blocksOver(accounts: number): Cost {
     median(all.slice(-COUNTED)),
   ) as [number, number, number];
   return { blockMs, decodeMs, verifyMs };
-}
-
-const nameOf = (i: number): string => `account ${i}`;
-
-function withAccounts(world: World, count: number): LedgerState {
-  const { state } = world;
-  const totals = totalsOf(state, nodeSha256);
-  const sum = EACH_MICRO * BigInt(count);
-  const records = Array.from({ length: count }, (_, i) => {
-    const id = world.id(nameOf(i));
-    const account = { ...newAccount(world.key(nameOf(i)), id), earnedMicro: EACH_MICRO };
-    return {
-      key: recordKey('account', id, nodeSha256),
-      value: writeRecord('account', account),
-    };
-  });
-  const moved = {
-    ...totals,
-    treasuryMicro: totals.treasuryMicro - sum,
-    accountsMicro: sum,
-  };
-  const change = {
-    key: recordKey('totals', new Uint8Array(0), nodeSha256),
-    value: writeRecord('totals', moved),
-  };
-  return { ...state, trie: trieUpdate(state.trie, [...records, change], nodeSha256) };
-}
-
-/** Holds of accounts all over the trie. */
-function holds(world: World, of: { accounts: number; sequence: number }): Uint8Array[] {
-  return Array.from({ length: BATCH }, (_, i) => {
-    const name = nameOf((of.sequence * 65 + i * 997) % of.accounts);
-    const holdId = world.holdId(`bench ${of.sequence} ${i}`);
-    const { body } = world.hold(holdId, name, { expiresAtMs: START_MS + HOUR });
-    return signTransaction(
-      {
-        chain: world.chain,
-        nonce: BigInt(of.sequence * BATCH + i),
-        validUntilMs: START_MS + 60_000n,
-        body,
-      },
-      world.signer(name),
-    );
-  });
 }

@@ -35,7 +35,7 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
   ['components/', ['lib/', 'components/']],
   ['app/', ['lib/', 'components/', 'app/']],
   ['sim/', ['lib/', 'sim/']],
-  ['bench/', ['lib/', 'server/', 'bench/', 'tests/support/']],
+  ['bench/', ['lib/', 'server/', 'sim/', 'bench/', 'tests/support/']],
 ];
 
 /** Pure cores: they run in the simulator, in a tab and in the gateway to the last line. */

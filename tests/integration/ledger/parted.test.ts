@@ -18,7 +18,7 @@ let replicas: RunningReplica[];
 let parted = 0;
 
 beforeAll(async () => {
-  network = await localNetwork(4, { checkpointInterval: 8n, logWindow: 32n }, true);
+  network = await localNetwork(4, { checkpointInterval: 8n, logWindow: 32n }, { isProxied: true });
   proxies = await Promise.all(
     network.hosts.map(({ address, replicas: { port } }) =>
       ChaosProxy.between(must(address, 'an address').port, port),

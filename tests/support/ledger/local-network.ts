@@ -14,14 +14,20 @@ export interface LocalNetwork extends Network {
   remove(): Promise<void>;
 }
 
+export interface LocalOptions {
+  readonly isProxied?: boolean;
+  readonly gateways?: readonly string[];
+}
+
 /**
- * Keys and folders of `n` replicas on free ports of this machine; `gateway` of `world.ts` is a gateway.
+ * Keys and folders of `n` replicas on free ports of this machine; `gateway` of `world.ts` is a gateway, or
+ * those that are named.
  * `isProxied`: the chain has other addresses than the replicas listen on, `hosts[i].address`.
  */
 export async function localNetwork(
   n = 4,
   parameters: Partial<Parameters> = {},
-  isProxied = false,
+  { isProxied = false, gateways = ['gateway'] }: LocalOptions = {},
 ): Promise<LocalNetwork> {
   const folder = await mkdtemp(join(tmpdir(), 'declai-ledger-'));
   const ports = await freePorts(4 * n);
@@ -32,12 +38,10 @@ export async function localNetwork(
   }));
   const network = await makeNetwork(folder, {
     ...{ name: 'test', hosts, parameters, timeMs: Date.now() },
-    gateways: [
-      {
-        publicKey: signerOf('gateway').publicKey,
-        ...{ grantsPerDay: 100_000n, grantMicroMax: 1_000_000n, subsidyPerDayMicro: 1_000_000n },
-      },
-    ],
+    gateways: gateways.map((name) => ({
+      publicKey: signerOf(name).publicKey,
+      ...{ grantsPerDay: 100_000n, grantMicroMax: 1_000_000n, subsidyPerDayMicro: 1_000_000n },
+    })),
   });
   return {
     ...network,
