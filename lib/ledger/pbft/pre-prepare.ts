@@ -26,10 +26,14 @@ import { progress } from './votes.ts';
 export function onPrePrepare(turn: Turn, message: PrePrepare): void {
   const { state } = turn;
   const { vote } = message;
-  if (vote.epoch !== state.constitution.epoch || vote.view !== state.view) return;
+  if (vote.epoch !== state.constitution.epoch || vote.view > state.view) return;
   if (vote.replica !== primaryOf(state, vote.view) || vote.replica === state.self) return;
   if (!inWindow(state, vote.sequence)) {
     met(turn, 'R5 a proposal is outside the window');
+    return;
+  }
+  if (vote.view < state.view) {
+    keepOfLeftView(turn, message);
     return;
   }
   const { proposal } = slotAt(state, vote.sequence);
@@ -44,6 +48,24 @@ export function onPrePrepare(turn: Turn, message: PrePrepare): void {
   update(turn, { heardAt: turn.now.atMs });
   met(turn, 'R5 a proposal is taken');
   takeProposal(turn, vote, batch);
+}
+
+/**
+ * Of a view that was left the batch alone is of use, for COMMITs may prove it: who was proposed it has it
+ * then, while the others forget it at their next checkpoint.
+ */
+function keepOfLeftView(turn: Turn, message: PrePrepare): void {
+  const { state } = turn;
+  const { vote } = message;
+  const { committed } = slotAt(state, vote.sequence);
+  const isOther = committed !== null && !bytesEqual(committed, vote.digest);
+  if (isOther || bodyOf(state, vote.digest) !== null) return;
+  if (!voteHolds(electorateOf(state), vote)) return;
+  const batch = batchOf(turn, message);
+  if (batch === null) return;
+  met(turn, 'R26 a batch of a view that was left is kept');
+  if (committed === null) keepBody(turn, vote.sequence, batch);
+  else onBodyOf(turn, vote.sequence, batch);
 }
 
 function isPastEnd(turn: Turn, { sequence }: Vote): boolean {

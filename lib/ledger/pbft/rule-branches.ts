@@ -59,6 +59,7 @@ export const RULE_BRANCHES = [
   'R25 a follower executes',
   'R26 a slot is committed by a view that was left',
   'R26 its batch is fetched',
+  'R26 a batch of a view that was left is kept',
   'R26 who has left the view is told of COMMITs',
 ] as const;
 
