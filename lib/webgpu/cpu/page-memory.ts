@@ -5,6 +5,8 @@ import type { Arena } from './arena.ts';
 import { CPU_LIMITS } from './limits.ts';
 
 const CACHE_LINE_BYTES = 64;
+/** Kernels call for what lies so far behind the part that they compute with (`attention-int16.ts`). */
+const AHEAD_BYTES = 1024;
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
 
 export interface PagesOf {
@@ -52,8 +54,9 @@ export class PageMemory {
    * @throws FaultError `engine/out-of-memory`.
    */
   make(count: number): void {
-    // Where a head's last two columns are no whole vector, kernels read two floats past the last row.
-    const bytes = partsOf(this.#of) * headStride(this.#of) + 4 * (this.#of.shape.headDim % 4);
+    // Behind the last part, too. Where a head's last two columns are no whole vector, kernels read two
+    // floats past the last row: less than that.
+    const bytes = partsOf(this.#of) * headStride(this.#of) + AHEAD_BYTES;
     while (this.#groups.length * groupPages(this.#of) < count) {
       const group = this.#arena.allocate(bytes + CACHE_LINE_BYTES);
       this.#groups.push(roundUp(group, CACHE_LINE_BYTES));

@@ -40,6 +40,13 @@ describe.each(NUMERICS)('KV pages in memory, %s', (numerics) => {
     });
   });
 
+  it('[W3] behind the last part lies what kernels call for', () => {
+    const { arena, pages } = open(numerics, 16);
+    pages.make(16);
+    const last = must(pages.parts(15).at(-1), 'a part');
+    expect(arena.allocate(4) - (last.byteOffset + last.length)).toBeGreaterThanOrEqual(1024);
+  });
+
   it('[W8] a copy is of all parts, from one group to another', () => {
     const { pages } = open(numerics, 37);
     pages.make(37);

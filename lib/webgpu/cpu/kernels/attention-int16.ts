@@ -1,16 +1,13 @@
 import { Segment, range, roundUp4 } from './range';
 import { scalesBytes, valuesOffset } from './kv';
 import { inverseOf, stepOf } from './kv-int16';
-import { callPages, callScales, positionsSeen, q0, q1, q2, q3 } from './query-tile';
+import { callPages, positionsSeen, q0, q1, q2, q3 } from './query-tile';
 import { exp2, maxLanes, roundToInt, sumLanes } from './vector';
 
 /*
  * Attention of a tile of queries with keys and values in int16 (`kv-int16.ts`). Integer sums are
  * exact; the fp32 ones run in order of position, page by page, whatever shares a tile or a step.
  */
-
-/** Pages that are called for at once: 132 KB of heads of 64, for the second-level cache. */
-const CALLED_PAGES: i32 = 32;
 
 /** log₂ of the pairs of columns that a head, and of positions that a page, has at most. */
 const PAIRS_OF_HEAD: i32 = 8;
@@ -19,16 +16,32 @@ const PAIRS_OF_PAGE: i32 = 4;
 /** The score of a position that a query does not see: below all others. */
 const UNSEEN: f32 = -1e30;
 
-/** 1 / Σ of each query's weights, which its output still needs. */
-let inverse0: f32 = 0;
-let inverse1: f32 = 0;
-let inverse2: f32 = 0;
-let inverse3: f32 = 0;
+/**
+ * Bytes from what is computed with to what is called for: far enough to be there in time, and near
+ * enough for the processor's own read-ahead to take it for one stream.
+ */
+const AHEAD: usize = 1024;
+
+/**
+ * Positions of a head that are called for at once before its first is computed with: the read-ahead
+ * takes a while to begin.
+ */
+const CALLED_FIRST: i32 = 160;
+
+/** Of each query of the tile: its largest score in all lanes, and Σ weights by lane. */
+let top0: v128 = i32x4.splat(0);
+let top1: v128 = i32x4.splat(0);
+let top2: v128 = i32x4.splat(0);
+let top3: v128 = i32x4.splat(0);
+let sums0: v128 = i32x4.splat(0);
+let sums1: v128 = i32x4.splat(0);
+let sums2: v128 = i32x4.splat(0);
+let sums3: v128 = i32x4.splat(0);
 
 /**
  * Writes to `input` what the tile's `count` queries, `query` and the next, give. `keys` is where
  * their head's keys lie in a page; `limit` positions are seen by the last of them. The first tile
- * of a head calls for its pages.
+ * of a head calls for its first pages.
  */
 export function attendInt16(
   segment: Segment,
@@ -38,29 +51,21 @@ export function attendInt16(
   limit: i32,
   isFirst: bool,
 ): void {
-  const r = range();
-  scores(count, segment.pages, keys, limit, isFirst);
   const offset = keys + valuesOffset();
-  if (isFirst) callScales(segment.pages, offset, limit);
-  inverse0 = weigh(0, segment, query, offset, limit);
-  if (count > 1) inverse1 = weigh(1, segment, query + 1, offset, limit);
-  if (count > 2) inverse2 = weigh(2, segment, query + 2, offset, limit);
-  if (count > 3) inverse3 = weigh(3, segment, query + 3, offset, limit);
-  values(count, segment.pages, offset, limit, isFirst);
+  if (isFirst) callPages(segment.pages, keys, min(limit, CALLED_FIRST));
+  scores(count, segment.pages, keys, limit);
+  if (isFirst) callPages(segment.pages, offset, min(limit, CALLED_FIRST));
+  top0 = largest(0, segment, query, limit);
+  if (count > 1) top1 = largest(1, segment, query + 1, limit);
+  if (count > 2) top2 = largest(2, segment, query + 2, limit);
+  if (count > 3) top3 = largest(3, segment, query + 3, limit);
+  values(count, segment.pages, offset, limit, positionsSeen(segment, query));
 }
 
-/** Calls for the next pages where `position` is the first of as many. */
-@inline
-function callNext(pages: usize, offset: usize, position: i32, limit: i32): void {
-  const positions = CALLED_PAGES * range().pagePositions;
-  if (position % positions == 0) callPages(pages, offset, min(positions, limit - position));
-}
-
-function scores(count: i32, pages: usize, keys: usize, limit: i32, calls: bool): void {
+function scores(count: i32, pages: usize, keys: usize, limit: i32): void {
   const r = range();
   let out = r.scores;
   for (let position = 0; position < limit; position += r.pagePositions, pages += 4) {
-    if (calls) callNext(pages, keys, position, limit);
     const k = load<usize>(pages) + keys;
     const positions = min(r.pagePositions, limit - position);
     if (count == 4) scoresOf(4, k, positions, out);
@@ -85,15 +90,15 @@ function dotAdd(sum: v128, a: v128, b: v128, shift: i32): v128 {
 function scoresOf(count: i32, page: usize, positions: i32, out: usize): void {
   const r = range();
   const stride = <usize>r.scoreStride * 4;
-  const four = <usize>r.headDim * 8;
   const width = <usize>r.headDim * 2;
   let k = page + scalesBytes();
-  for (const end = page + <usize>positions * 4; page < end; page += 32, out += 32, k += four) {
+  for (const end = page + <usize>positions * 4; page < end; page += 32, out += 32) {
     let a0 = i32x4.splat(0);
     let a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-    for (let i: usize = 0; i < width; i += 4, k += 16) {
+    for (let i: usize = 0; i < width; i += 4, k += 32) {
+      load<u32>(k, AHEAD);
       const k0 = v128.load(k);
-      const k1 = v128.load(k + four);
+      const k1 = v128.load(k, 16);
       let x = v128.load32_splat(q0 + i);
       a0 = dotAdd(a0, k0, x, PAIRS_OF_HEAD);
       b0 = dotAdd(b0, k1, x, PAIRS_OF_HEAD);
@@ -131,46 +136,76 @@ function storeScores(to: usize, s0: v128, s1: v128, first: v128, second: v128, s
 }
 
 /**
- * Turns the scores of the tile's query `index` into weights 2^(score − largest), times the scales of
- * the values at `offset`, as int16, page by page: in place, each page's followed by their scale. Past
- * what `query` sees, to the end of the page of the last of `limit` positions, weights are 0 whatever
- * lies there. @returns 1 / Σ weights; its lanes run in order of position.
+ * Of the tile's query `index`: the largest score, in all lanes. Past what `query` sees, to the end of
+ * the page of the last of `limit` positions, scores are `UNSEEN` whatever lies there.
  */
-function weigh(index: i32, segment: Segment, query: i32, offset: usize, limit: i32): f32 {
+function largest(index: i32, segment: Segment, query: i32, limit: i32): v128 {
   const r = range();
   const page = <usize>r.pagePositions * 4;
-  const seen = positionsSeen(segment, query);
   let at = r.scores + <usize>(index * r.scoreStride) * 4;
-  const past = at + <usize>seen * 4;
+  const past = at + <usize>positionsSeen(segment, query) * 4;
   const end = at + <usize>((limit + r.pagePositions - 1) / r.pagePositions) * page;
   for (let i = past; i < end; i += 4) store<f32>(i, UNSEEN);
   let top = v128.load(at);
-  for (let i = at; i < past; i += 16) top = f32x4.pmax(top, v128.load(i));
-  top = f32x4.splat(maxLanes(top));
-  let sums = f32x4.splat(0);
-  for (let pages = segment.pages; at < end; at += page, pages += 4) {
-    const scales = load<usize>(pages) + offset;
-    let most = f32x4.splat(0);
-    for (let i: usize = 0; i < page; i += 16) {
-      const score = v128.load(at + i);
-      const weight = v128.and(exp2(f32x4.sub(score, top)), f32x4.gt(score, f32x4.splat(UNSEEN)));
-      sums = f32x4.add(sums, weight);
-      const scaled = f32x4.mul(weight, v128.load(scales + i));
-      most = f32x4.pmax(most, scaled);
-      v128.store(at + i, scaled);
-    }
-    roundWeights(at, page, maxLanes(most));
+  for (; at < past; at += 16) top = f32x4.pmax(top, v128.load(at));
+  return f32x4.splat(maxLanes(top));
+}
+
+/**
+ * Turns the scores of a page at `at` and of the tile's other queries into weights 2^(score − largest),
+ * times the `scales` of its values: in place, then as int16. `partly`: some are not seen, and are 0.
+ */
+@inline
+function weigh(count: i32, at: usize, scales: usize, partly: bool): void {
+  const stride = <usize>range().scoreStride * 4;
+  let to = at;
+  const t0 = top0, t1 = top1, t2 = top2, t3 = top3;
+  let u0 = sums0, u1 = sums1, u2 = sums2, u3 = sums3;
+  for (const end = scales + scalesBytes(); scales < end; scales += 32, to += 32) {
+    u0 = weighEight(to, scales, t0, u0, partly);
+    if (count > 1) u1 = weighEight(to + stride, scales, t1, u1, partly);
+    if (count > 2) u2 = weighEight(to + 2 * stride, scales, t2, u2, partly);
+    if (count > 3) u3 = weighEight(to + 3 * stride, scales, t3, u3, partly);
   }
-  return <f32>1 / sumLanes(sums);
+  sums0 = u0;
+  if (count > 1) sums1 = u1;
+  if (count > 2) sums2 = u2;
+  if (count > 3) sums3 = u3;
+  roundWeights(at);
+  if (count > 1) roundWeights(at + stride);
+  if (count > 2) roundWeights(at + 2 * stride);
+  if (count > 3) roundWeights(at + 3 * stride);
+}
+
+/** @returns `sums` and the weights of eight positions; its lanes run in order of position. */
+@inline
+function weighEight(at: usize, scales: usize, top: v128, sums: v128, partly: bool): v128 {
+  const first = weightsOf(v128.load(at), top, partly);
+  const second = weightsOf(v128.load(at, 16), top, partly);
+  v128.store(at, f32x4.mul(first, v128.load(scales)));
+  v128.store(at, f32x4.mul(second, v128.load(scales, 16)), 16);
+  return f32x4.add(f32x4.add(sums, first), second);
 }
 
 @inline
-function roundWeights(at: usize, bytes: usize, most: f32): void {
+function weightsOf(score: v128, top: v128, partly: bool): v128 {
+  const weights = exp2(f32x4.sub(score, top));
+  return partly ? v128.and(weights, f32x4.gt(score, f32x4.splat(UNSEEN))) : weights;
+}
+
+/** A page's weights as int16, in place, followed by their scale. */
+function roundWeights(at: usize): void {
+  const end = at + <usize>range().pagePositions * 4;
+  let top = f32x4.splat(0);
+  for (let i = at; i < end; i += 32) {
+    top = f32x4.pmax(top, f32x4.pmax(v128.load(i), v128.load(i, 16)));
+  }
+  const most = maxLanes(top);
   const inverses = f32x4.splat(inverseOf(most));
   let to = at;
-  for (let i: usize = 0; i < bytes; i += 32, to += 16) {
-    const low = roundToInt(f32x4.mul(v128.load(at + i), inverses));
-    const high = roundToInt(f32x4.mul(v128.load(at + i, 16), inverses));
+  for (let i = at; i < end; i += 32, to += 16) {
+    const low = roundToInt(f32x4.mul(v128.load(i), inverses));
+    const high = roundToInt(f32x4.mul(v128.load(i, 16), inverses));
     v128.store(to, i16x8.narrow_i32x4_s(low, high));
   }
   store<f32>(to, stepOf(most) * <f32>(1 << PAIRS_OF_PAGE));
@@ -178,34 +213,52 @@ function roundWeights(at: usize, bytes: usize, most: f32): void {
 
 /**
  * Σ weight · v over all pages: within a page in integers, pages in fp32. Sums of a tile lie in
- * `unpacked` [query][headDim, rounded up to 4].
+ * `unpacked` [query][headDim, rounded up to 4]. All queries see the first `seen` positions.
  */
-function values(count: i32, pages: usize, offset: usize, limit: i32, calls: bool): void {
+function values(count: i32, pages: usize, offset: usize, limit: i32, seen: i32): void {
   const r = range();
   const width = <usize>roundUp4(r.headDim) * 4;
   memory.fill(r.unpacked, 0, <usize>count * width);
+  sums0 = f32x4.splat(0);
+  sums1 = sums0;
+  sums2 = sums0;
+  sums3 = sums0;
   let weights = r.scores;
   for (let position = 0; position < limit; position += r.pagePositions, pages += 4) {
-    if (calls) callNext(pages, offset, position, limit);
     const v = load<usize>(pages) + offset;
+    weighPage(count, weights, v, position + r.pagePositions > seen);
     valuesOfPage(count, v, min(r.pagePositions, limit - position), weights);
     weights += <usize>r.pagePositions * 4;
   }
-  storeOut(r.unpacked, q0, inverse0);
-  if (count > 1) storeOut(r.unpacked + width, q1, inverse1);
-  if (count > 2) storeOut(r.unpacked + 2 * width, q2, inverse2);
-  if (count > 3) storeOut(r.unpacked + 3 * width, q3, inverse3);
+  storeOut(r.unpacked, q0, sums0);
+  if (count > 1) storeOut(r.unpacked + width, q1, sums1);
+  if (count > 2) storeOut(r.unpacked + 2 * width, q2, sums2);
+  if (count > 3) storeOut(r.unpacked + 3 * width, q3, sums3);
+}
+
+function weighPage(count: i32, at: usize, scales: usize, partly: bool): void {
+  if (count == 4) {
+    if (partly) weigh(4, at, scales, true);
+    else weigh(4, at, scales, false);
+  } else if (count == 3) {
+    if (partly) weigh(3, at, scales, true);
+    else weigh(3, at, scales, false);
+  } else if (count == 2) {
+    if (partly) weigh(2, at, scales, true);
+    else weigh(2, at, scales, false);
+  } else if (partly) weigh(1, at, scales, true);
+  else weigh(1, at, scales, false);
 }
 
 /** Eight columns at a time, then the last four. */
 function valuesOfPage(count: i32, v: usize, positions: i32, weights: usize): void {
   const r = range();
-  const step = <usize>r.headDim * 4;
   const pairs = <usize>(positions + 1) >> 1;
   v += scalesBytes();
   let to = r.unpacked;
-  for (let columns = roundUp4(r.headDim); columns > 0; columns -= 8, v += 32, to += 32) {
-    const two = columns > 4;
+  for (let left = r.headDim; left > 0; left -= 8, v += <usize>r.pagePositions * 16, to += 32) {
+    const two = left > 4;
+    const step = <usize>min(left, 8) * 4;
     if (count == 4) {
       if (two) valuesOf(4, true, v, step, pairs, weights, to);
       else valuesOf(4, false, v, step, pairs, weights, to);
@@ -238,6 +291,7 @@ function valuesOf(
   let a0 = i32x4.splat(0);
   let a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
   for (let i: usize = 0; i < pairs * 4; i += 4, v += step) {
+    load<u32>(v, AHEAD);
     const v0 = v128.load(v);
     const v1 = two ? v128.load(v, 16) : v0;
     let x = v128.load32_splat(weights + i);
@@ -276,9 +330,9 @@ function addOut(two: bool, to: usize, first: v128, second: v128, weights: usize)
 }
 
 /** A query's sums to `input`, divided by the sum of its weights. */
-function storeOut(from: usize, query: usize, inverse: f32): void {
+function storeOut(from: usize, query: usize, sums: v128): void {
   const r = range();
-  const inverses = f32x4.splat(inverse);
+  const inverses = f32x4.splat(<f32>1 / sumLanes(sums));
   let to = query + r.input - r.q;
   for (const end = to + <usize>(r.headDim & ~3) * 4; to < end; to += 16, from += 16) {
     v128.store(to, f32x4.mul(v128.load(from), inverses));

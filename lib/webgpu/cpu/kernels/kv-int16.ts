@@ -3,9 +3,11 @@ import { ROUNDER, maxLanes, roundToInt, sumLanes } from './vector';
 
 /*
  * Keys, values and queries of the `int16` numerics: x ≈ scale · int16, one scale a head and position.
- * A head's part of a page begins with the scales, fp32 [position]. Then keys [position / 4][headDim
- * / 2][4][2]: a vector is a pair of columns of four positions; or values [position / 2][headDim][2]:
- * four columns of a pair of positions. `dot_i16x8_s` then leaves a sum for each position, or column.
+ * A head's part of a page begins with the scales, fp32 [position]. Then keys [position / 8][headDim
+ * / 2][8][2]: a vector is a pair of columns of four positions; or values [headDim / 8][position / 2]
+ * [8][2], the last columns as many as are left: a vector is four columns of a pair of positions.
+ * `dot_i16x8_s` then leaves a sum for each position, or column. Eight, so that both are read in the
+ * order in which they lie.
  */
 
 /** Below this a vector counts as zero: the inverse of its scale would be no number. */
@@ -18,15 +20,14 @@ export function writeRowInt16(k: usize, v: usize, page: usize, slot: usize): voi
   const width = <usize>r.headDim;
   const values = <usize>r.kvHeads * r.headStride;
   const data = <usize>r.pagePositions * 4;
-  const keyAt = data + (slot >> 2) * width * 8 + (slot & 3) * 4;
-  const valueAt = values + data + (slot >> 1) * width * 4 + (slot & 1) * 2;
+  const keyAt = data + (slot >> 3) * width * 16 + (slot & 7) * 4;
   for (let head = 0; head < r.kvHeads; head++, page += r.headStride, k += width * 4, v += width * 4) {
     let most = largest(k, width);
     store<f32>(page + slot * 4, stepOf(most));
     writeKey(k, width, inverseOf(most), page + keyAt);
     most = largest(v, width);
     store<f32>(page + values + slot * 4, stepOf(most));
-    writeValue(v, width, inverseOf(most), page + valueAt);
+    writeValue(v, inverseOf(most), page + values + data, slot);
   }
 }
 
@@ -41,33 +42,40 @@ export function inverseOf(most: f32): f32 {
   return most > TINY ? <f32>32767 / most : 0;
 }
 
-/** Pairs of columns lie 16 bytes apart. */
+/** Pairs of columns lie 32 bytes apart. */
 function writeKey(x: usize, width: usize, inverse: f32, to: usize): void {
   const fours = width & ~3;
   const inverses = f32x4.splat(inverse);
-  for (let i: usize = 0; i < fours; i += 4, x += 16, to += 32) {
+  for (let i: usize = 0; i < fours; i += 4, x += 16, to += 64) {
     const four = roundFour(x, inverses);
     v128.store_lane<i32>(to, four, 0);
-    v128.store_lane<i32>(to, four, 1, 16);
+    v128.store_lane<i32>(to, four, 1, 32);
   }
   if (fours < width) store<u32>(to, roundPair(x, inverse));
 }
 
-/** Columns lie 4 bytes apart. */
-function writeValue(x: usize, width: usize, inverse: f32, to: usize): void {
-  const fours = width & ~3;
+/** Columns of eight, or of what is left, lie together for a whole page. */
+function writeValue(x: usize, inverse: f32, to: usize, slot: usize): void {
+  const r = range();
   const inverses = f32x4.splat(inverse);
-  for (let i: usize = 0; i < fours; i += 4, x += 16, to += 16) {
-    const four = roundFour(x, inverses);
-    v128.store_lane<i16>(to, four, 0);
-    v128.store_lane<i16>(to, four, 1, 4);
-    v128.store_lane<i16>(to, four, 2, 8);
-    v128.store_lane<i16>(to, four, 3, 12);
+  for (let left = <usize>r.headDim; left > 0; ) {
+    const columns = min<usize>(left, 8);
+    let at = to + (slot >> 1) * columns * 4 + (slot & 1) * 2;
+    left -= columns;
+    to += <usize>r.pagePositions * columns * 2;
+    for (const end = x + (columns & 12) * 4; x < end; x += 16, at += 16) {
+      const four = roundFour(x, inverses);
+      v128.store_lane<i16>(at, four, 0);
+      v128.store_lane<i16>(at, four, 1, 4);
+      v128.store_lane<i16>(at, four, 2, 8);
+      v128.store_lane<i16>(at, four, 3, 12);
+    }
+    if ((columns & 2) == 0) continue;
+    const pair = roundPair(x, inverse);
+    store<u16>(at, <u16>pair);
+    store<u16>(at, <u16>(pair >> 16), 4);
+    x += 8;
   }
-  if (fours == width) return;
-  const pair = roundPair(x, inverse);
-  store<u16>(to, <u16>pair);
-  store<u16>(to, <u16>(pair >> 16), 4);
 }
 
 /** Largest absolute of `width` values, an even number. */

@@ -48,12 +48,3 @@ export function callPages(pages: usize, offset: usize, positions: i32): void {
     for (; at < end; at += 64) load<u32>(at);
   }
 }
-
-/** The same of the scales alone. */
-export function callScales(pages: usize, offset: usize, positions: i32): void {
-  const inPage = range().pagePositions;
-  for (; positions > 0; positions -= inPage, pages += 4) {
-    let at = load<usize>(pages) + offset;
-    for (const end = at + scalesBytes(); at < end; at += 64) load<u32>(at);
-  }
-}

@@ -3,10 +3,33 @@
 /** Adding and taking away 1.5·2²³ rounds |x| < 2²² to the nearest integer, ties to even. */
 export const ROUNDER: f32 = 12582912;
 
+/**
+ * What loops add and multiply by, four lanes each. Loaded and not `splat`: V8 builds a constant anew
+ * at each use.
+ */
+const CONSTANTS: usize = memory.data<f32>(
+  [
+    12582912, 12582912, 12582912, 12582912,
+    -60, -60, -60, -60,
+    1.3390863364533504e-3, 1.3390863364533504e-3, 1.3390863364533504e-3, 1.3390863364533504e-3,
+    9.676031918326564e-3, 9.676031918326564e-3, 9.676031918326564e-3, 9.676031918326564e-3,
+    5.550357114219461e-2, 5.550357114219461e-2, 5.550357114219461e-2, 5.550357114219461e-2,
+    2.4022107485308208e-1, 2.4022107485308208e-1, 2.4022107485308208e-1, 2.4022107485308208e-1,
+    6.931471880262287e-1, 6.931471880262287e-1, 6.931471880262287e-1, 6.931471880262287e-1,
+    1, 1, 1, 1,
+  ],
+  16,
+);
+
+@inline
+function constant(index: usize): v128 {
+  return v128.load(CONSTANTS + index * 16);
+}
+
 /** Each lane, |x| < 2²², to the nearest integer. */
 @inline
 export function roundToInt(x: v128): v128 {
-  return i32x4.sub(f32x4.add(x, f32x4.splat(ROUNDER)), i32x4.splat(reinterpret<i32>(ROUNDER)));
+  return i32x4.sub(f32x4.add(x, constant(0)), constant(0));
 }
 
 /** Sum of the lanes, always (0 + 2) + (1 + 3). */
@@ -54,15 +77,14 @@ export function exp(x: v128): v128 {
  */
 @inline
 export function exp2(x: v128): v128 {
-  const clamped = f32x4.pmax(x, f32x4.splat(-60));
-  const shifted = f32x4.add(clamped, f32x4.splat(ROUNDER));
-  const r = f32x4.sub(clamped, f32x4.sub(shifted, f32x4.splat(ROUNDER)));
-  let p = f32x4.splat(1.3390863364533504e-3);
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(9.676031918326564e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.550357114219461e-2));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(2.4022107485308208e-1));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(6.931471880262287e-1));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1));
+  const clamped = f32x4.pmax(x, constant(1));
+  const shifted = f32x4.add(clamped, constant(0));
+  const r = f32x4.sub(clamped, f32x4.sub(shifted, constant(0)));
+  let p = f32x4.add(f32x4.mul(constant(2), r), constant(3));
+  p = f32x4.add(f32x4.mul(p, r), constant(4));
+  p = f32x4.add(f32x4.mul(p, r), constant(5));
+  p = f32x4.add(f32x4.mul(p, r), constant(6));
+  p = f32x4.add(f32x4.mul(p, r), constant(7));
   return i32x4.add(p, i32x4.shl(shifted, 23));
 }
 
