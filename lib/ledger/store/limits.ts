@@ -7,10 +7,10 @@ export const STORE = {
   segmentBytes: 4 * MIB,
   /** The largest record is a NEW-VIEW, as long as the frame that brought it. */
   recordBytesMax: LIMITS.frameBytesMax,
-  /** Written with one sync: what waits longer than that belongs to the next one. */
   /** Blocks, with the places of their requests, go to the database so many together, or after this time. */
   blocksTogether: 16,
   blocksWaitMs: 100,
+  /** Written with one sync: what waits longer than that belongs to the next one. */
   groupBytesMax: 8 * MIB,
   /** Segments of one log. Pruning leaves one or two; more than that is no log of ours. */
   segmentsMax: 4096,
