@@ -174,6 +174,14 @@ describe('B4 what a tab stores', () => {
     });
 });
 
-/** Of the origin, as the quota counts it. */
-const usedBytes = async (page: Page): Promise<number> =>
-  page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);
+/** Of the origin, as the quota counts it: a file that was removed is counted for a while. */
+async function usedBytes(page: Page): Promise<number> {
+  const look = () => page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);
+  for (let used = await look(), same = 0; ;) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const now = await look();
+    same = now === used ? same + 1 : 0;
+    if (same === 3) return now;
+    used = now;
+  }
+}
