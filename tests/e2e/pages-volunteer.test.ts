@@ -101,10 +101,19 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
       ...idle,
     });
     const row = goldenRow('story');
-    const answer = ask(server.url, { promptIds: row.promptIds, maxTokens: 160 });
+    // Longer than the page is looked at, however busy the machine is.
+    const reader = new AbortController();
+    const extra = { ignore_eos: true };
+    const { signal } = reader;
+    const long = ask(server.url, { promptIds: row.promptIds, maxTokens: 600, extra, signal });
     const serving = { title: 'Serving', sentence: /^Working on 1 answer right now\.$/, ...busy };
     const buttons = ['Pause', 'Finish this answer, then stop', 'Stop'];
     await tab.shows('serving', { ...serving, buttons });
+    reader.abort();
+    await expect(long).rejects.toThrow();
+    await tab.until('ready');
+    const answer = ask(server.url, { promptIds: row.promptIds, maxTokens: 160 });
+    await tab.until('serving');
     await tab.press('Finish this answer, then stop');
     await tab.page.getByText('Finishing this answer, then stopping.').waitFor();
     expect(await tab.page.getByRole('button', { name: 'Pause' }).count()).toBe(0);
