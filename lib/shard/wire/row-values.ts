@@ -1,6 +1,6 @@
 import { invariant, unreachable } from '#lib/kernel/assert.ts';
 import { fromHalfBits } from '#lib/kernel/half.ts';
-import { toHalfBits } from './half.ts';
+import { toFiniteHalfBits } from './half.ts';
 import type { WireDtype } from './session-messages.ts';
 
 /**
@@ -72,7 +72,7 @@ export function writeValues(payload: Uint8Array, data: Float32Array, shape: Rows
       return;
     case 'f16':
       for (let i = 0; i < data.length; i += 1) {
-        view.setUint16(2 * i, toHalfBits(data[i] as number), true);
+        view.setUint16(2 * i, toFiniteHalfBits(data[i] as number), true);
       }
       return;
     case 'int8': {
