@@ -2,12 +2,16 @@ import * as nodeCrypto from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { Signer } from '#lib/kernel/ports.ts';
 import { withRule, type Verify } from './ed25519/rule.ts';
-import type { Sha256 } from './sha256.ts';
+import { HASH_BYTES, type Sha256 } from './sha256.ts';
 
-/** SHA-256 by OpenSSL: about 1.5 µs a node of the trie. */
+/**
+ * SHA-256 by OpenSSL. Node gives it as text in a third of the time that it takes to make a buffer for it.
+ */
 export const nodeSha256: Sha256 = (bytes) => {
-  const { buffer, byteOffset, byteLength } = nodeCrypto.hash('sha256', bytes, 'buffer');
-  return new Uint8Array(buffer, byteOffset, byteLength);
+  const text = nodeCrypto.hash('sha256', bytes, 'binary');
+  const hash = new Uint8Array(HASH_BYTES);
+  for (let i = 0; i < HASH_BYTES; i += 1) hash[i] = text.charCodeAt(i);
+  return hash;
 };
 
 /** What precedes the 32 raw bytes in DER (RFC 8410): SubjectPublicKeyInfo, and a PKCS #8 private key. */
