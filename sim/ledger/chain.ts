@@ -172,7 +172,7 @@ export class Chain {
   /** All credit, counted from the records themselves. */
   checkSupply(): void {
     let micro = 0n;
-    for (const value of unpackParts(this.application.snapshot(this.app)) ?? []) {
+    for (const value of unpackParts(this.application.snapshot(this.app))) {
       const read = readRecord(value);
       if (isFault(read)) throw new LedgerFailure('supply', 'a record that cannot be read');
       micro += microOf(read.kind, read.record as never);

@@ -1,6 +1,6 @@
 import { invariant } from '#lib/kernel/assert.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
-import { isLeaf, valueOf, type TrieNode } from '#lib/ledger/crypto/trie/node.ts';
+import { childrenOf, isLeaf, valueOf, type TrieNode } from '#lib/ledger/crypto/trie/node.ts';
 import { SUPPLY_MICRO } from './limits.ts';
 import { microOf } from './records/kinds.ts';
 import { ownRecord, totalsOf, type LedgerState } from './state.ts';
@@ -15,7 +15,7 @@ function microBelow(node: TrieNode): bigint {
   }
   const known = counted.get(node);
   if (known !== undefined) return known;
-  const micro = node.children.reduce((sum, child) => sum + microBelow(child), 0n);
+  const micro = childrenOf(node).reduce((sum, child) => sum + microBelow(child), 0n);
   counted.set(node, micro);
   return micro;
 }

@@ -2,8 +2,9 @@ import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
-import { EMPTY_TRIE, type Trie } from '#lib/ledger/crypto/trie/node.ts';
-import { trieEntries, trieGet } from '#lib/ledger/crypto/trie/read.ts';
+import { slabRoom, TrieBuilder } from '#lib/ledger/crypto/trie/build.ts';
+import type { Trie } from '#lib/ledger/crypto/trie/node.ts';
+import { trieEntries, trieGet, type TrieEntry } from '#lib/ledger/crypto/trie/read.ts';
 import { trieProve } from '#lib/ledger/crypto/trie/proof.ts';
 import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
 import { NO_INDEXES, reindexed, type Indexes } from './indexes.ts';
@@ -91,27 +92,34 @@ export function* snapshot(state: LedgerState): Generator<Uint8Array, undefined> 
 }
 
 /**
- * The state of a snapshot under `rootHash`, or null where the parts are not exactly that state. Takes
- * anything; never throws.
+ * The state of a snapshot under `rootHash`, or null where the values are not exactly that state. By
+ * ascending key, as `snapshot` gives them, they are built in one pass. Takes anything; never throws.
  */
 export function restore(
   values: Iterable<Uint8Array>,
   rootHash: Uint8Array,
   sha256: Sha256,
 ): LedgerState | null {
-  const changes = new Map<string, { key: Uint8Array; value: Uint8Array }>();
+  const builder = new TrieBuilder(sha256, { room: slabRoom() });
+  const outOfOrder: TrieEntry[] = [];
   let indexes = NO_INDEXES;
   for (const value of values) {
     const read = readRecord(value);
     if (isFault(read)) return null;
     const key = keyOfRecord(read, sha256);
-    const name = toHex(key);
-    if (changes.has(name)) return null;
-    changes.set(name, { key, value });
+    if (!builder.add(key, value)) outOfOrder.push({ key, value });
     indexes = reindexed(indexes, key, { before: null, now: read });
   }
-  const trie = trieUpdate(EMPTY_TRIE, [...changes.values()], sha256);
-  return bytesEqual(trie.rootHash, rootHash) ? { trie, indexes } : null;
+  const trie = withEntries(builder.trie(), outOfOrder, sha256);
+  return trie !== null && bytesEqual(trie.rootHash, rootHash) ? { trie, indexes } : null;
+}
+
+/** The trie with these entries more; null where a key comes twice. */
+function withEntries(trie: Trie, entries: readonly TrieEntry[], sha256: Sha256): Trie | null {
+  const keys = new Set(entries.map(({ key }) => toHex(key)));
+  const isTwice = keys.size < entries.length;
+  if (isTwice || entries.some(({ key }) => trieGet(trie, key) !== null)) return null;
+  return trieUpdate(trie, entries, sha256);
 }
 
 const keyOfRecord = ({ kind, record }: AnyRecord, sha256: Sha256): Uint8Array =>

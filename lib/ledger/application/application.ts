@@ -87,8 +87,12 @@ export function ledgerApplication(rules: BatchRules): LedgerApplication {
     },
     snapshot: (state) => packParts(snapshot(ledgerState(state))),
     restore(parts, stateRoot) {
-      const values = unpackParts(parts);
-      return values === null ? null : restore(values, stateRoot, sha256);
+      try {
+        return restore(unpackParts(parts), stateRoot, sha256);
+      } catch (error) {
+        if (isFault(error, 'wire/malformed')) return null;
+        throw error;
+      }
     },
     readMembership(bytes) {
       const read = readMembership(bytes);

@@ -19,16 +19,13 @@ export function packParts(values: Iterable<Uint8Array>): Uint8Array[] {
   return bytes > 0 ? [...parts, out.done()] : parts;
 }
 
-/** Null where the parts are not whole. What they hold is the state root's to say. */
-export function unpackParts(parts: readonly Uint8Array[]): Uint8Array[] | null {
-  const values: Uint8Array[] = [];
-  try {
-    for (const part of parts) {
-      const from = new Reader(part);
-      while (from.left > 0) values.push(blob.read(from));
-    }
-    return values;
-  } catch {
-    return null;
+/**
+ * The values in parts, one at a time. What they say is the state root's to judge.
+ * @throws FaultError wire/malformed where a part is not whole
+ */
+export function* unpackParts(parts: Iterable<Uint8Array>): Generator<Uint8Array, undefined> {
+  for (const part of parts) {
+    const from = new Reader(part);
+    while (from.left > 0) yield blob.read(from);
   }
 }

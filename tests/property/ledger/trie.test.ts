@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { concatBytes, toHex } from '#lib/kernel/bytes.ts';
 import { seededRandom, type Random } from '#lib/kernel/random.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
+import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { TrieBuilder } from '#lib/ledger/crypto/trie/build.ts';
 import { EMPTY_TRIE, type Trie } from '#lib/ledger/crypto/trie/node.ts';
 import { trieProve, verifyTrieProof } from '#lib/ledger/crypto/trie/proof.ts';
 import { trieEntries, trieGet } from '#lib/ledger/crypto/trie/read.ts';
@@ -67,6 +69,35 @@ test('[C6] a trie is what a map is, under the root that the definition gives, wh
       expect(fromModel(model)).toEqual(trie);
     }),
     { numRuns: 80 },
+  );
+});
+
+test('[C6] entries by ascending key give that trie in one pass; any other order is refused', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0 }), (seed) => {
+      const random = seededRandom(seed);
+      const model = new Map<string, Uint8Array>();
+      for (let i = random.below(40); i > 0; i -= 1) {
+        // Longer than any buffer that a node is made in, now and then.
+        const length = random.pick([0, 1, 200, 20_000]);
+        model.set(toHex(keyOf(random)), new Uint8Array(length).fill(i));
+      }
+      const sorted = [...model].sort(([a], [b]) => (a < b ? -1 : 1));
+      const builder = new TrieBuilder(nodeSha256);
+      const keys = sorted.map(([hex]) => Uint8Array.from(Buffer.from(hex, 'hex')));
+      keys.forEach((key, i) => {
+        expect(builder.add(key, sorted[i]![1])).toBe(true);
+        expect(builder.add(keys[random.below(i + 1)]!, Uint8Array.of(9))).toBe(false);
+      });
+      const trie = builder.trie();
+      expect(toHex(trie.rootHash)).toBe(toHex(naiveTrieRoot(model)));
+      expect(trie.size).toBe(model.size);
+      for (const [hex, value] of sorted) {
+        const found = trieGet(trie, Uint8Array.from(Buffer.from(hex, 'hex')));
+        expect(found !== null && bytesEqual(found, value)).toBe(true);
+      }
+    }),
+    { numRuns: 60 },
   );
 });
 

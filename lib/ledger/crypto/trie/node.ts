@@ -12,17 +12,26 @@ export interface Trie {
   readonly size: number;
 }
 
-/** A leaf is its key (32 bytes) followed by its value, in one array: a million of them are held. */
+/** A leaf is its key (32 bytes) followed by its value. */
 export type TrieLeaf = Uint8Array;
 export type TrieNode = TrieLeaf | TrieInner;
 
+/**
+ * Where keys part. What a node has of its own lies in one array, its leaves too: a million leaves as
+ * objects take four times the bytes that they hold.
+ */
 export interface TrieInner {
   /** Bit n is set where there is a child for nibble n. */
   readonly present: number;
-  /** The children there are, by ascending nibble. */
-  readonly children: readonly TrieNode[];
-  /** The children's hashes, 32 bytes each, in the same order. */
-  readonly hashes: Uint8Array;
+  /** Bit n is set where that child is a leaf. */
+  readonly leaves: number;
+  /** The children that are no leaves, by ascending nibble. */
+  readonly children: readonly TrieInner[];
+  /**
+   * By ascending nibble: all children's hashes, 32 bytes each; where each leaf ends, u32 each, counted
+   * from the first leaf; the leaves.
+   */
+  readonly bytes: Uint8Array;
 }
 
 export const KEY_BYTES = HASH_BYTES;
@@ -53,20 +62,57 @@ export function bitCount(bits: number): number {
 }
 
 export function childAt(inner: TrieInner, nibble: number): TrieNode | null {
-  if ((inner.present & (1 << nibble)) === 0) return null;
-  return inner.children[slotOf(inner.present, nibble)] ?? null;
+  const { present, leaves, children } = inner;
+  const bit = 1 << nibble;
+  if ((present & bit) === 0) return null;
+  if ((leaves & bit) !== 0) return leafAt(inner, slotOf(leaves, nibble));
+  return children[slotOf(present & ~leaves, nibble)] ?? null;
+}
+
+/** The child `slot` of those that are leaves. */
+function leafAt({ present, leaves, bytes }: TrieInner, slot: number): TrieLeaf {
+  const ends = bitCount(present) * HASH_BYTES;
+  const first = ends + bitCount(leaves) * END_BYTES;
+  const start = slot === 0 ? 0 : readEnd(bytes, ends + (slot - 1) * END_BYTES);
+  return bytes.subarray(first + start, first + readEnd(bytes, ends + slot * END_BYTES));
+}
+
+/** The children there are, by ascending nibble. */
+export function childrenOf(inner: TrieInner): TrieNode[] {
+  const all: TrieNode[] = [];
+  for (let nibble = 0; nibble < WIDTH; nibble += 1) {
+    const child = childAt(inner, nibble);
+    if (child !== null) all.push(child);
+  }
+  return all;
+}
+
+/** The children's hashes from one slot up to another. */
+export const hashesOf = ({ bytes }: TrieInner, from: number, to: number): Uint8Array =>
+  bytes.subarray(from * HASH_BYTES, to * HASH_BYTES);
+
+export const END_BYTES = 4;
+
+const readEnd = (bytes: Uint8Array, at: number): number =>
+  (bytes[at] ?? 0) * 2 ** 24 +
+  (((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0));
+
+export function writeEnd(bytes: Uint8Array, at: number, end: number): void {
+  for (let i = 0; i < END_BYTES; i += 1) bytes[at + i] = end >>> (24 - 8 * i);
 }
 
 const LEAF = 0;
-const INNER = 1;
+export const INNER = 1;
+
+/** What a leaf is hashed from; taken again for each, because an array of more than 64 bytes costs as much as hashing it. */
+const leafPreimage = new Uint8Array(1 + KEY_BYTES + HASH_BYTES);
 
 /** H(0 ‖ key ‖ H(value)). */
 export function leafNodeHash(key: Uint8Array, valueHash: Uint8Array, sha256: Sha256): Uint8Array {
-  const bytes = new Uint8Array(1 + KEY_BYTES + HASH_BYTES);
-  bytes[0] = LEAF;
-  bytes.set(key, 1);
-  bytes.set(valueHash, 1 + KEY_BYTES);
-  return sha256(bytes);
+  leafPreimage[0] = LEAF;
+  leafPreimage.set(key, 1);
+  leafPreimage.set(valueHash, 1 + KEY_BYTES);
+  return sha256(leafPreimage);
 }
 
 /** H(1 ‖ 16 children, zeros where there is none), from the hashes of the children there are. */

@@ -4,6 +4,7 @@ import {
   bitCount,
   childAt,
   DEPTH_MAX,
+  hashesOf,
   innerNodeHash,
   isLeaf,
   KEY_BYTES,
@@ -36,8 +37,8 @@ export function trieProve(trie: Trie, key: Uint8Array, sha256: Sha256): Uint8Arr
     const own = 1 << nibble;
     const others = node.present & ~own;
     const slot = slotOf(node.present, nibble);
-    const before = node.hashes.subarray(0, slot * HASH_BYTES);
-    const after = node.hashes.subarray((slot + (node.present & own ? 1 : 0)) * HASH_BYTES);
+    const before = hashesOf(node, 0, slot);
+    const after = hashesOf(node, slot + (node.present & own ? 1 : 0), bitCount(node.present));
     levels.push(concatBytes([Uint8Array.of(others >> 8, others & 255), before, after]));
     node = childAt(node, nibble);
   }

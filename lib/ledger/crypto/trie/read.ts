@@ -1,5 +1,14 @@
 import { bytesEqual } from '../sha256.ts';
-import { childAt, isLeaf, keyOf, nibbleAt, valueOf, type Trie, type TrieNode } from './node.ts';
+import {
+  childAt,
+  childrenOf,
+  isLeaf,
+  keyOf,
+  nibbleAt,
+  valueOf,
+  type Trie,
+  type TrieNode,
+} from './node.ts';
 
 /** The value under `key` (32 bytes), or null. */
 export function trieGet(trie: Trie, key: Uint8Array): Uint8Array | null {
@@ -21,6 +30,6 @@ export function* trieEntries(trie: Trie): Generator<TrieEntry, undefined> {
   const stack: TrieNode[] = trie.root === null ? [] : [trie.root];
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (isLeaf(node)) yield { key: keyOf(node), value: valueOf(node) };
-    else stack.push(...[...node.children].reverse());
+    else stack.push(...childrenOf(node).reverse());
   }
 }
