@@ -69,8 +69,15 @@ describe('C2 stages on GPUs in real tabs', () => {
     expect(gpus.ortFiles.some((path) => path.endsWith('.wasm'))).toBe(true);
   });
 
-  test('[C2] a hundred sessions leave no GPU buffer behind', async () => {
+  test('[C2] a hundred sessions leave no GPU buffer and no KV page behind', async () => {
     const counts: number[][] = [];
+    const held = async (): Promise<number> => {
+      const snapshots = await Promise.all(gpus.tabs.map((tab) => tab.snapshot()));
+      return Math.max(...snapshots.map(({ pagesHeld }) => pagesHeld));
+    };
+    let most = 0;
+    const look = () => void held().then((pages) => (most = Math.max(most, pages)));
+    const looking = setInterval(look, 100);
     for (let half = 0; half < 2; half += 1) {
       for (let i = 0; i < 5; i += 1) {
         await Promise.all(Array.from({ length: 10 }, () => answer(SHORTEST.ids, 1)));
@@ -78,8 +85,12 @@ describe('C2 stages on GPUs in real tabs', () => {
       await idle();
       counts.push(await Promise.all(gpus.tabs.map((tab) => tab.buffers())));
     }
+    clearInterval(looking);
     expect(Math.min(...(counts[0] ?? []))).toBeGreaterThan(0);
     expect(counts[1]).toEqual(counts[0]);
+    // A count that was never seen above 0 would say nothing.
+    expect(most).toBeGreaterThan(0);
+    await until(async () => (await held()) === 0, 5_000);
   }, 60_000);
 
   test('[C2] a device that is lost in the middle of an answer loses no token, and comes back', async () => {

@@ -45,6 +45,7 @@ export function makeSnapshot(state: NodeState, facts: SnapshotFacts): VolunteerS
     bytesFromCache: meter.cacheBytes,
     secondsLeft: word === 'loading' ? meter.secondsLeft() : null,
     sessions: view?.sessions ?? 0,
+    pagesHeld: view?.pagesHeld ?? 0,
     tokensServed: room.tokensServed(),
     tokensPerSecond: view?.tokensPerSecond ?? 0,
     steps: room.steps(),

@@ -64,6 +64,8 @@ export interface VolunteerSnapshot {
   /** Until ready, by the rate of this load; null while unknown. */
   readonly secondsLeft: number | null;
   readonly sessions: number;
+  /** KV pages in the worker that sessions hold; 0 once the last one has ended. */
+  readonly pagesHeld: number;
   readonly tokensServed: number;
   /** Rows sampled or passed on per second, over the last seconds; 0 while idle. */
   readonly tokensPerSecond: number;
@@ -133,6 +135,7 @@ export const VOLUNTEER_OFF: VolunteerSnapshot = {
   bytesFromCache: 0,
   secondsLeft: null,
   sessions: 0,
+  pagesHeld: 0,
   tokensServed: 0,
   tokensPerSecond: 0,
   steps: 0,

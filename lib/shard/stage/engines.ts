@@ -48,6 +48,11 @@ export class Engines {
     return this.#sum((stage) => stage.pagesFree());
   }
 
+  /** KV pages that sessions hold; those kept for whoever asks for the same prompt count as free. */
+  pagesHeld(): number {
+    return this.#sum((stage) => stage.pagesMax - stage.pagesFree());
+  }
+
   /** @returns the KV's length where the order asks for it (`share`), else null. */
   applyKv(order: KvOrder): number | null {
     const engine = this.#engines.get(order.shard);

@@ -77,6 +77,8 @@ export interface HostSnapshot {
   readonly stepMsP50: number;
   readonly stepRows: number;
   readonly pagesFree: number;
+  /** KV pages that sessions hold; 0 where none is open. */
+  readonly pagesHeld: number;
   /** Links, as far as they were busy enough to be measured. */
   readonly linkRates: readonly LinkRate[];
   readonly memoryBytes: number;

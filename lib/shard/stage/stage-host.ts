@@ -176,6 +176,7 @@ export class StageHost {
       stepMsP50: decodeStep.ms,
       stepRows: decodeStep.rows,
       pagesFree: this.engines.pagesFree(),
+      pagesHeld: this.engines.pagesHeld(),
       linkRates: this.#links.rates(),
       memoryBytes: this.engines.memoryBytes(),
       computing: this.#metrics.computing(now),

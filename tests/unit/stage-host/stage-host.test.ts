@@ -52,6 +52,15 @@ describe('a stage host', () => {
     expect(failed()).toMatchObject([{ fault: { code: 'engine/lost' } }]);
   });
 
+  it('[H8] tells how many KV pages sessions hold: none once the last has ended', async () => {
+    const made = host();
+    expect(made.host.snapshot().pagesHeld).toBe(0);
+    await answer(made);
+    expect(made.host.snapshot().pagesHeld).toBe(1);
+    made.say({ type: 'end', session: ADDRESS.session });
+    await until(() => made.host.snapshot().pagesHeld === 0);
+  });
+
   it('[H4] loads a shard once, however many ask', async () => {
     const made = host();
     made.say(prepare());
