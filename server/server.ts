@@ -15,18 +15,19 @@ import type { ServerOptions } from './options.ts';
 import { Operator } from './operator/operator.ts';
 import { boundedSink } from './operator/stdout-sink.ts';
 import { createKnownAnswerChecker } from './orchestrator/known-answer-checker.ts';
-import { createOrchestrator, type Orchestrator } from './orchestrator/orchestrator.ts';
+import { createOrchestrator } from './orchestrator/orchestrator.ts';
 import { preparePages } from './pages.ts';
 import { startSeedVolunteer } from './seed-volunteer.ts';
 import { startSupervised, type Supervised } from './supervised.ts';
 import { attachHub } from './signaling/socket-hub.ts';
 import { loadTls, ownAddresses, type TlsFiles } from './tls.ts';
+import { untilAnswerable } from './until-answerable.ts';
 
 const PUBLIC_MODELS = fileURLToPath(new URL('../public/models', import.meta.url));
-/** The first prompt should find the built-in volunteer; a slow one must not hold the pages back. */
-const SEED_READY_MS_MAX = 6_000;
 /** Far beyond any context that is served. */
 const PUBLIC_PROMPT_BYTES_MAX = 256 * KIB;
+const NO_COVER =
+  'The built-in volunteer does not hold the whole model: prompts are refused until tabs lend the rest (/volunteer).';
 
 export interface RunningServer {
   readonly url: string;
@@ -91,14 +92,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         log: (line) => operator.write({ event: 'volunteer', line }),
       })
     : null;
-  if (seed) await untilCovered(orchestrator);
+  const answers = seed !== null && (await untilAnswerable(() => orchestrator.view()));
   operator.write({ event: 'started', model: model.manifest.id, hash: model.hash });
   // Last: nothing waits for it, and its start takes a second of a core.
   const ledger = options.ledger ? startLedger(options.dataDir, operator) : null;
 
   return {
     url: `${scheme}://${isOpenHost(options.host) || options.host === '127.0.0.1' ? 'localhost' : options.host}:${port}`,
-    notes: notesFor(options, { tls, port }),
+    notes: [...(seed && !answers ? [NO_COVER] : []), ...notesFor(options, { tls, port })],
     async close() {
       operator.write({ event: 'stopping' });
       // Nobody new; who is here is told before the sockets go (S13).
@@ -141,13 +142,6 @@ function modelOf(registry: ModelRegistry, options: ServerOptions): RegisteredMod
     `there is no model ${options.model} here (there is: ${have.join(', ') || 'none'}); ` +
       'bring one in with: npm run models -- import PATH --id ID',
   );
-}
-
-async function untilCovered(orchestrator: Orchestrator): Promise<void> {
-  const deadline = performance.now() + SEED_READY_MS_MAX;
-  while (performance.now() < deadline && orchestrator.view().routes.length === 0) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 const isOpenHost = (host: string): boolean => host === '0.0.0.0' || host === '::';
