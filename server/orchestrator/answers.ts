@@ -16,6 +16,8 @@ export interface AnswerRequest {
   readonly sampling: SamplingParams;
   /** A schema as JSON that the answer has to fit; null: any text. */
   readonly grammar: string | null;
+  /** Whether an id may follow the accepted ones; says the same whenever it is asked. Absent: any may. */
+  readonly mayFollow?: (acceptedIds: readonly number[], id: number) => boolean;
   readonly eosIds: readonly number[];
   /** Whose pages it may use; absent: nothing is shared. */
   readonly prefix?: PrefixScope;

@@ -130,12 +130,15 @@ function isSettling(state: OrchestratorState): boolean {
 
 function begin(turn: Turn, waiting: Waiting, plan: RoutePlan): void {
   const { session, request } = waiting;
-  const { promptIds, acceptedIds, maxTokens, sampling, grammar, eosIds } = request;
+  const { promptIds, acceptedIds, maxTokens, sampling, grammar, mayFollow, eosIds } = request;
   const { manifest, draftsMax } = turn.state.config;
   const prefix = sharingOf(turn.state, waiting, plan);
   const words = { promptIds, acceptedIds, maxTokens, eosIds };
   const [owner, outputs] = createOwner(
-    { session, manifest, ...words, sampling, grammar, draftsMax, ...prefix },
+    {
+      ...{ session, manifest, ...words, sampling, grammar, draftsMax, ...prefix },
+      ...(mayFollow && { mayFollow }),
+    },
     plan,
     turn.now,
   );

@@ -2,7 +2,7 @@ import { invariant, must } from '#lib/kernel/assert.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { NO_HISTORY, historyFor } from '#lib/webgpu/sampling/params.ts';
 import type { Prepare } from '#lib/shard/wire/session-messages.ts';
-import type { PlannedPlace, RoutePlan } from './types.ts';
+import type { OwnerOutput, PlannedPlace, RoutePlan } from './types.ts';
 import { setDeadline } from './deadlines.ts';
 import { finish } from './ending.ts';
 import { orderFill } from './fill.ts';
@@ -142,7 +142,11 @@ export function onNodeReturned(turn: Turn, { node, incarnation }: Sender): void 
 }
 
 /** The orchestrator fences this holder; for this session it is lost from now on (V1, V3). */
-export function declare(turn: Turn, holder: Sender, why: 'no-prepared' | 'not-working'): void {
+export function declare(
+  turn: Turn,
+  holder: Sender,
+  why: Extract<OwnerOutput, { type: 'declare' }>['why'],
+): void {
   const { node, incarnation } = holder;
   turn.out.push({ type: 'declare', node, incarnation, why });
   onNodeLost(turn, holder);

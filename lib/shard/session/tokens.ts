@@ -1,6 +1,7 @@
 import type { StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { progressed } from './deadlines.ts';
 import { finish } from './ending.ts';
+import { declare } from './epochs.ts';
 import { sendTo, speaksFor, update, updateRoute, type Sender, type Turn } from './state.ts';
 import type { SessionRequest } from './types.ts';
 
@@ -15,7 +16,13 @@ export function onToken(turn: Turn, from: Sender, message: Token): void {
   if (!route || !speaksFor(turn.state, from, message)) return;
   if (message.place !== route.places.length - 1) return;
   const { session } = request;
-  if (message.index === turn.state.acceptedIds.length) accept(turn, message);
+  const isNext = message.index === turn.state.acceptedIds.length;
+  if (isNext && request.mayFollow?.(turn.state.acceptedIds, message.id) === false) {
+    // Whoever samples asks the same of every id, whatever the logits: no sound node says this one (S8).
+    declare(turn, from, 'wrong-answer');
+    return;
+  }
+  if (isNext) accept(turn, message);
   // After the last token `end` says it all.
   if (turn.state.phase.kind === 'done') return;
   const accepted = turn.state.acceptedIds.length;

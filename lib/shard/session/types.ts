@@ -24,6 +24,11 @@ export interface SessionRequest {
   readonly sampling: SamplingParams;
   /** A schema as JSON that the answer has to fit; null: any text. */
   readonly grammar: string | null;
+  /**
+   * Whether an id may follow the accepted ones in an answer that has to fit something; it says the same
+   * whenever it is asked. Absent: any id may.
+   */
+  readonly mayFollow?: (acceptedIds: readonly number[], id: number) => boolean;
   /** Empty with `ignore_eos`. */
   readonly eosIds: readonly number[];
   /**
@@ -117,7 +122,7 @@ export type OwnerOutput =
       readonly type: 'declare';
       readonly node: NodeId;
       readonly incarnation: number;
-      readonly why: 'no-prepared' | 'not-working';
+      readonly why: 'no-prepared' | 'not-working' | 'wrong-answer';
     }
   /** For the reader's `declai` field and the operator's log. */
   | {

@@ -6,6 +6,7 @@ import { quotaHeaders } from '../admission.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import type { ModelText, ServedModel } from '../models/directory.ts';
 import { samplingOf, stopsOf, type CompletionBody } from '../request/completion.ts';
+import type { AnswerFormat } from '../request/response-format.ts';
 import type { Telling } from './logprobs.ts';
 import { plainAnswer } from './plain.ts';
 import { retryKey } from './retry-key.ts';
@@ -21,8 +22,8 @@ export interface Completion {
   /** `max_tokens`, under whichever name the door knows it. */
   readonly maxTokens: number | null;
   readonly promptIds: readonly number[];
-  /** A schema as JSON that the answer has to fit; null: any text. */
-  readonly grammar: string | null;
+  /** What the answer has to fit; null: any text. */
+  readonly format: AnswerFormat | null;
   /** How many likely ids are told with each token; null: not even its log probability. */
   readonly logprobs: number | null;
 }
@@ -80,7 +81,7 @@ export function serveCompletion(
     text: completion.text,
     choices: count,
     sampling,
-    grammar: completion.grammar,
+    format: completion.format,
     stops: stopsOf(body),
     ignoreEos: body.ignore_eos === true,
     maxTokens: completion.maxTokens,

@@ -6,7 +6,9 @@ import type { Answers } from '#server/orchestrator/answers.ts';
 import { badParam } from '../errors.ts';
 import type { GatewayParts } from '../gateway-parts.ts';
 import type { ModelText, ServedModel } from '../models/directory.ts';
+import type { AnswerFormat } from '../request/response-format.ts';
 import type { AnswerFacts } from './facts.ts';
+import { formatCheck } from './format-check.ts';
 import { AnswerChoices } from './choices.ts';
 import { AnswerRecord } from './record.ts';
 import { answerText } from './text.ts';
@@ -18,7 +20,7 @@ export interface AnswerPlan {
   /** How many; their random numbers differ (S8). */
   readonly choices: number;
   readonly sampling: SamplingParams;
-  readonly grammar: string | null;
+  readonly format: AnswerFormat | null;
   readonly stops: readonly string[];
   readonly ignoreEos: boolean;
   /** Most tokens of the answer, those in `acceptedIds` included; `null`: what the context leaves. */
@@ -46,7 +48,7 @@ export function startAnswer(parts: GatewayParts, plan: AnswerPlan): void {
     promptIds: facts.promptIds,
     acceptedIds,
     maxTokens,
-    grammar: plan.grammar,
+    grammar: plan.format?.schema ?? null,
     eosIds,
     ...(plan.prefix && { prefix: plan.prefix }),
   };
@@ -54,7 +56,11 @@ export function startAnswer(parts: GatewayParts, plan: AnswerPlan): void {
   const begin = (record: AnswerRecord, choice: number): void => {
     // A resumed answer may have ended before its gateway did: then there is nothing to ask for.
     if (record.ending) return;
-    const asked = { ...request, sampling: { ...plan.sampling, choice } };
+    const mayFollow = plan.format && formatCheck(plan.format.grammar);
+    const asked = {
+      ...{ ...request, sampling: { ...plan.sampling, choice } },
+      ...(mayFollow && { mayFollow }),
+    };
     record.bind(parts.answers.start(asked, (event) => record.apply(event)));
   };
   try {

@@ -19,12 +19,21 @@ export const responseFormat = z.custom<Format>(
   'must be an object with a type',
 );
 
+/** What an answer has to fit: as JSON for who samples, as read for who looks at what was sampled. */
+export interface AnswerFormat {
+  readonly schema: string;
+  readonly grammar: Grammar;
+}
+
 /**
- * What the answer has to fit, as JSON, for who samples; null: any text. Read here too, so that what
- * cannot be is refused before a session.
+ * What the answer has to fit; null: any text. Read here, so that what cannot be is refused before a
+ * session.
  * @throws FaultError `request/invalid`, `request/unsupported`, naming the parameter.
  */
-export function grammarOf(body: CompletionBody, text: Pick<ModelText, 'grammar'>): string | null {
+export function formatOf(
+  body: CompletionBody,
+  text: Pick<ModelText, 'grammar'>,
+): AnswerFormat | null {
   const schema = body.response_format ? schemaOf(body.response_format) : null;
   if (schema === null) return null;
   if (body.ignore_eos === true) {
@@ -33,7 +42,7 @@ export function grammarOf(body: CompletionBody, text: Pick<ModelText, 'grammar'>
   }
   const grammar = text.grammar(schema);
   checkAccepted(grammar, body.declai?.resume?.accepted_ids ?? []);
-  return schema;
+  return { schema, grammar };
 }
 
 function schemaOf(format: Format): string | null {

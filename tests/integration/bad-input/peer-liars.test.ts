@@ -120,6 +120,37 @@ describe('a node that lies', () => {
     await running;
   }, 20_000);
 
+  it('[S8] [B3] says an id that the answer may not have: declared, and the JSON is whole', async () => {
+    const running = await bystander();
+    const node = await liar({
+      onSession: (message, me) => {
+        const { session } = message;
+        if (message.type === 'prepare') {
+          me.sayOf({ type: 'prepared', session, epoch: message.epoch });
+          me.sayOf(filled(message));
+        } else if (message.type === 'handover') {
+          // A word, where an object has to begin.
+          const [id = 0] = SHORT.greedyIds;
+          const at = { session, epoch: message.epoch, place: 0, index: 0 } as const;
+          me.sayOf({ type: 'token', ...at, id, last: false });
+        }
+      },
+    });
+    const schema = {
+      type: 'object',
+      properties: { even: { type: 'boolean' } },
+      required: ['even'],
+    };
+    const response_format = { type: 'json_schema', json_schema: { name: 'a', schema } };
+    const { promptIds } = SHORT;
+    const seen = await ask(server.url, { promptIds, maxTokens: 24, extra: { response_format } });
+    expect([seen.error, seen.finish]).toEqual([null, 'stop']);
+    expect(JSON.parse(seen.text)).toEqual({ even: expect.any(Boolean) as boolean });
+    expect(seen.routes.map(({ places }) => places[0]?.node)).toEqual([node.id, honest]);
+    expect(await node.hears('goodbye')).toMatchObject({ code: 'engine/wrong-answer' });
+    await running;
+  }, 20_000);
+
   it('[M7] gives a wrong known answer: gets no work', async () => {
     const node = new BadNode(server.url, { checker, answer: wrongAnswer });
     liars.push(node);

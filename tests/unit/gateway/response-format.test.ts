@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '#tests/support/gateway-server.ts';
-import { bytesOf } from '#tests/support/byte-model.ts';
+import { BYTE_EOS, bytesOf } from '#tests/support/byte-model.ts';
 
 const CHAT = '/v1/chat/completions';
 const ASK = { model: 'bytes', messages: [{ role: 'user', content: 'hi' }] };
@@ -46,6 +46,34 @@ test('[G31] what the answer has to fit goes to the ring as JSON, of either door,
       }
     }
   }
+});
+
+test('[G31] each id of the answer is looked at, choice by choice, as who samples it has to', async () => {
+  await using server = await startGateway();
+  server.answers.onStart = (session) => session.end();
+  const rest = { response_format: { type: 'json_object' }, n: 2 };
+  await (await server.post(CHAT, { ...ASK, ...rest })).text();
+  const checks = server.answers.sessions.map(({ request }) => request.mayFollow!);
+  expect(checks).toHaveLength(2);
+  const whole = bytesOf('{"a": [1]}');
+  for (const mayFollow of checks) {
+    whole.forEach((id, at) => {
+      const said = whole.slice(0, at);
+      // Asked twice, and of what was never said: the same word.
+      expect([mayFollow(said, id), mayFollow(said, id)]).toEqual([true, true]);
+      expect(mayFollow(said, BYTE_EOS)).toBe(false);
+      expect(mayFollow(said, 0)).toBe(false);
+    });
+    expect(mayFollow(whole, BYTE_EOS)).toBe(true);
+    expect(mayFollow(whole, bytesOf('{')[0]!)).toBe(false);
+  }
+});
+
+test('[G31] any id may follow where the answer may be any text', async () => {
+  await using server = await startGateway();
+  server.answers.onStart = (session) => session.end();
+  await (await server.post(CHAT, ASK)).text();
+  expect(server.answers.last.request.mayFollow).toBeUndefined();
 });
 
 test('[G31] what cannot be fitted is refused by name before a session', async () => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { refusalOf } from '#server/orchestrator/queue.ts';
-import type { Epoch, Place } from '#lib/kernel/ids.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import type { Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { OrchestratorDriver, MODEL, sessionId } from '#tests/support/orchestrator-driver.ts';
@@ -58,24 +57,6 @@ describe('an answer', () => {
     const sessions = [{ session, epoch: 3 }];
     driver.say(1, { type: 'session', message: { type: 'resync', sessions } });
     expect(driver.sent(1).at(-1)).toEqual({ type: 'session', message: { type: 'end', session } });
-  });
-});
-
-describe('a token that no vocabulary has', () => {
-  it('[M7] fences its sampler, and the answer goes on elsewhere', () => {
-    const driver = three();
-    const session = driver.start(1);
-    driver.pass(700);
-    const [place] = driver.view().routes.flatMap((route) => route.places.slice(-1));
-    const liar = [0, 1, 2].find((n) => nodeId(n) === place?.node) ?? 0;
-    const index = driver.tokens(session).length;
-    const at = { session, epoch: 1 as Epoch, place: 2 as Place, index };
-    const message = { type: 'token', ...at, id: 1 << 20, last: false } as const;
-    driver.say(liar, { type: 'session', message });
-    const fenced = driver.outputs.flatMap((output) => (output.type === 'fence' ? [output] : []));
-    expect(fenced.map((output) => output.node)).toEqual([nodeId(liar)]);
-    driver.pass(5_000);
-    expect(driver.tokens(session)).toEqual(IDS);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { only, OwnerRig, request, sent } from './rig.ts';
+import { node, only, OwnerRig, place, plan, request, sent } from './rig.ts';
 
 describe('tokens', () => {
   test('[S1] a token is accepted once, next in index, from the last place of the epoch', () => {
@@ -41,6 +41,29 @@ describe('tokens', () => {
     expect(only(length.token(0, 2), 'accept')).toMatchObject([{ finish: null }]);
     expect(only(length.token(1, 2), 'accept')).toMatchObject([{ finish: 'length' }]);
     expect(length.phase).toBe('done');
+  });
+
+  test('[S8] an id that may not follow is not accepted: who said it is declared, the answer goes on', () => {
+    const asked: [readonly number[], number][] = [];
+    const mayFollow = (acceptedIds: readonly number[], id: number): boolean => {
+      asked.push([acceptedIds, id]);
+      return id < 10;
+    };
+    const rig = new OwnerRig({ request: request({ mayFollow }) });
+    rig.reachDecoding();
+    expect(only(rig.token(0, 7), 'accept')).toHaveLength(1);
+    // Not next, or not of the last place: nobody asks.
+    rig.token(0, 12);
+    rig.token(1, 12, { place: 1 });
+    expect(asked).toEqual([[[], 7]]);
+    const out = rig.token(1, 12);
+    expect(only(out, 'accept')).toEqual([]);
+    expect(sent(out, 'ack', 3)).toEqual([]);
+    expect(only(out, 'declare')).toMatchObject([{ node: node(3), why: 'wrong-answer' }]);
+    expect(only(out, 'need-route')[0]?.keep.map((held) => held.node)).toEqual([node(1), node(2)]);
+    expect(rig.state.acceptedIds).toEqual([7]);
+    rig.step({ type: 'route', plan: plan([place(1, 0), place(2, 1), place(4, 2)]) });
+    expect(rig.state.route?.resumeAt).toBe(5);
   });
 
   test('[S13] a session resumes after ids accepted elsewhere and samples none of them again', () => {

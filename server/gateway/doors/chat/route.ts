@@ -7,7 +7,7 @@ import { readJson } from '../../http/body.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { toChatMessages } from '../../request/messages.ts';
 import { parseBody } from '../../request/parse.ts';
-import { grammarOf } from '../../request/response-format.ts';
+import { formatOf } from '../../request/response-format.ts';
 import { refuseUnsupported } from '../../request/unsupported.ts';
 import { findModel } from '../models/find.ts';
 import type { ModelText } from '../../models/directory.ts';
@@ -20,7 +20,7 @@ export async function postChat(parts: GatewayParts, exchange: Exchange): Promise
   refuseUnsupported(json as object, 'chat');
   const model = findModel(parts, body.model);
   const text = await parts.models.text(model);
-  const grammar = grammarOf(body, text);
+  const format = formatOf(body, text);
   const promptIds = body.declai?.resume?.prompt_ids ?? (await readMessages(text, body.messages));
   serveCompletion(parts, exchange, {
     dialect: CHAT,
@@ -29,7 +29,7 @@ export async function postChat(parts: GatewayParts, exchange: Exchange): Promise
     body,
     maxTokens: body.max_completion_tokens ?? body.max_tokens ?? null,
     promptIds,
-    grammar,
+    format,
     logprobs: logprobsOf(body),
   });
 }

@@ -5,7 +5,7 @@ import { badParam } from '../../errors.ts';
 import { readJson } from '../../http/body.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { parseBody } from '../../request/parse.ts';
-import { grammarOf } from '../../request/response-format.ts';
+import { formatOf } from '../../request/response-format.ts';
 import { refuseUnsupported } from '../../request/unsupported.ts';
 import { findModel } from '../models/find.ts';
 import { completionsSchema, onePrompt } from './schema.ts';
@@ -17,7 +17,7 @@ export async function postCompletions(parts: GatewayParts, exchange: Exchange): 
   refuseUnsupported(json as object, 'completions');
   const model = findModel(parts, body.model);
   const text = await parts.models.text(model);
-  const grammar = grammarOf(body, text);
+  const format = formatOf(body, text);
   const prompt = body.declai?.resume?.prompt_ids ?? onePrompt(body.prompt ?? '');
   const promptIds =
     typeof prompt === 'string' ? await text.read({ kind: 'text', text: prompt }) : prompt;
@@ -29,7 +29,7 @@ export async function postCompletions(parts: GatewayParts, exchange: Exchange): 
     body,
     maxTokens: body.max_tokens ?? null,
     promptIds,
-    grammar,
+    format,
     logprobs: body.logprobs ?? null,
   });
 }
