@@ -100,7 +100,7 @@ export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertif
   if (endsEpoch) enterEpoch(turn, own, certificate);
   logAgain(turn, own, endsEpoch);
   castWaitingCommits(turn);
-  propose(turn, 'arrival');
+  propose(turn);
 }
 
 /** Our head at the stable checkpoint: what a peer is given. */

@@ -23,7 +23,7 @@ export function executeReady(turn: Turn): void {
     executeOne(turn, batch);
     hasExecuted = true;
   }
-  if (hasExecuted) propose(turn, 'arrival');
+  if (hasExecuted) propose(turn);
 }
 
 function executeOne(turn: Turn, batch: CheckedBatch): void {

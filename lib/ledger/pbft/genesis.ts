@@ -34,6 +34,8 @@ export function genesisState(env: Environment, now: Now): ReplicaState {
     epochEnds: [],
     pending: new Map(),
     proposed: 0,
+    spacedUntil: now.atMs,
+    isSpaced: false,
     viewChanges: new Map(),
     newView: null,
     doublings: 0,

@@ -31,13 +31,16 @@ export const TIMES = {
   skewMsMax: 2_000,
   /** A batch is proposed at least so often, and so soon after something falls due (ledger.md, Time). */
   batchEveryMs: 10_000,
-  /** The oldest request waits so long for company while slots are under way. */
-  batchWaitMs: 3,
+  /**
+   * Between a batch and the next that is not full: a slot costs as much as several requests, so they go
+   * together where they come often. One that comes alone waits for nobody.
+   */
+  batchSpacingMs: 20,
   /** T doubles at most so often. */
   doublingsMax: 6,
 } as const;
 
 /** Of T: heartbeats and STATUS go out so often in it. */
 export const BEATS_PER_TIMEOUT = 4;
-/** Slots that may be unprepared while the oldest request's wait still opens a new one. */
+/** With so many slots unprepared only a full batch opens another. */
 export const UNPREPARED_MAX = 2;

@@ -151,5 +151,5 @@ export function beginView(turn: Turn): void {
   }
   fetchMissing(turn);
   executeReady(turn);
-  propose(turn, 'arrival');
+  propose(turn);
 }

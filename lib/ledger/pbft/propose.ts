@@ -1,5 +1,6 @@
 import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
+import { later } from '#lib/kernel/units.ts';
 import { LIMITS, TIMES, UNPREPARED_MAX } from './limits.ts';
 import { keepBody } from './bodies.ts';
 import { persist } from './persist.ts';
@@ -13,7 +14,6 @@ import {
   proven,
   slotAt,
   update,
-  type Pending,
   type ReplicaState,
   type Turn,
 } from './state.ts';
@@ -21,17 +21,20 @@ import {
 /** Half of the frame: a PRE-PREPARE and a record hold a batch whole. */
 const REQUESTS_BYTES_MAX = LIMITS.batchBytesMax / 2;
 
-/** The primary proposes what it should by now. `prepared`: a slot has just prepared, which makes room. */
-export function propose(turn: Turn, cause: 'arrival' | 'prepared'): void {
-  let isRoomMade = cause === 'prepared';
+/** The primary proposes what it should by now. */
+export function propose(turn: Turn): void {
+  waitForTime(turn, false);
   for (;;) {
     const sequence = nextSequence(turn.state);
-    if (sequence === null) return;
-    const batch = nextBatch(turn, sequence, isRoomMade);
-    if (batch === null) return;
-    isRoomMade = false;
+    const batch = sequence === null ? null : nextBatch(turn, sequence);
+    if (sequence === null || batch === null) return;
     proposeBatch(turn, sequence, batch);
   }
+}
+
+/** True: requests wait for nothing but `spacedUntil`, and a tick is due then. */
+function waitForTime(turn: Turn, isSpaced: boolean): void {
+  if (turn.state.isSpaced !== isSpaced) update(turn, { isSpaced });
 }
 
 /** The next slot to fill; null where this replica may fill none. */
@@ -50,44 +53,49 @@ function nextSequence(state: ReplicaState): number | null {
 }
 
 /** The batch to propose now; null: not yet. */
-function nextBatch(turn: Turn, sequence: number, isRoomMade: boolean): Uint8Array | null {
+function nextBatch(turn: Turn, sequence: number): Uint8Array | null {
   const { state, now } = turn;
   const { application } = state.env;
-  const waiting = waitingRequests(state);
-  const [oldest] = waiting;
-  if (oldest === undefined) {
-    // To the end of the epoch at once, whatever is waiting for (ledger.md, Epochs).
-    if (state.head.constitution.endsAfter !== null) {
-      met(turn, 'R22 a null batch on the way to c');
-      return application.writeBatch(0, []);
-    }
-    return isTimeDue(turn) ? application.writeBatch(now.wallMs, []) : null;
-  }
+  if (state.pending.size === 0) return batchOfNone(turn);
   const { batchMax } = state.constitution.parameters;
-  const isIdle = sequence === state.head.sequence + 1;
-  const hasWaited = now.atMs - oldest.at >= TIMES.batchWaitMs;
-  const mayOpen = hasWaited && unprepared(state) < UNPREPARED_MAX;
-  const isFull = waiting.length >= batchMax;
-  if (!isIdle && !isRoomMade && !mayOpen && !isFull) return null;
-  met(turn, reasonOf({ isIdle, isFull, isRoomMade }));
-  return application.writeBatch(now.wallMs, upToLimits(waiting, batchMax));
+  // On the way to c nothing waits.
+  const isDue = now.atMs >= state.spacedUntil || state.head.constitution.endsAfter !== null;
+  // All that wait would not fill it: which of them are under way need not be known.
+  if (!isDue && state.pending.size < batchMax) {
+    waitForTime(turn, true);
+    return null;
+  }
+  const waiting = waitingRequests(state, batchMax);
+  if (waiting.length === 0) return batchOfNone(turn);
+  const isFull = waiting.length === batchMax;
+  if (!isFull && !isDue) waitForTime(turn, true);
+  if (!isFull && (!isDue || unprepared(state) >= UNPREPARED_MAX)) return null;
+  met(turn, reasonOf(isFull, sequence === state.head.sequence + 1));
+  return application.writeBatch(now.wallMs, upToLimits(waiting));
+}
+
+/** A batch without requests, where one is due; null: none is. */
+function batchOfNone(turn: Turn): Uint8Array | null {
+  const { state, now } = turn;
+  const { application } = state.env;
+  // To the end of the epoch at once, whatever is waiting for (ledger.md, Epochs).
+  if (state.head.constitution.endsAfter !== null) {
+    met(turn, 'R22 a null batch on the way to c');
+    return application.writeBatch(0, []);
+  }
+  return isTimeDue(turn) ? application.writeBatch(now.wallMs, []) : null;
 }
 
 /** Why a batch is proposed now: the first of the rule's reasons that holds. */
-function reasonOf(of: {
-  readonly isIdle: boolean;
-  readonly isFull: boolean;
-  readonly isRoomMade: boolean;
-}): RuleBranch {
-  if (of.isIdle) return 'R11 proposed at once';
-  if (of.isFull) return 'R11 proposed because B_max wait';
-  return of.isRoomMade ? 'R11 proposed because a slot prepared' : 'R11 proposed after 3 ms';
+function reasonOf(isFull: boolean, isIdle: boolean): RuleBranch {
+  if (isFull) return 'R11 proposed because B_max wait';
+  return isIdle ? 'R11 proposed with nothing in flight' : 'R11 proposed beside others in flight';
 }
 
-function upToLimits(waiting: readonly Pending[], batchMax: number): Uint8Array[] {
+function upToLimits(waiting: readonly Uint8Array[]): Uint8Array[] {
   const chosen: Uint8Array[] = [];
   let bytes = 0;
-  for (const { request } of waiting.slice(0, batchMax)) {
+  for (const request of waiting) {
     bytes += request.length;
     if (bytes > REQUESTS_BYTES_MAX) break;
     chosen.push(request);
@@ -95,19 +103,34 @@ function upToLimits(waiting: readonly Pending[], batchMax: number): Uint8Array[]
   return chosen;
 }
 
-/** Oldest first, without those in slots under way. */
-function waitingRequests(state: ReplicaState): Pending[] {
-  if (state.pending.size === 0) return [];
+/** Up to `most`, oldest first, without those in slots under way. */
+function waitingRequests(state: ReplicaState, most: number): Uint8Array[] {
+  const open = openRequests(state);
+  const waiting: Uint8Array[] = [];
+  for (const { id, request } of state.pending.values()) {
+    if (open.has(id)) continue;
+    waiting.push(request);
+    if (waiting.length === most) break;
+  }
+  return waiting;
+}
+
+/** Ids in slots of this view that are not executed, proposed or about to be. */
+function openRequests(state: ReplicaState): Set<string> {
   const open = new Set<string>();
-  for (const { proposal, sequence } of state.slots.values()) {
-    if (proposal === null || sequence <= state.head.sequence) continue;
-    for (const id of state.bodies.get(toHex(proposal.digest))?.batch.ids ?? []) open.add(id);
+  const add = (digest: Uint8Array): void => {
+    for (const id of state.bodies.get(toHex(digest))?.batch.ids ?? []) open.add(id);
+  };
+  for (let sequence = state.head.sequence + 1; sequence <= state.proposed; sequence += 1) {
+    const proposal = state.slots.get(sequence)?.proposal ?? null;
+    if (proposal !== null) add(proposal.digest);
   }
   for (const { message } of state.withheld) {
-    if (message.type !== 'pre-prepare' || message.vote.view !== state.view) continue;
-    for (const id of state.bodies.get(toHex(message.vote.digest))?.batch.ids ?? []) open.add(id);
+    if (message.type === 'pre-prepare' && message.vote.view === state.view) {
+      add(message.vote.digest);
+    }
   }
-  return [...state.pending.values()].filter(({ id }) => !open.has(id));
+  return open;
 }
 
 const unprepared = (state: ReplicaState): number => {
@@ -137,7 +160,8 @@ function proposeBatch(turn: Turn, sequence: number, bytes: Uint8Array): void {
   });
   const message = { type: 'pre-prepare' as const, vote, batch: bytes };
   keepBody(turn, sequence, batch);
-  update(turn, { proposed: sequence });
+  const spacedUntil = later(turn.now.atMs, TIMES.batchSpacingMs);
+  update(turn, { proposed: sequence, spacedUntil });
   if (batch.timeMs > 0) update(turn, { batchAt: turn.now.atMs });
   persist(turn, { type: 'propose', message }, message);
 }

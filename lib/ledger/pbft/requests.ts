@@ -19,7 +19,7 @@ export function onRequest(turn: Turn, request: Uint8Array, link: Link): void {
   if (id === null || pending.has(id)) return;
   const added: Pending = { id, request, link: name, at: turn.now.atMs, isRelayed: false };
   update(turn, { pending: new Map(pending).set(id, added) });
-  propose(turn, 'arrival');
+  propose(turn);
 }
 
 /** After a transfer: what the blocks we did not see executed waits no longer. */

@@ -111,6 +111,10 @@ export interface ReplicaState {
   readonly pending: ReadonlyMap<string, Pending>;
   /** Highest sequence proposed in this view by this replica. */
   readonly proposed: number;
+  /** A batch that is not full leaves no sooner: so long after the one before it. */
+  readonly spacedUntil: InstantMs;
+  /** Requests wait for nothing but that. */
+  readonly isSpaced: boolean;
   /** By replica, its highest VIEW-CHANGE. */
   readonly viewChanges: ReadonlyMap<number, ViewChange>;
   /** Of the current view. */

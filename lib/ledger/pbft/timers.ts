@@ -15,7 +15,7 @@ export function onTick(turn: Turn): void {
     startViewChange(turn, state.view + 1);
   }
   relayOld(turn, timeoutMs(turn.state) / 2);
-  propose(turn, 'arrival');
+  propose(turn);
 }
 
 const NEVER = Infinity as InstantMs;
@@ -47,7 +47,6 @@ function patienceEndsAt(state: ReplicaState): InstantMs {
 /** When a `tick` is due next, if nothing else happens. */
 export function nextTickAt(state: ReplicaState): InstantMs {
   const ends = [state.statusAt, patienceEndsAt(state)];
-  const [oldest] = state.pending.values();
-  if (isPrimary(state) && oldest !== undefined) ends.push(later(oldest.at, TIMES.batchWaitMs));
+  if (isPrimary(state) && state.isSpaced) ends.push(state.spacedUntil);
   return Math.min(...ends) as InstantMs;
 }

@@ -90,7 +90,7 @@ function prepare(turn: Turn, sequence: number): void {
   met(turn, 'R6 a slot is prepared');
   updateSlot(turn, sequence, { certificate });
   castCommit(turn, certificate);
-  propose(turn, 'prepared');
+  propose(turn);
 }
 
 /** The batch that q COMMITs of the current view are for, where it prepared here; null: not yet. */

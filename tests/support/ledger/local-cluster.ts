@@ -7,10 +7,12 @@ import { ledgerApplication, ledgerState } from '#lib/ledger/application/applicat
 import { leafHash } from '#lib/ledger/crypto/merkle.ts';
 import { appendLeaf, EMPTY_RANGE } from '#lib/ledger/crypto/mountain-range.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
+import { TIMES } from '#lib/ledger/pbft/limits.ts';
 import { headerHash } from '#lib/ledger/pbft/messages/header.ts';
 import { decodeMessage, encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
 import type { Seal } from '#lib/ledger/pbft/messages/seal.ts';
 import { createReplica, stepReplica, type ReplicaState } from '#lib/ledger/pbft/replica.ts';
+import { isPrimary } from '#lib/ledger/pbft/state.ts';
 import type { Effect, Environment, Link, ReplicaEvent } from '#lib/ledger/pbft/types.ts';
 import { OPERATORS, signerOf, World } from './world.ts';
 
@@ -41,6 +43,8 @@ export class LocalCluster {
   readonly world: World;
   readonly replicas: LocalReplica[];
   #queue: { readonly to: LocalReplica; readonly event: ReplicaEvent }[] = [];
+  /** How far the monotonic clock is ahead of the wall's. */
+  #restedMs = 0;
 
   constructor(parameters: Partial<Genesis['parameters']> = {}) {
     this.world = new World(parameters, signerOf);
@@ -70,7 +74,8 @@ export class LocalCluster {
 
   #now() {
     const wallMs = Number(this.world.timeMs);
-    return { atMs: instantMs(wallMs - Number(this.world.genesis.timeMs)), wallMs };
+    const sinceMs = wallMs - Number(this.world.genesis.timeMs);
+    return { atMs: instantMs(sinceMs + this.#restedMs), wallMs };
   }
 
   /** To all replicas, each after the other, as by one client. */
@@ -121,6 +126,20 @@ export class LocalCluster {
   }
 
   #run(): void {
+    this.#drain();
+    // Batches leave some time apart: it passes, but not by the clock that blocks tell.
+    while (this.replicas.some(({ state, isCut }) => !isCut && isPrimary(state) && state.isSpaced)) {
+      this.#restedMs += TIMES.batchSpacingMs;
+      for (const to of this.replicas) this.#put(to, { type: 'tick' });
+      this.#drain();
+    }
+    const { world } = this;
+    const { head } = this.replica(0).state;
+    world.state = ledgerState(head.app);
+    world.sequence = BigInt(head.sequence);
+  }
+
+  #drain(): void {
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
       const { to, event } = next;
       if (to.isCut) continue;
@@ -128,10 +147,6 @@ export class LocalCluster {
       to.state = state;
       for (const effect of effects) this.#perform(to, effect);
     }
-    const { world } = this;
-    const { head } = this.replica(0).state;
-    world.state = ledgerState(head.app);
-    world.sequence = BigInt(head.sequence);
   }
 
   #perform(from: LocalReplica, effect: Effect): void {

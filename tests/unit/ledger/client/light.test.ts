@@ -245,7 +245,8 @@ test('[L6] accounts, their absence, outcomes and blocks are shown under the head
 test('[L6] no lie about an outcome or a block is believed', async () => {
   const cluster = ledger(10);
   const { world } = cluster;
-  world.timeMs += 10n;
+  // The first has a block of its own, the others one together.
+  world.timeMs += 20n;
   cluster.submit(
     world.sign(world.grant('x')),
     world.sign(world.grant('y')),

@@ -3,6 +3,7 @@ import { utf8 } from '#lib/kernel/bytes.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { inspect } from '#lib/ledger/pbft/inspect.ts';
 import { encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
+import { nextTickAt } from '#lib/ledger/pbft/timers.ts';
 import { counterApp } from '#tests/support/counter-app.ts';
 import { Alone } from '#tests/support/replica-alone.ts';
 import { Cluster, WALL_MS } from '#tests/support/replica-cluster.ts';
@@ -178,24 +179,47 @@ test('[R10] no vote leaves or counts before its record is on disk', () => {
   expect(alone.said(1, 'commit')).toHaveLength(1);
 });
 
-test('[R11] idle: at once; busy: full, 3 ms with room, or when a slot prepares; never beyond W', () => {
+test('[R11] alone: at once; else 20 ms after the last with fewer than 2 unprepared, or full; never beyond W', () => {
   const alone = new Alone({ parameters: { batchMax: 2, window: 4 } });
   const proposed = (): number => alone.node(0).state.proposed;
   alone.request('a', [0]);
   expect(proposed()).toBe(1);
   alone.request('b', [0]);
+  alone.run(19);
   expect(proposed()).toBe(1);
+  alone.run(1);
+  expect(proposed()).toBe(2);
+  // Two slots are unprepared: time opens no third one, a full batch does.
   alone.request('c', [0]);
+  alone.run(50);
   expect(proposed()).toBe(2);
-  // Two slots are unprepared: waiting opens no third one, a full batch does.
   alone.request('d', [0]);
-  alone.run(10);
-  expect(proposed()).toBe(2);
-  const digest = alone.said(0, 'pre-prepare')[0]!.vote.digest;
-  for (const by of [1, 2]) alone.tell(0, by, alone.vote(by, 'prepare', { sequence: 1, digest }));
   expect(proposed()).toBe(3);
-  for (const name of 'efghijkl') alone.request(name, [0]);
+  alone.request('e', [0]);
+  alone.run(50);
+  expect(proposed()).toBe(3);
+  // One prepares, then another, which makes room for time to open the last of W.
+  for (const sequence of [1, 2]) {
+    const { digest } = alone.said(0, 'pre-prepare')[sequence - 1]!.vote;
+    expect(proposed()).toBe(3);
+    for (const by of [1, 2]) alone.tell(0, by, alone.vote(by, 'prepare', { sequence, digest }));
+  }
   expect(proposed()).toBe(4);
+  for (const name of 'fghijkl') alone.request(name, [0]);
+  alone.run(50);
+  expect(proposed()).toBe(4);
+});
+
+test('[R11] a request that comes long after the last is proposed at once, and nobody is woken in vain', () => {
+  const cluster = new Cluster();
+  cluster.request('a');
+  cluster.run(100);
+  const { state } = cluster.node(0);
+  expect(nextTickAt(state)).toBe(state.statusAt);
+  cluster.request('b');
+  expect(cluster.node(0).state.proposed).toBe(2);
+  cluster.request('c');
+  expect(nextTickAt(cluster.node(0).state)).toBe(cluster.nowMs + 20);
 });
 
 test('[R11] 250 requests are batched and executed once, in one order', () => {
