@@ -8,6 +8,7 @@ import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { refuseUpgrades } from './gateway/http/connection.ts';
 import { directoryOf } from './gateway/models/from-registry.ts';
+import { LedgerBeside } from './ledger-beside.ts';
 import { listen, makeHttpServer } from './listen.ts';
 import { servePackageFile } from './models/http.ts';
 import { ModelRegistry, type RegisteredModel } from './models/registry.ts';
@@ -18,7 +19,6 @@ import { createKnownAnswerChecker } from './orchestrator/known-answer-checker.ts
 import { createOrchestrator } from './orchestrator/orchestrator.ts';
 import { preparePages } from './pages.ts';
 import { startSeedVolunteer } from './seed-volunteer.ts';
-import { startSupervised, type Supervised } from './supervised.ts';
 import { attachHub } from './signaling/socket-hub.ts';
 import { loadTls, ownAddresses, type TlsFiles } from './tls.ts';
 import { untilAnswerable } from './until-answerable.ts';
@@ -65,12 +65,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
   operator.watch(() => orchestrator.view());
   const models = directoryOf(registry, [model]);
+  const ledger = options.ledger ? new LedgerBeside(options.dataDir) : null;
   const gateway = createGateway({
-    answers: orchestrator,
-    models,
+    ...{ answers: orchestrator, models, publicPrompt },
     report: operator.fault,
     observer: operator,
-    publicPrompt,
+    ...(ledger && { ledger: ledger.access }),
   });
   handle = (req, res) => {
     if (servePackageFile(registry, req, res) || operator.serve(req, res)) return;
@@ -95,7 +95,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const answers = seed !== null && (await untilAnswerable(() => orchestrator.view()));
   operator.write({ event: 'started', model: model.manifest.id, hash: model.hash });
   // Last: nothing waits for it, and its start takes a second of a core.
-  const ledger = options.ledger ? startLedger(options.dataDir, operator) : null;
+  ledger?.start((line) => operator.write({ event: 'ledger', line }));
 
   return {
     url: `${scheme}://${isOpenHost(options.host) || options.host === '127.0.0.1' ? 'localhost' : options.host}:${port}`,
@@ -113,13 +113,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
   };
 }
-
-const startLedger = (dataDir: string, operator: Operator): Supervised =>
-  startSupervised({
-    name: 'ledger',
-    args: ['server/replica/local-main.ts', join(dataDir, 'ledger')],
-    log: (line) => operator.write({ event: 'ledger', line }),
-  });
 
 /** @throws FaultError `server/config` where there is no such text of a bearable size. */
 async function readPublicPrompt(path: string): Promise<string> {

@@ -5,6 +5,7 @@ import type { Answers } from '#server/orchestrator/answers.ts';
 import type { EndedAnswer } from './answers/meter.ts';
 import { AnswerStore } from './answers/store.ts';
 import { completionHeaders } from './answers/serve.ts';
+import { LedgerDesk, type LedgerAccess } from './doors/ledger/desk.ts';
 import { errorBody, isInternal } from './errors.ts';
 import type { GatewayParts } from './gateway-parts.ts';
 import { setCors } from './http/cors.ts';
@@ -24,6 +25,8 @@ export interface GatewayOptions {
   /** Faults of ours, for the operator's log; the client reads a sentence without detail. */
   readonly report: (error: unknown, requestId: string) => void;
   readonly observer?: GatewayObserver;
+  /** The credit ledger, for light clients; none where it is left out. */
+  readonly ledger?: LedgerAccess;
   /** A system prompt that is no secret: what was computed of it is everybody's. */
   readonly publicPrompt?: string | null;
 }
@@ -62,7 +65,8 @@ class GatewayShell implements Gateway {
       options.observer?.answerEnded(answer);
     });
     const prefixes = new PrefixScopes(options.publicPrompt ?? null);
-    this.#parts = { answers, models, store, prefixes, clock, config };
+    const ledger = options.ledger ? new LedgerDesk(options.ledger, config) : null;
+    this.#parts = { answers, models, store, prefixes, ledger, clock, config };
   }
 
   handle(req: IncomingMessage, res: ServerResponse): boolean {

@@ -45,6 +45,11 @@ export const GATEWAY = {
   /** Route changes an answer remembers; one that moved more often is about to be lost. */
   routesKeptMax: 64,
 
+  /** Questions to the ledger under way: replicas let this server ask so much at once (`ALLOWANCES`). */
+  questionsOpenMax: 64,
+  /** A page asks one after the other; a school's pages share an address. */
+  questionsPerAddressMax: 16,
+
   /** Comments of SSE: not before 5 s of silence, at least every 10 s (peers.md 4.8, 3.13). */
   keepAliveMs: 8_000,
   /** Node's fetch gives up on silence before headers after 300 s: a plain answer commits before. */

@@ -5,6 +5,7 @@ import { deleteAnswer, getAnswer } from './doors/answers/route.ts';
 import { postChat } from './doors/chat/route.ts';
 import { postCompletions } from './doors/completions/route.ts';
 import { getHealth } from './doors/health/route.ts';
+import { getGenesis, postLedger } from './doors/ledger/route.ts';
 import { getModel, getModels } from './doors/models/route.ts';
 import { getStatus } from './doors/status/route.ts';
 
@@ -32,11 +33,13 @@ const DOORS: readonly Door[] = [
   door('/v1/completions', { POST: postCompletions }),
   door(`/api/answers/${ID}`, { GET: getAnswer, DELETE: deleteAnswer }),
   door('/api/status', read(getStatus)),
+  door('/ledger/1', { POST: postLedger }),
+  door('/ledger/1/genesis', read(getGenesis)),
   door('/healthz', read(getHealth)),
 ];
 
 /** Folders that are the gateway's alone: what no door answers there is a 404 of ours. */
-const OWN = /^\/(v1|api\/answers)(\/|$)/;
+const OWN = /^\/(v1|api\/answers|ledger\/1)(\/|$)/;
 
 export interface Match {
   readonly methods: readonly string[];

@@ -13,6 +13,7 @@ import { nodeSha256, nodeSigner } from '#lib/ledger/crypto/server.ts';
 import { REPLICAS_MAX, REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import { createReplicaFolder } from '#lib/ledger/store/server.ts';
 import type { HostPort } from './transport/tls.ts';
+import { GENESIS_FILE } from './genesis-file.ts';
 
 /** Where one replica listens, and is found. */
 export interface Host {
@@ -79,7 +80,7 @@ export async function makeNetwork(folder: string, options: NetworkOptions): Prom
   };
   const chain = chainOf(genesis, nodeSha256);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const genesisFile = join(folder, 'genesis.cbor');
+  const genesisFile = join(folder, GENESIS_FILE);
   await writeNew(genesisFile, writeGenesis(genesis), 0o644);
   const folders: string[] = [];
   const operatorFiles: string[] = [];
@@ -135,7 +136,7 @@ async function makeReplica(
   const { host, keys, genesis, chain } = of;
   const { operatorSeed, voteSeed, transportSeed } = keys;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeNew(join(folder, 'genesis.cbor'), writeGenesis(genesis), 0o644);
+  await writeNew(join(folder, GENESIS_FILE), writeGenesis(genesis), 0o644);
   const own = {
     operatorKey: toHex(publicOf(operatorSeed)),
     voteSeed: toHex(voteSeed),
@@ -143,7 +144,7 @@ async function makeReplica(
   };
   await writeNew(join(folder, 'keys.json'), json(own), 0o600);
   const config = {
-    ...{ genesis: 'genesis.cbor', keys: 'keys.json', data: 'data' },
+    ...{ genesis: GENESIS_FILE, keys: 'keys.json', data: 'data' },
     listen: {
       replicas: addressText(host.replicas),
       clients: addressText(host.clients),

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { access, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { must } from '#lib/kernel/assert.ts';
 import { toHex, utf8 } from '#lib/kernel/bytes.ts';
 import { nodeSigner } from '#lib/ledger/crypto/server.ts';
 import { syncFolder } from '#lib/ledger/store/server.ts';
 import { REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
-import { freePorts } from './free-ports.ts';
+import { freePortRuns } from './free-ports.ts';
 import { makeNetwork } from './genesis.ts';
 
 /** What this machine's own gateway may do; it is the only one. */
@@ -35,13 +34,14 @@ export async function localLedger(folder: string): Promise<string[]> {
 async function makeLocal(folder: string): Promise<void> {
   const unfinished = `${folder}.new`;
   await rm(unfinished, { recursive: true, force: true });
-  const ports = await freePorts(3 * REPLICAS_MIN);
-  const at = (i: number) => ({ host: '127.0.0.1', port: must(ports[i], 'a port') });
+  const ports = await freePortRuns(REPLICAS_MIN, 3);
+  const at = (port: number) => ({ host: '127.0.0.1', port });
   const gatewaySeed = new Uint8Array(randomBytes(32));
   await makeNetwork(unfinished, {
     name: `local ${toHex(new Uint8Array(randomBytes(8)))}`,
-    hosts: Array.from({ length: REPLICAS_MIN }, (_, i) => ({
-      ...{ replicas: at(3 * i), clients: at(3 * i + 1), operator: at(3 * i + 2) },
+    // A client's port is the one above the replica's, which the genesis names.
+    hosts: ports.map((port) => ({
+      ...{ replicas: at(port), clients: at(port + 1), operator: at(port + 2) },
     })),
     gateways: [{ publicKey: nodeSigner(gatewaySeed).publicKey, ...GATEWAY }],
     timeMs: Date.now(),

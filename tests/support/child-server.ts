@@ -23,10 +23,10 @@ export class ChildServer {
     this.exited = process.exited;
   }
 
-  /** Waits for its `ready` line only. */
-  static async start(): Promise<ChildServer> {
+  /** Waits for its `ready` line only. @param options of `npm start`, beside port and data folder */
+  static async start(options: readonly string[] = ['--no-ledger']): Promise<ChildServer> {
     const dataDir = await mkdtemp(join(tmpdir(), 'declai-child-'));
-    const process = spawned(dataDir);
+    const process = spawned(dataDir, options);
     const ready = (): string => {
       const url = /^ready (\S+)$/m.exec(process.said.stdout)?.[1];
       if (url === undefined) throw new Error(`not ready: ${JSON.stringify(process.said)}`);
@@ -102,8 +102,8 @@ interface Spawned {
   readonly exited: Promise<number | null>;
 }
 
-function spawned(dataDir: string): Spawned {
-  const args = ['--import', 'tsx', ENTRY, '--port', '0', '--no-ledger', '--data', dataDir];
+function spawned(dataDir: string, options: readonly string[]): Spawned {
+  const args = ['--import', 'tsx', ENTRY, '--port', '0', ...options, '--data', dataDir];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const said = { stdout: '', stderr: '' };
   child.stdout.on('data', (part: Buffer) => (said.stdout += part.toString()));

@@ -17,9 +17,11 @@ import { transcriptFrom } from './exporting.ts';
 import { holdsFromAll, readFromAll, type HoldsPage, type RecordRead } from './reading.ts';
 import { misconductFrom, misconductName, type Misconduct } from './misconduct.ts';
 import { replyOf } from './source.ts';
+import { serve } from './serving.ts';
 import { FORGOTTEN, proven, submitToAll, type Done } from './submitting.ts';
 import type { Exchange } from './transcript.ts';
-import type { Status } from './wire/answers.ts';
+import type { Reply, Status } from './wire/answers.ts';
+import type { Question } from './wire/requests.ts';
 
 export interface LedgerClientOptions {
   /** The genesis file's bytes. */
@@ -224,6 +226,14 @@ export class LedgerClient {
     return [...byName.values()];
   }
 
+  /**
+   * A gateway's answer to a light client, from what enough replicas say (`serving.ts`).
+   * @throws FaultError `ledger/conflicting-certificates`
+   */
+  serve(question: Question): Promise<Reply> {
+    return serve(question, { ...this.#readers, timeoutMs: this.#timeoutMs });
+  }
+
   async status(): Promise<LedgerStatus> {
     const replicas = await Promise.all(
       this.#connections.map(async (from) => {
@@ -243,15 +253,18 @@ export class LedgerClient {
     for (const each of this.#connections) each.close();
   }
 
+  get #timeoutMs(): number {
+    return this.#options.timeoutMs ?? CLIENT_TIMES.outcomeMs;
+  }
+
   get #readers() {
     return { connections: this.#connections, knowledge: this.#knowledge };
   }
 
   async #order(sent: Sent): Promise<Done> {
-    const { timeoutMs = CLIENT_TIMES.outcomeMs } = this.#options;
     const done = await submitToAll(
       { id: sent.id, transaction: sent.bytes },
-      { ...this.#readers, timeoutMs },
+      { ...this.#readers, timeoutMs: this.#timeoutMs },
     );
     return done === FORGOTTEN ? this.#outcomeByNonce(sent.id) : done;
   }

@@ -11,6 +11,7 @@ import type { LightStore } from './light/light-client.ts';
 import { weigh } from './light/weigh.ts';
 import { weakQuorumOf } from '#lib/ledger/pbft/quorum.ts';
 import type { Header } from '#lib/ledger/pbft/messages/header.ts';
+import type { EpochEnd } from '#lib/ledger/pbft/messages/state-transfer.ts';
 import type { Evidence } from '#lib/ledger/pbft/types.ts';
 import { convicts, endsBefore, type Misconduct } from './misconduct.ts';
 import { SealBook } from './seal-book.ts';
@@ -119,6 +120,11 @@ export class Knowledge {
   /** f + 1 of the newest epoch that is known. */
   get weakQuorum(): number {
     return weakQuorumOf(lastEpoch(this.#light).electors.voteKeys.length);
+  }
+
+  /** Certified ends of this epoch and those after it, as far as they are known. */
+  endsFrom(epoch: number): EpochEnd[] {
+    return endsBefore(this.#light, this.#lastEpoch).slice(epoch);
   }
 
   get #lastEpoch(): number {

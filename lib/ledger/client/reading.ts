@@ -1,3 +1,4 @@
+import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import {
@@ -11,11 +12,12 @@ import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { headerHash } from '#lib/ledger/pbft/messages/header.ts';
 import type { Connection } from './connection.ts';
 import type { Knowledge } from './knowledge.ts';
-import { provenRecord } from './light/proofs.ts';
+import { isShown, provenRecord, shownRecord } from './light/proofs.ts';
 import { CLIENT_LIMITS, CLIENT_TIMES } from './limits.ts';
 import { isCertificate, type Certificate } from './submitting.ts';
 import { replyOf, type ReplyOf } from './source.ts';
 import type { SealSet } from './wire/answers.ts';
+import type { Read, StateAt } from './wire/requests.ts';
 
 export interface Readers {
   readonly connections: readonly Connection[];
@@ -32,10 +34,10 @@ export interface RecordRead<K extends Kind> {
   readonly certificate: Certificate;
 }
 
-interface Candidate<K extends Kind> {
-  readonly from: Connection;
+/** Records under a header that enough replicas have sealed: what they are is shown by anybody's proofs. */
+export interface Shown {
   readonly answer: ReplyOf<'records'>;
-  readonly record: Records[K] | null;
+  readonly certificate: Certificate;
 }
 
 /**
@@ -47,41 +49,59 @@ export async function readFromAll<K extends Kind>(
   of: { readonly kind: K; readonly id: Uint8Array; readonly minSequence: number },
   readers: Readers,
 ): Promise<RecordRead<K>> {
-  const newest = await round(of, 'newest', readers);
-  if (newest.read !== null) return newest.read;
+  const { kind, id, minSequence } = of;
+  const keys = [recordKey(kind, id, readers.knowledge.sha256)];
   // Replicas that stand far apart, or too few of them: the last block that a quorum has sealed.
-  const certified = await round(of, 'certified', readers);
-  if (certified.read !== null) return certified.read;
-  if (newest.isBehind || certified.isBehind) {
-    throw new FaultError('ledger/stale', `no replica that answers is at block ${of.minSequence}`);
+  const { answer, certificate } = await recordsFromAll(
+    { keys, minSequence, states: ['newest', 'certified'] },
+    readers,
+  );
+  const record = shownRecord(kind, must(answer.records[0], 'a record for each key'));
+  if (isFault(record)) throw record;
+  const { sequence, timeMs } = answer.header;
+  return { record, sequence, timeMs, certificate };
+}
+
+/** The same for any keys, in the first of these states that can be shown. @throws FaultError as `readFromAll` */
+export async function recordsFromAll(
+  of: Pick<Read, 'keys' | 'minSequence'> & { readonly states: readonly StateAt[] },
+  readers: Readers,
+): Promise<Shown> {
+  const { keys, minSequence, states } = of;
+  let isBehind = false;
+  for (const at of states) {
+    const found = await round({ type: 'read', at, minSequence, keys }, readers);
+    if (found.shown !== null) return found.shown;
+    isBehind ||= found.isBehind;
+  }
+  if (isBehind) {
+    throw new FaultError('ledger/stale', `no replica that answers is at block ${minSequence}`);
   }
   throw new FaultError('ledger/no-quorum', 'too few replicas answer to be believed');
 }
 
-interface Round<K extends Kind> {
-  readonly read: RecordRead<K> | null;
+interface Candidate {
+  readonly from: Connection;
+  readonly answer: ReplyOf<'records'>;
+}
+
+interface Round {
+  readonly shown: Shown | null;
   readonly isBehind: boolean;
 }
 
-function round<K extends Kind>(
-  of: { readonly kind: K; readonly id: Uint8Array; readonly minSequence: number },
-  at: 'newest' | 'certified',
-  { connections, knowledge }: Readers,
-): Promise<Round<K>> {
-  const { sha256 } = knowledge;
-  const keys = [recordKey(of.kind, of.id, sha256)];
-  const question = { type: 'read', at, minSequence: of.minSequence, keys } as const;
-  const candidates: Candidate<K>[] = [];
+function round(question: Read, { connections, knowledge }: Readers): Promise<Round> {
+  const candidates: Candidate[] = [];
   const sets: SealSet[] = [];
   let open = connections.length;
   let isBehind = false;
   return new Promise((resolve, reject) => {
     let patience: ReturnType<typeof setTimeout> | null = null;
     let isOver = false;
-    const end = (read: RecordRead<K> | null): void => {
+    const end = (shown: Shown | null): void => {
       if (patience !== null) clearTimeout(patience);
       isOver = true;
-      resolve({ read, isBehind });
+      resolve({ shown, isBehind });
     };
     const look = async (isLast: boolean): Promise<void> => {
       const best = await bestOf(candidates, sets, knowledge);
@@ -94,11 +114,7 @@ function round<K extends Kind>(
     const onReply = async (from: Connection): Promise<void> => {
       try {
         const answer = replyOf(await from.ask(question), 'records');
-        const given = answer.records[0];
-        if (given !== undefined && answer.header.sequence >= of.minSequence) {
-          const record = provenRecord(answer.header, { ...of, given }, sha256);
-          if (!isFault(record)) candidates.push({ from, answer, record });
-        }
+        if (answersAll(answer, question, knowledge.sha256)) candidates.push({ from, answer });
         sets.push(...answer.seals);
       } catch (error) {
         isBehind ||= isFault(error, 'ledger/stale');
@@ -110,23 +126,34 @@ function round<K extends Kind>(
   });
 }
 
+/** As high as was asked for, and a proof for each key that leads to the header. */
+function answersAll(
+  { header, records }: ReplyOf<'records'>,
+  { keys, minSequence }: Read,
+  sha256: Sha256,
+): boolean {
+  if (header.sequence < minSequence || records.length !== keys.length) return false;
+  return records.every((given, i) =>
+    isShown(header, { key: must(keys[i], 'as many keys'), given }, sha256),
+  );
+}
+
 /** The highest that is certified, q SEALs before f + 1. */
-async function bestOf<K extends Kind>(
-  candidates: readonly Candidate<K>[],
+async function bestOf(
+  candidates: readonly Candidate[],
   sets: readonly SealSet[],
   knowledge: Knowledge,
-): Promise<RecordRead<K> | null> {
-  let best: RecordRead<K> | null = null;
-  for (const { from, answer, record } of candidates) {
+): Promise<Shown | null> {
+  let best: Shown | null = null;
+  for (const { from, answer } of candidates) {
     const { header } = answer;
     const hash = headerHash(header, knowledge.sha256);
     const seals = sets.filter((set) => bytesEqual(set.headerHash, hash));
     try {
       const judged = await knowledge.judge(from, { header, seals });
       if (!isCertificate(judged)) continue;
-      const { sequence, timeMs } = header;
-      const read = { record, sequence, timeMs, certificate: judged };
-      if (best === null || rank(read) > rank(best)) best = read;
+      const shown = { answer, certificate: judged };
+      if (best === null || rank(shown) > rank(best)) best = shown;
     } catch (error) {
       // A liar's header; two certificates are another matter.
       if (isFault(error, 'ledger/conflicting-certificates')) throw error;
@@ -135,8 +162,8 @@ async function bestOf<K extends Kind>(
   return best;
 }
 
-const rank = ({ sequence, certificate }: RecordRead<Kind>): number =>
-  sequence + (certificate.weight === 'header' ? Number.MAX_SAFE_INTEGER / 2 : 0);
+const rank = ({ answer, certificate }: Shown): number =>
+  answer.header.sequence + (certificate.weight === 'header' ? Number.MAX_SAFE_INTEGER / 2 : 0);
 
 /** Open holds of a gateway, each proven, by ascending id. */
 export interface HoldsPage {

@@ -42,7 +42,8 @@ function checkType({ headers }: IncomingMessage): void {
   }
 }
 
-function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Uint8Array> {
+/** The request's bytes. @throws FaultError `request/too-large`, `kernel/aborted` */
+export function readBody(req: IncomingMessage, limits: BodyLimits): Promise<Uint8Array> {
   const parts: Buffer[] = [];
   let size = 0;
   return new Promise((resolve, reject) => {

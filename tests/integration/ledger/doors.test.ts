@@ -14,7 +14,7 @@ import { selfSigned, type Identity } from '#server/replica/transport/certificate
 import { FrameReader, frameOf } from '#server/replica/transport/frames.ts';
 import { Links } from '#server/replica/transport/links.ts';
 import { REPLICA_PROTOCOL } from '#server/replica/transport/tls.ts';
-import { freePorts } from '#server/replica/free-ports.ts';
+import { freePortRuns } from '#server/replica/free-ports.ts';
 import { localNetwork, type LocalNetwork } from '#tests/support/ledger/local-network.ts';
 import { PortClient } from '#tests/support/ledger/port-client.ts';
 import { signerOf } from '#tests/support/ledger/world.ts';
@@ -134,7 +134,7 @@ test('[X5] a member is let in once: a second connection takes the place of the f
 });
 
 test('[X5] who answers at a member’s address without its key gets no byte', async () => {
-  const [port = 0, dead = 0] = await freePorts(2);
+  const [port = 0, dead = 0] = await freePortRuns(2, 1);
   const impostor = await selfSigned(new Uint8Array(randomBytes(32)));
   const expected = await selfSigned(new Uint8Array(randomBytes(32)));
   const own = await selfSigned(new Uint8Array(randomBytes(32)));

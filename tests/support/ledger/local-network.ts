@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { must } from '#lib/kernel/assert.ts';
 import type { Parameters } from '#lib/ledger/account/genesis.ts';
 import { makeNetwork, type Host, type Network } from '#server/replica/genesis.ts';
-import { freePorts } from '#server/replica/free-ports.ts';
+import { freePortRuns } from '#server/replica/free-ports.ts';
 import { signerOf } from './world.ts';
 
 export interface LocalNetwork extends Network {
@@ -30,7 +30,7 @@ export async function localNetwork(
   { isProxied = false, gateways = ['gateway'] }: LocalOptions = {},
 ): Promise<LocalNetwork> {
   const folder = await mkdtemp(join(tmpdir(), 'declai-ledger-'));
-  const ports = await freePorts(4 * n);
+  const ports = await freePortRuns(4 * n, 1);
   const at = (i: number) => ({ host: '127.0.0.1', port: must(ports[i], 'a port') });
   const hosts = Array.from({ length: n }, (_, i) => ({
     ...{ replicas: at(4 * i), clients: at(4 * i + 1), operator: at(4 * i + 2) },

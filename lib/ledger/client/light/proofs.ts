@@ -17,21 +17,34 @@ import { rejected } from './chain.ts';
 
 /** What hangs on a header: each function says what it shows if the header is of the chain. */
 
+/** Whether the header's state has this value under `key`, or none where it is null. Never throws. */
+export const isShown = (
+  header: Header,
+  of: { readonly key: Uint8Array; readonly given: ProvenRecord },
+  sha256: Sha256,
+): boolean => verifyTrieProof({ rootHash: header.stateRoot, key: of.key, ...of.given }, sha256);
+
 /** The record under (kind, id) in the header's state; null: proven that there is none. Never throws. */
 export function provenRecord<K extends Kind>(
   header: Header,
   of: { readonly kind: K; readonly id: Uint8Array; readonly given: ProvenRecord },
   sha256: Sha256,
 ): Records[K] | null | FaultError {
-  const { value, proof } = of.given;
-  const key = recordKey(of.kind, of.id, sha256);
-  if (!verifyTrieProof({ rootHash: header.stateRoot, key, value, proof }, sha256)) {
-    return rejected('the proof does not lead to the header’s state');
-  }
+  const { kind, id, given } = of;
+  return isShown(header, { key: recordKey(kind, id, sha256), given }, sha256)
+    ? shownRecord(kind, given)
+    : rejected('the proof does not lead to the header’s state');
+}
+
+/** What a value that is shown says. Never throws. */
+export function shownRecord<K extends Kind>(
+  kind: K,
+  { value }: ProvenRecord,
+): Records[K] | null | FaultError {
   if (value === null) return null;
   const read = readRecord(value);
   if (isFault(read)) return read;
-  if (read.kind !== of.kind) return rejected('a record of another kind');
+  if (read.kind !== kind) return rejected('a record of another kind');
   return read.record as Records[K];
 }
 

@@ -34,6 +34,9 @@ export const REFUSALS = [
 
 export type Refusal = (typeof REFUSALS)[number];
 
+export const isRefusal = (code: FaultCode): code is Refusal =>
+  (REFUSALS as readonly FaultCode[]).includes(code);
+
 export const refusalByte = (code: Refusal): number => REFUSALS.indexOf(code);
 
 /** @throws FaultError wire/malformed */

@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import { GenesisFileAccess } from './ledger/access.ts';
+import { GENESIS_FILE } from './replica/genesis-file.ts';
+import { startSupervised, type Supervised } from './supervised.ts';
+
+/** The credit ledger's replicas in a process beside this one, and the gateway's way to them. */
+export class LedgerBeside {
+  readonly access: GenesisFileAccess;
+  readonly #folder: string;
+  #process: Supervised | null = null;
+
+  constructor(dataDir: string) {
+    this.#folder = join(dataDir, 'ledger');
+    this.access = new GenesisFileAccess(join(this.#folder, GENESIS_FILE));
+  }
+
+  start(log: (line: string) => void): void {
+    const args = ['server/replica/local-main.ts', this.#folder];
+    this.#process = startSupervised({ name: 'ledger', args, log });
+  }
+
+  async stop(): Promise<void> {
+    this.access.close();
+    await this.#process?.stop();
+  }
+}
