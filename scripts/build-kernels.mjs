@@ -63,5 +63,5 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   const started = performance.now();
   const built = await buildKernels();
   const ms = Math.round(performance.now() - started);
-  process.stdout.write(built ? `kernels: built in ${ms} ms\n` : 'kernels: up to date\n');
+  if (built) process.stdout.write(`kernels: built in ${ms} ms\n`);
 }

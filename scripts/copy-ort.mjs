@@ -42,5 +42,5 @@ export async function copyOrt() {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const copied = await copyOrt();
-  process.stdout.write(copied ? 'onnxruntime-web: copied\n' : 'onnxruntime-web: up to date\n');
+  if (copied) process.stdout.write('onnxruntime-web: copied\n');
 }

@@ -101,7 +101,8 @@ export const history = (args: LedgerArgs): Promise<Report> =>
         lines.push(`${sequence}  ${timeText(timeMs)}  ${body.type}  ${code}  ${short(name)}`);
       }
     }
-    return done({ account: toHex(id), entries: found }, ...lines);
+    const said = lines.length > 0 ? lines : ['no transaction of this account in these blocks'];
+    return done({ account: toHex(id), entries: found }, ...said);
   });
 
 const entryJson = (of: {
@@ -127,7 +128,7 @@ export const blocks = (args: LedgerArgs): Promise<Report> =>
         `${sequence}:${toHex(headerHash)}  epoch ${epoch}  ${timeText(timeMs)}  ${entries.length} transactions`,
       );
     }
-    return done({ blocks: found }, ...lines);
+    return done({ blocks: found }, ...(lines.length > 0 ? lines : ['no block from there on yet']));
   });
 
 /** Written only once it has been verified as anybody else will. */

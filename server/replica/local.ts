@@ -46,7 +46,8 @@ async function makeLocal(folder: string): Promise<void> {
     gateways: [{ publicKey: nodeSigner(gatewaySeed).publicKey, ...GATEWAY }],
     timeMs: Date.now(),
   });
-  const json = utf8(`${JSON.stringify({ gatewaySeed: toHex(gatewaySeed) }, null, 2)}\n`);
+  // A key file as `npm run ledger -- keygen` makes one.
+  const json = utf8(`${JSON.stringify({ seed: toHex(gatewaySeed) }, null, 2)}\n`);
   await writeFile(join(unfinished, 'gateway.json'), json, { mode: 0o600 });
   await rename(unfinished, folder);
   await syncFolder(dirname(folder));

@@ -4,6 +4,8 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import { loadNetwork } from '#server/ledger/connect.ts';
+import { loadKey } from '#server/ledger/keys.ts';
 import { loadConfig } from '#server/replica/config.ts';
 import { localLedger } from '#server/replica/local.ts';
 import { health } from '#tests/support/ledger/local-network.ts';
@@ -43,7 +45,10 @@ test('[X11] four replicas of one machine, made once, and the same ledger after a
     }
   };
   await running(folder, look);
-  expect((await stat(join(folder, 'gateway.json'))).mode & 0o777).toBe(0o600);
+  const gateway = join(folder, 'gateway.json');
+  expect((await stat(gateway)).mode & 0o777).toBe(0o600);
+  const { genesis } = await loadNetwork(join(folder, 'genesis.cbor'));
+  expect((await loadKey(gateway)).publicKey).toEqual(genesis.gateways[0]?.publicKey);
   const keys = await readFile(join(folder, 'replica-2', 'keys.json'), 'utf8');
   await running(folder, look);
   expect(chains.size).toBe(1);
