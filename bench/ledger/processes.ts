@@ -4,7 +4,7 @@ import type { Parameters } from '#lib/ledger/account/genesis.ts';
 import { ChildReplica } from '#tests/support/ledger/child-replica.ts';
 import { health, localNetwork, type LocalNetwork } from '#tests/support/ledger/local-network.ts';
 
-/** Who grants to many accounts needs many nonces, and every transaction writes its key's table of them. */
+/** As many as a genesis may name: each grants to its share of the accounts. */
 export const GATEWAYS = Array.from({ length: 16 }, (_, i) => `gateway ${i}`);
 
 /** Linux counts a process' time in hundredths of a second, whatever the kernel's own tick. */

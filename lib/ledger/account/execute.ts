@@ -1,4 +1,4 @@
-import { unreachable } from '#lib/kernel/assert.ts';
+import { must, unreachable } from '#lib/kernel/assert.ts';
 import { concatBytes } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { merkleRoot } from '#lib/ledger/crypto/merkle.ts';
@@ -17,8 +17,8 @@ import {
   NONCES_KEPT_DAYS,
   VALIDITY_MS_MAX,
 } from './limits.ts';
-import { judgeNonce, withNonce, type Executed } from './nonces.ts';
-import type { Nonces } from './records/records.ts';
+import { judgeNonce, noNonces, withNonce, type Executed, type NonceTable } from './nonces.ts';
+import { noncePageId } from './records/kinds.ts';
 import { change } from './rules/changes.ts';
 import { clusterMember, fundCluster } from './rules/clusters.ts';
 import { grant } from './rules/grant.ts';
@@ -104,8 +104,8 @@ function once(draft: Draft, transaction: Transaction): Executed {
   const { publicKey, nonce, validUntilMs } = transaction;
   const { sequence, timeMs } = draft;
   const kept = activeGateway(draft, publicKey) ? GATEWAY_NONCES_KEPT : NONCES_KEPT;
-  const table = draft.get('nonces', publicKey) ?? noNonces(publicKey);
-  const verdict = judgeNonce(table.packed, transaction, kept);
+  const table = noncesOf(draft, publicKey);
+  const verdict = judgeNonce(table, transaction, kept);
   switch (verdict.type) {
     case 'executed':
       return verdict.first;
@@ -120,25 +120,28 @@ function once(draft: Draft, transaction: Transaction): Executed {
   }
   const outcome = effectOf(draft, transaction);
   const first = typeof outcome === 'string' ? { sequence, code: outcome } : outcome;
-  const acted = table.acted === 1 || first.code === 'ok' ? 1 : 0;
+  const acted = table.head.acted === 1 || first.code === 'ok' ? 1 : 0;
   // A stranger's nonces need to be known no longer than its transactions are valid, the last ms included.
   const actedUntilMs = acted === 1 ? timeMs + BigInt(NONCES_KEPT_DAYS) * DAY_MS : 0n;
-  const keepUntilMs = latest(table.keepUntilMs, validUntilMs + 1n, actedUntilMs);
+  const keepUntilMs = latest(table.head.keepUntilMs, validUntilMs + 1n, actedUntilMs);
   const entry = { nonce, id: transaction.id, executed: first };
-  const packed = withNonce(table.packed, entry, kept);
-  draft.put('nonces', { publicKey, acted, keepUntilMs, packed });
+  const { head, pages } = withNonce(table, entry, kept);
+  draft.put('nonces', { ...head, acted, keepUntilMs });
+  for (const { from, packed } of pages) {
+    if (packed === null) draft.remove('nonce-page', noncePageId(publicKey, from));
+    else draft.put('nonce-page', { publicKey, from, packed });
+  }
   return first;
 }
 
+const noncesOf = (draft: Draft, publicKey: Uint8Array): NonceTable => ({
+  head: draft.get('nonces', publicKey) ?? noNonces(publicKey),
+  page: (from) =>
+    must(draft.get('nonce-page', noncePageId(publicKey, from)), 'a page that is named').packed,
+});
+
 const latest = (...instants: readonly bigint[]): bigint =>
   instants.reduce((late, each) => (each > late ? each : late));
-
-const noNonces = (publicKey: Uint8Array): Nonces => ({
-  publicKey,
-  acted: 0,
-  keepUntilMs: 0n,
-  packed: new Uint8Array(0),
-});
 
 function effectOf(draft: Draft, transaction: Transaction): Outcome {
   const { body, publicKey, validUntilMs } = transaction;

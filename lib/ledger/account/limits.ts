@@ -29,6 +29,12 @@ export const VALIDITY_MS_MAX = 10n * MINUTE_MS;
 export const NONCES_KEPT = 256;
 /** A gateway sends for all its readers. */
 export const GATEWAY_NONCES_KEPT = 4096;
+/** Nonces in a key's own record, which every transaction of it writes: 800 bytes at most. */
+export const NONCES_RECENT_MAX = 32;
+/** The lowest of them that go to a page at once, so that one is written every so many transactions. */
+export const NONCES_MOVED = 16;
+/** A page that has more parts in two: 3 200 bytes, and no more than 66 pages a gateway. */
+export const NONCE_PAGE_MAX = 128;
 /** A key that acted keeps its nonces so long; a stranger's go when its transactions have expired. */
 export const NONCES_KEPT_DAYS = 90;
 
@@ -66,3 +72,6 @@ export const SWEEP_MAX = 1024;
 invariant(CLOSED_HOLD_MS > 2n * HOLD_ID_AGE_MS_MAX, 'a hold is remembered until its id is too old');
 invariant(POT_MS > CLOSED_HOLD_MS, 'a captured hold is remembered until its id is too old');
 invariant(GATEWAY_NONCES_KEPT < 2 ** 16, 'a count of nonces has two bytes');
+invariant(2 * NONCES_RECENT_MAX < NONCES_KEPT, 'the lowest nonce of a full table is in a page');
+invariant(2 * NONCES_MOVED <= NONCES_RECENT_MAX, 'some nonces stay recent');
+invariant(2 * NONCES_MOVED < NONCE_PAGE_MAX, 'a page has room for what moves into it');

@@ -2,7 +2,7 @@ import { must, unreachable } from '#lib/kernel/assert.ts';
 import type { Draft } from './draft.ts';
 import { dueKeys, type Indexes } from './indexes.ts';
 import { SWEEP_MAX } from './limits.ts';
-import { dueMsOf, idOf, isEmptyAccount, type AnyRecord } from './records/kinds.ts';
+import { dueMsOf, idOf, isEmptyAccount, noncePageId, type AnyRecord } from './records/kinds.ts';
 import { HOLD_OPEN, type Maturing, type Member } from './records/records.ts';
 import { expireHold } from './rules/settle.ts';
 
@@ -54,12 +54,18 @@ function settle(draft: Draft, found: AnyRecord): void {
     case 'maturing':
       return mature(draft, found.record);
     case 'minted':
-    case 'nonces':
-      draft.remove(found.kind, idOf(found.kind, found.record as never));
+      draft.remove('minted', idOf('minted', found.record));
       return;
+    case 'nonces': {
+      const { publicKey, pages } = found.record;
+      draft.remove('nonces', publicKey);
+      for (const from of pages) draft.remove('nonce-page', noncePageId(publicKey, from));
+      return;
+    }
     case 'totals':
     case 'constitution':
     case 'gateway':
+    case 'nonce-page':
     case 'vote-key':
       return;
     default:

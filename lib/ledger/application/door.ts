@@ -1,4 +1,4 @@
-import { unreachable } from '#lib/kernel/assert.ts';
+import { must, unreachable } from '#lib/kernel/assert.ts';
 import { isFault, type FaultError } from '#lib/kernel/errors.ts';
 import { listedKey } from '#lib/ledger/account/accounts.ts';
 import type { ResultCode } from '#lib/ledger/account/codes.ts';
@@ -6,6 +6,7 @@ import { isChange } from '#lib/ledger/account/codec/bodies.ts';
 import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
 import { GATEWAY_NONCES_KEPT, NONCES_KEPT, VALIDITY_MS_MAX } from '#lib/ledger/account/limits.ts';
 import { judgeNonce, type Executed } from '#lib/ledger/account/nonces.ts';
+import { noncePageId } from '#lib/ledger/account/records/kinds.ts';
 import { NEVER } from '#lib/ledger/account/records/records.ts';
 import { constitutionOf, recordOf, totalsOf, type LedgerState } from '#lib/ledger/account/state.ts';
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
@@ -75,11 +76,15 @@ function nonceVerdict(
   sha256: Sha256,
 ): DoorVerdict | null {
   const { publicKey } = transaction;
-  const table = recordOf(state, ['nonces', publicKey], sha256);
-  if (table === null) return null;
+  const head = recordOf(state, ['nonces', publicKey], sha256);
+  if (head === null) return null;
+  const page = (from: bigint): Uint8Array => {
+    const found = recordOf(state, ['nonce-page', noncePageId(publicKey, from)], sha256);
+    return must(found, 'a page that is named').packed;
+  };
   const gateway = recordOf(state, ['gateway', publicKey], sha256);
   const kept = gateway?.revokedSinceDay === NEVER ? GATEWAY_NONCES_KEPT : NONCES_KEPT;
-  const verdict = judgeNonce(table.packed, transaction, kept);
+  const verdict = judgeNonce({ head, page }, transaction, kept);
   switch (verdict.type) {
     case 'executed':
       return verdict;

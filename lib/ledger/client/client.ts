@@ -5,7 +5,8 @@ import { writeBody, type Body, type BodyOf } from '#lib/ledger/account/codec/bod
 import { encodeCbor } from '#lib/ledger/account/codec/cbor.ts';
 import { readTransaction, signTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { outcomeIn } from '#lib/ledger/account/nonces.ts';
-import type { Kind } from '#lib/ledger/account/records/kinds.ts';
+import { noncePageId, type Kind } from '#lib/ledger/account/records/kinds.ts';
+import type { Nonces } from '#lib/ledger/account/records/records.ts';
 import type { Verify } from '#lib/ledger/crypto/ed25519/rule.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { Connection, type Endpoint } from './connection.ts';
@@ -18,7 +19,7 @@ import { holdsFromAll, readFromAll, type HoldsPage, type RecordRead } from './re
 import { misconductFrom, misconductName, type Misconduct } from './misconduct.ts';
 import { replyOf } from './source.ts';
 import { serve } from './serving.ts';
-import { FORGOTTEN, proven, submitToAll, type Done } from './submitting.ts';
+import { FORGOTTEN, proven, submitToAll, type Certificate, type Done } from './submitting.ts';
 import type { Exchange } from './transcript.ts';
 import type { Reply, Status } from './wire/answers.ts';
 import type { Question } from './wire/requests.ts';
@@ -299,12 +300,34 @@ export class LedgerClient {
 
   /** The key's own table tells of transactions whose blocks nobody keeps. */
   async #outcomeByNonce(id: Uint8Array): Promise<Done> {
-    const { record, certificate } = await this.record('nonces', this.publicKey);
-    const executed = record === null ? null : outcomeIn(record.packed, id);
-    if (executed === null) {
-      throw new FaultError('request/not-found', 'no transaction with this id has been executed');
+    const { head, done } = await this.#outcomeInTable(id);
+    if (done !== null) return done;
+    const again = await this.record('nonces', this.publicKey);
+    const pagesOf = (of: Nonces | null): string => (of?.pages ?? []).join();
+    if (pagesOf(again.record) !== pagesOf(head)) {
+      const message = 'the key’s nonces changed while they were read: ask again';
+      throw new FaultError('ledger/outcome-unknown', message);
     }
-    return { sequence: Number(executed.sequence), code: executed.code, certificate };
+    throw new FaultError('request/not-found', 'no transaction with this id has been executed');
+  }
+
+  /** Recent nonces first, then page by page, the highest first. */
+  async #outcomeInTable(
+    id: Uint8Array,
+  ): Promise<{ readonly head: Nonces | null; readonly done: Done | null }> {
+    const doneBy = (packed: Uint8Array, certificate: Certificate): Done | null => {
+      const executed = outcomeIn(packed, id);
+      return executed && { ...executed, sequence: Number(executed.sequence), certificate };
+    };
+    const { record: head, certificate, sequence } = await this.record('nonces', this.publicKey);
+    let done = head && doneBy(head.recent, certificate);
+    for (const from of head?.pages.toReversed() ?? []) {
+      if (done !== null) break;
+      const pageId = noncePageId(this.publicKey, from);
+      const page = await this.record('nonce-page', pageId, { minSequence: sequence });
+      done = page.record && doneBy(page.record.packed, page.certificate);
+    }
+    return { head, done };
   }
 
   /** Something of no effect is ordered, so that a read after it is of no earlier state. */

@@ -14,8 +14,8 @@ export const CLIENT_LIMITS = {
   keysMax: 64,
   /** Records of one page of open holds. */
   holdsMax: 64,
-  /** A record, a gateway's table of nonces being the longest (100 KB). */
-  recordBytesMax: 256 * KIB,
+  /** A record, the constitution being the longest: 32 replicas and 32 changes that wait, 12 KB. */
+  recordBytesMax: 64 * KIB,
   /** 64 levels of 15 siblings. */
   proofBytesMax: 32 * KIB,
   /** Blocks that one BLOCKS may ask for. */

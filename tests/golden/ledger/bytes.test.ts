@@ -12,7 +12,7 @@ test('[A3] a chain’s name, a transaction and a state have the bytes they alway
     'fddb7267d9ecad49a075c9f7782d8c5c5a0fb4848419a07c768d8a9dfd45726f',
   );
   expect(toHex(roots.stateRoot)).toBe(
-    'a9d0aec8b3080d05e12d7c8b02c626c5016d9eebbcf79e35f345c8ac0d1b233d',
+    'cbaad777a411f22ab217106b7dc63c14628b869be702ad9a1ab3944efc35a1cb',
   );
   expect(toHex(roots.nextMembersHash)).toBe(
     'ee16b6bd4baae927a3d8e080f2f5e867ec16ec5a95665ea130ac304ba1aac854',

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { GATEWAY_NONCES_KEPT, NONCES_KEPT } from '#lib/ledger/account/limits.ts';
+import { noncePageId } from '#lib/ledger/account/records/kinds.ts';
 import { bytes32, DAY, HOUR, World, type Ask } from '#tests/support/ledger/world.ts';
 
 const MINUTE = 60_000n;
@@ -77,6 +78,22 @@ test('[A2] a gateway’s table is larger, and each key has its own', () => {
     'ledger/nonce-too-old',
     'ok',
   ]);
+});
+
+test('[A2] a key’s nonces are forgotten with all their pages', () => {
+  const world = withAnn();
+  const before = world.state.trie.size;
+  world.do(
+    ...Array.from({ length: NONCES_KEPT + 10 }, (_, i) => burn(world, { nonce: BigInt(i) })),
+  );
+  const { pages, count } = world.get('nonces', world.key('ann'))!;
+  expect([pages.length, count]).toEqual([2, NONCES_KEPT]);
+  expect(world.state.trie.size).toBe(before + 1 + pages.length);
+  world.wait(90n * DAY);
+  expect(world.get('nonces', world.key('ann'))).toBe(null);
+  for (const from of pages) {
+    expect(world.get('nonce-page', noncePageId(world.key('ann'), from))).toBe(null);
+  }
 });
 
 test('[A2] a transaction is valid up to its instant, and no longer ahead than ten minutes', () => {

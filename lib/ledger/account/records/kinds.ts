@@ -13,6 +13,7 @@ import type {
   Maturing,
   Member,
   Minted,
+  NoncePage,
   Nonces,
   Pot,
   Totals,
@@ -31,6 +32,7 @@ export interface Records {
   readonly maturing: Maturing;
   readonly gateway: Gateway;
   readonly nonces: Nonces;
+  readonly 'nonce-page': NoncePage;
   readonly 'vote-key': VoteKey;
 }
 
@@ -59,6 +61,13 @@ export const u32Bytes = (value: number): Uint8Array => {
   new DataView(bytes.buffer).setUint32(0, value);
   return bytes;
 };
+
+/** A page of a key's nonces, by the nonce that it begins at. */
+export function noncePageId(publicKey: Uint8Array, from: bigint): Uint8Array {
+  const tail = new Uint8Array(8);
+  new DataView(tail.buffer).setBigUint64(0, from);
+  return concatBytes([publicKey, tail]);
+}
 
 const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
   totals: { number: 1, layout: layouts.totals, id: () => NOTHING, dueMs: never, micro: none },
@@ -139,6 +148,13 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     layout: layouts.nonces,
     id: ({ publicKey }) => publicKey,
     dueMs: ({ keepUntilMs }) => keepUntilMs,
+    micro: none,
+  },
+  'nonce-page': {
+    number: 13,
+    layout: layouts.noncePage,
+    id: ({ publicKey, from }) => noncePageId(publicKey, from),
+    dueMs: never,
     micro: none,
   },
   'vote-key': {

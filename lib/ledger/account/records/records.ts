@@ -162,14 +162,24 @@ export const gateway = record({
   revokedSinceDay: count32,
 });
 
-/** Executed nonces of a key; `packed` is `nonces.ts`'s. */
+/** Executed nonces of a key: `nonces.ts`. */
 export const nonces = record({
   publicKey: hash,
   /** 1 once a transaction of this key had effect. */
   acted: byte,
   keepUntilMs: long,
-  packed: blob,
+  /** Nonces that are kept, those in pages too. */
+  count: count16,
+  /** What is below was dropped, or never came. */
+  floor: long,
+  /** Where each page begins, ascending. */
+  pages: list(long),
+  /** The highest ones, packed. */
+  recent: blob,
 });
+
+/** Nonces of a key from `from` up to where its next page begins, packed. */
+export const noncePage = record({ publicKey: hash, from: long, packed: blob });
 
 /** A vote key that was ever a replica's: it is never another's, nor the same one's again. */
 export const voteKey = record({ publicKey: hash });
@@ -187,4 +197,5 @@ export type Minted = Read<typeof minted>;
 export type Maturing = Read<typeof maturing>;
 export type Gateway = Read<typeof gateway>;
 export type Nonces = Read<typeof nonces>;
+export type NoncePage = Read<typeof noncePage>;
 export type VoteKey = Read<typeof voteKey>;

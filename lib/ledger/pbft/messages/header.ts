@@ -25,7 +25,7 @@ export interface Header {
   readonly beacon: Uint8Array;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 
 /** 281 bytes. */
 export const headerBytes = (header: Header): Uint8Array =>

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { isFault, type FaultError } from '#lib/kernel/errors.ts';
 import { writeGenesis } from '#lib/ledger/account/genesis.ts';
 import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
+import { NONCES_RECENT_MAX } from '#lib/ledger/account/limits.ts';
 import {
   createLedgerClient,
   type LedgerClient,
@@ -197,6 +198,9 @@ test('[L11] an outcome is found by its id, and by the key’s nonces when its bl
   expect(await client.outcome(read.id)).toMatchObject({ sequence: 1, code: 'ok' });
   await grant('bob');
   for (const { blocks } of cluster.replicas) blocks.delete(1);
+  expect(await client.outcome(read.id)).toMatchObject({ sequence: 1, code: 'ok' });
+  // So many that the first lies in a page of its own.
+  for (let i = 0; i < NONCES_RECENT_MAX; i += 1) await grant(`reader ${i}`);
   expect(await client.outcome(read.id)).toMatchObject({ sequence: 1, code: 'ok' });
   expect((await faultOf(client.outcome(bytes32('none')))).code).toBe('request/not-found');
 });
