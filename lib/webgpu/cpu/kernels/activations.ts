@@ -1,5 +1,5 @@
 import { BLOCK, TILE, range } from './range';
-import { roundToInt, sumLanes } from './vector';
+import { inverseOf, maxLanes, roundToInt, stepOf, sumLanes } from './vector';
 
 /**
  * Readies rows `from` to `to` of `input` [rows × cols], of each its blocks `first` to `last`, for
@@ -59,9 +59,8 @@ function quantiseBlock(x: usize, x16: usize, next: usize, scale: usize, sum: usi
   for (let i: usize = 16; i < <usize>BLOCK * 4; i += 16) {
     top = f32x4.pmax(top, f32x4.abs(v128.load(x + i)));
   }
-  const pairs = f32x4.pmax(top, v128.shuffle<i32>(top, top, 2, 3, 0, 1));
-  const most = max(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
-  const inverse = f32x4.splat(most > 1e-30 ? <f32>32767 / most : 0);
+  const most = maxLanes(top);
+  const inverse = inverseOf(most);
   let total = i32x4.splat(0);
   for (let i: usize = 0; i < <usize>BLOCK * 4; i += 32) {
     const low = roundToInt(f32x4.mul(v128.load(x + i), inverse));
@@ -74,7 +73,7 @@ function quantiseBlock(x: usize, x16: usize, next: usize, scale: usize, sum: usi
     x16 += 4 * next;
     total = i32x4.add(total, i32x4.dot_i16x8_s(both, i16x8.splat(1)));
   }
-  const step: f32 = most > 1e-30 ? most / <f32>32767 : 0;
+  const step = f32x4.extract_lane(stepOf(most), 0);
   const halves = i32x4.add(total, v128.shuffle<i32>(total, total, 2, 3, 0, 1));
   const count = i32x4.extract_lane(halves, 0) + i32x4.extract_lane(halves, 1);
   store<f32>(scale, step);

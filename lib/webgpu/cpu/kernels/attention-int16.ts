@@ -1,8 +1,7 @@
 import { Segment, range, roundUp4 } from './range';
 import { scalesBytes, valuesOffset } from './kv';
-import { inverseOf, stepOf } from './kv-int16';
 import { callPages, positionsSeen, q0, q1, q2, q3 } from './query-tile';
-import { exp2, maxLanes, roundToInt, sumLanes } from './vector';
+import { exp2, inverseOf, maxLanes, roundToInt, stepOf, sumLanes } from './vector';
 
 /*
  * Attention of a tile of queries with keys and values in int16 (`kv-int16.ts`). Integer sums are
@@ -148,7 +147,7 @@ function largest(index: i32, segment: Segment, query: i32, limit: i32): v128 {
   for (let i = past; i < end; i += 4) store<f32>(i, UNSEEN);
   let top = v128.load(at);
   for (; at < past; at += 16) top = f32x4.pmax(top, v128.load(at));
-  return f32x4.splat(maxLanes(top));
+  return maxLanes(top);
 }
 
 /**
@@ -201,14 +200,15 @@ function roundWeights(at: usize): void {
     top = f32x4.pmax(top, f32x4.pmax(v128.load(i), v128.load(i, 16)));
   }
   const most = maxLanes(top);
-  const inverses = f32x4.splat(inverseOf(most));
+  const inverses = inverseOf(most);
   let to = at;
   for (let i = at; i < end; i += 32, to += 16) {
     const low = roundToInt(f32x4.mul(v128.load(i), inverses));
     const high = roundToInt(f32x4.mul(v128.load(i, 16), inverses));
     v128.store(to, i16x8.narrow_i32x4_s(low, high));
   }
-  store<f32>(to, stepOf(most) * <f32>(1 << PAIRS_OF_PAGE));
+  const step = f32x4.mul(stepOf(most), f32x4.splat(<f32>(1 << PAIRS_OF_PAGE)));
+  v128.store_lane<f32>(to, step, 0);
 }
 
 /**

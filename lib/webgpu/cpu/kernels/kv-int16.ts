@@ -1,5 +1,5 @@
 import { range } from './range';
-import { ROUNDER, maxLanes, roundToInt, sumLanes } from './vector';
+import { ROUNDER, inverseOf, maxLanes, roundToInt, stepOf } from './vector';
 
 /*
  * Keys, values and queries of the `int16` numerics: x ≈ scale · int16, one scale a head and position.
@@ -10,8 +10,6 @@ import { ROUNDER, maxLanes, roundToInt, sumLanes } from './vector';
  * order in which they lie.
  */
 
-/** Below this a vector counts as zero: the inverse of its scale would be no number. */
-const TINY: f32 = 1e-30;
 const LOG2_E: f32 = 1.44269504088896341;
 
 /** Writes one position's keys at `k` and values at `v` [kvHeads × headDim] to slot `slot` of `page`. */
@@ -23,41 +21,34 @@ export function writeRowInt16(k: usize, v: usize, page: usize, slot: usize): voi
   const keyAt = data + (slot >> 3) * width * 16 + (slot & 7) * 4;
   for (let head = 0; head < r.kvHeads; head++, page += r.headStride, k += width * 4, v += width * 4) {
     let most = largest(k, width);
-    store<f32>(page + slot * 4, stepOf(most));
+    v128.store_lane<f32>(page + slot * 4, scaleOf(most), 0);
     writeKey(k, width, inverseOf(most), page + keyAt);
     most = largest(v, width);
-    store<f32>(page + values + slot * 4, stepOf(most));
+    v128.store_lane<f32>(page + values + slot * 4, scaleOf(most), 0);
     writeValue(v, inverseOf(most), page + values + data, slot);
   }
 }
 
-/** What one of 32767 steps to `most` is; a number in any case, as 0 times it has to be 0. */
+/** The scale of a vector of values up to `most`: a number in any case, as 0 times it has to be 0. */
 @inline
-export function stepOf(most: f32): f32 {
-  return most > TINY ? min(most, f32.MAX_VALUE) / <f32>32767 : 0;
-}
-
-@inline
-export function inverseOf(most: f32): f32 {
-  return most > TINY ? <f32>32767 / most : 0;
+function scaleOf(most: v128): v128 {
+  return stepOf(f32x4.pmin(most, f32x4.splat(f32.MAX_VALUE)));
 }
 
 /** Pairs of columns lie 32 bytes apart. */
-function writeKey(x: usize, width: usize, inverse: f32, to: usize): void {
+function writeKey(x: usize, width: usize, inverses: v128, to: usize): void {
   const fours = width & ~3;
-  const inverses = f32x4.splat(inverse);
   for (let i: usize = 0; i < fours; i += 4, x += 16, to += 64) {
     const four = roundFour(x, inverses);
     v128.store_lane<i32>(to, four, 0);
     v128.store_lane<i32>(to, four, 1, 32);
   }
-  if (fours < width) store<u32>(to, roundPair(x, inverse));
+  if (fours < width) store<u32>(to, roundPair(x, inverses));
 }
 
 /** Columns of eight, or of what is left, lie together for a whole page. */
-function writeValue(x: usize, inverse: f32, to: usize, slot: usize): void {
+function writeValue(x: usize, inverses: v128, to: usize, slot: usize): void {
   const r = range();
-  const inverses = f32x4.splat(inverse);
   for (let left = <usize>r.headDim; left > 0; ) {
     const columns = min<usize>(left, 8);
     let at = to + (slot >> 1) * columns * 4 + (slot & 1) * 2;
@@ -71,21 +62,20 @@ function writeValue(x: usize, inverse: f32, to: usize, slot: usize): void {
       v128.store_lane<i16>(at, four, 3, 12);
     }
     if ((columns & 2) == 0) continue;
-    const pair = roundPair(x, inverse);
+    const pair = roundPair(x, inverses);
     store<u16>(at, <u16>pair);
     store<u16>(at, <u16>(pair >> 16), 4);
     x += 8;
   }
 }
 
-/** Largest absolute of `width` values, an even number. */
-function largest(x: usize, width: usize): f32 {
+/** Largest absolute of `width` values, an even number, in all lanes. */
+function largest(x: usize, width: usize): v128 {
   let top = f32x4.splat(0);
   const end = x + (width & ~3) * 4;
   for (; x < end; x += 16) top = f32x4.pmax(top, f32x4.abs(v128.load(x)));
-  const most = maxLanes(top);
-  if ((width & 3) == 0) return most;
-  return max(most, max(abs<f32>(load<f32>(x)), abs<f32>(load<f32>(x, 4))));
+  if ((width & 3) != 0) top = f32x4.pmax(top, f32x4.abs(v128.load64_zero(x)));
+  return maxLanes(top);
 }
 
 /** Four values as int16 in the lower half of a vector. */
@@ -97,7 +87,8 @@ function roundFour(x: usize, inverses: v128): v128 {
 
 /** Two values as int16, the first in the lower half; rounded as vectors are. */
 @inline
-function roundPair(x: usize, inverse: f32): u32 {
+function roundPair(x: usize, inverses: v128): u32 {
+  const inverse = f32x4.extract_lane(inverses, 0);
   const first = reinterpret<u32>(load<f32>(x) * inverse + ROUNDER) & 0xffff;
   return first | (reinterpret<u32>(load<f32>(x, 4) * inverse + ROUNDER) << 16);
 }
@@ -115,15 +106,14 @@ export function roundQueries(from: i32, to: i32): void {
   for (; x < end; x += width * 4) {
     const most = largest(x, width);
     roundInPlace(x, width, inverseOf(most));
-    store<f32>(x + width * 2, stepOf(most) * root);
+    v128.store_lane<f32>(x + width * 2, f32x4.mul(scaleOf(most), f32x4.splat(root)), 0);
   }
 }
 
 /** What is read lies never before what is written. */
-function roundInPlace(x: usize, width: usize, inverse: f32): void {
-  const inverses = f32x4.splat(inverse);
+function roundInPlace(x: usize, width: usize, inverses: v128): void {
   let to = x;
   const end = x + (width & ~3) * 4;
   for (; x < end; x += 16, to += 8) v128.store_lane<i64>(to, roundFour(x, inverses), 0);
-  if ((width & 3) != 0) store<u32>(to, roundPair(x, inverse));
+  if ((width & 3) != 0) store<u32>(to, roundPair(x, inverses));
 }

@@ -15,7 +15,7 @@ export function softmax(at: usize, seen: i32, limit: i32): void {
     top = f32x4.pmax(top, x);
     v128.store(at + i, x);
   }
-  top = f32x4.splat(maxLanes(top));
+  top = maxLanes(top);
   let sums = f32x4.splat(0);
   for (let i: usize = 0; i < bytes; i += 16) {
     const weight = exp(f32x4.sub(v128.load(at + i), top));

@@ -17,6 +17,19 @@ const CONSTANTS: usize = memory.data<f32>(
     2.4022107485308208e-1, 2.4022107485308208e-1, 2.4022107485308208e-1, 2.4022107485308208e-1,
     6.931471880262287e-1, 6.931471880262287e-1, 6.931471880262287e-1, 6.931471880262287e-1,
     1, 1, 1, 1,
+    -87, -87, -87, -87,
+    88, 88, 88, 88,
+    1.44269504088896341, 1.44269504088896341, 1.44269504088896341, 1.44269504088896341,
+    0.693359375, 0.693359375, 0.693359375, 0.693359375,
+    2.12194440e-4, 2.12194440e-4, 2.12194440e-4, 2.12194440e-4,
+    1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4, 1.9875691500e-4,
+    1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3, 1.3981999507e-3,
+    8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3, 8.3334519073e-3,
+    4.1665795894e-2, 4.1665795894e-2, 4.1665795894e-2, 4.1665795894e-2,
+    1.6666665459e-1, 1.6666665459e-1, 1.6666665459e-1, 1.6666665459e-1,
+    5.0000001201e-1, 5.0000001201e-1, 5.0000001201e-1, 5.0000001201e-1,
+    32767, 32767, 32767, 32767,
+    1e-30, 1e-30, 1e-30, 1e-30,
   ],
   16,
 );
@@ -39,10 +52,34 @@ export function sumLanes(a: v128): f32 {
   return f32x4.extract_lane(pairs, 0) + f32x4.extract_lane(pairs, 1);
 }
 
+/**
+ * The largest of the lanes, in all lanes. Nothing here takes a lane out to compare or choose: a
+ * scalar `max` is a branch in V8, and half of those on data are guessed wrong.
+ */
 @inline
-export function maxLanes(a: v128): f32 {
+export function maxLanes(a: v128): v128 {
   const pairs = f32x4.pmax(a, v128.shuffle<i32>(a, a, 2, 3, 0, 1));
-  return max(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
+  return f32x4.pmax(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2));
+}
+
+/**
+ * 32767 / `most`, what values up to `most` are multiplied with to be int16. Of less than 10⁻³⁰ it
+ * would be no number: that counts as zero.
+ */
+@inline
+export function inverseOf(most: v128): v128 {
+  return orZero(most, f32x4.div(constant(19), most));
+}
+
+/** What one of 32767 steps to `most` is. */
+@inline
+export function stepOf(most: v128): v128 {
+  return orZero(most, f32x4.div(most, constant(19)));
+}
+
+@inline
+function orZero(most: v128, x: v128): v128 {
+  return v128.and(x, f32x4.gt(most, constant(20)));
 }
 
 /**
@@ -51,21 +88,17 @@ export function maxLanes(a: v128): f32 {
  */
 @inline
 export function exp(x: v128): v128 {
-  const clamped = f32x4.pmin(f32x4.pmax(x, f32x4.splat(-87)), f32x4.splat(88));
-  const shifted = f32x4.add(
-    f32x4.mul(clamped, f32x4.splat(1.44269504088896341)),
-    f32x4.splat(ROUNDER),
-  );
-  const n = f32x4.sub(shifted, f32x4.splat(ROUNDER));
-  let r = f32x4.sub(clamped, f32x4.mul(n, f32x4.splat(0.693359375)));
-  r = f32x4.add(r, f32x4.mul(n, f32x4.splat(2.12194440e-4)));
-  let p = f32x4.splat(1.9875691500e-4);
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.3981999507e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(8.3334519073e-3));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(4.1665795894e-2));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(1.6666665459e-1));
-  p = f32x4.add(f32x4.mul(p, r), f32x4.splat(5.0000001201e-1));
-  p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), f32x4.splat(1));
+  const clamped = f32x4.pmin(f32x4.pmax(x, constant(8)), constant(9));
+  const shifted = f32x4.add(f32x4.mul(clamped, constant(10)), constant(0));
+  const n = f32x4.sub(shifted, constant(0));
+  let r = f32x4.sub(clamped, f32x4.mul(n, constant(11)));
+  r = f32x4.add(r, f32x4.mul(n, constant(12)));
+  let p = f32x4.add(f32x4.mul(constant(13), r), constant(14));
+  p = f32x4.add(f32x4.mul(p, r), constant(15));
+  p = f32x4.add(f32x4.mul(p, r), constant(16));
+  p = f32x4.add(f32x4.mul(p, r), constant(17));
+  p = f32x4.add(f32x4.mul(p, r), constant(18));
+  p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), constant(7));
   // The low bits of `shifted` are n in two's complement; the shift drops the rest.
   return i32x4.add(p, i32x4.shl(shifted, 23));
 }
