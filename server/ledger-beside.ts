@@ -15,7 +15,7 @@ export class LedgerBeside {
   }
 
   start(log: (line: string) => void): void {
-    const args = ['server/replica/local-main.ts', this.#folder];
+    const args = ['scripts/bundled.mjs', 'server/replica/local-main.ts', this.#folder];
     this.#process = startSupervised({ name: 'ledger', args, log });
   }
 

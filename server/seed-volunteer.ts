@@ -13,6 +13,12 @@ export function startSeedVolunteer({ url, dataDir, insecure, log }: SeedOptions)
   const args = ['--join', url, '--data', join(dataDir, 'volunteer')];
   return startSupervised({
     ...{ name: 'volunteer', log },
-    args: ['server/volunteer/main.ts', ...args, ...(insecure ? ['--insecure'] : [])],
+    args: [
+      '--import',
+      'tsx',
+      'server/volunteer/main.ts',
+      ...args,
+      ...(insecure ? ['--insecure'] : []),
+    ],
   });
 }

@@ -14,7 +14,7 @@ export interface Supervised {
 export interface SupervisedOptions {
   /** What its lines in the log begin with. */
   readonly name: string;
-  /** Of Node: the TypeScript entry, and what it is told. */
+  /** Of Node: how an entry is loaded, the entry, and what it is told. */
   readonly args: readonly string[];
   readonly log: (line: string) => void;
 }
@@ -30,7 +30,7 @@ export function startSupervised({ name, args, log }: SupervisedOptions): Supervi
   let stopped = false;
 
   const launch = (): void => {
-    child = spawn(process.execPath, ['--import', 'tsx', ...args], {
+    child = spawn(process.execPath, args, {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

@@ -12,7 +12,7 @@ import { health } from '#tests/support/ledger/local-network.ts';
 
 /** As `npm start` runs it; until `work` is done. */
 async function running(folder: string, work: () => Promise<void>): Promise<void> {
-  const args = ['--import', 'tsx', 'server/replica/local-main.ts', folder];
+  const args = ['scripts/bundled.mjs', 'server/replica/local-main.ts', folder];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {

@@ -24,7 +24,7 @@ export class ChildReplica {
 
   /** Resolves at its `ready` line. */
   async start(): Promise<void> {
-    const args = ['--import', 'tsx', 'server/replica/main.ts', '--config', this.#config];
+    const args = ['scripts/bundled.mjs', 'server/replica/main.ts', '--config', this.#config];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     const ready = new Promise<void>((resolve, reject) => {
