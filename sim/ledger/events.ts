@@ -18,6 +18,8 @@ const EVENTS: readonly (readonly [name: string, perTenThousandMin: number])[] = 
   ['crash at view-change', 100],
   ['crash at new-view', 100],
   ['crash at stable', 100],
+  ['crash at checkpoint', 100],
+  ['crash at batch', 100],
   ['crash: before', 100],
   ['crash: torn', 100],
   ['crash: log only', 100],

@@ -22,6 +22,8 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   'new-view': 8,
   'view-change': 6,
   stable: 6,
+  checkpoint: 6,
+  batch: 20,
   propose: 2,
 };
 

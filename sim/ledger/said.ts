@@ -101,6 +101,8 @@ export function sayingsOnDisk(records: readonly { readonly bytes: Uint8Array }[]
         epoch = Math.max(epoch, record.epoch);
         return;
       case 'amnesia':
+      case 'checkpoint':
+      case 'batch':
         return;
       default:
         unreachable(record);

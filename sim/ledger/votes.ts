@@ -1,5 +1,6 @@
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
+import { instantMs } from '#lib/kernel/units.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import type { Header } from '#lib/ledger/pbft/messages/header.ts';
 import type { Message } from '#lib/ledger/pbft/messages/message.ts';
@@ -8,6 +9,7 @@ import { quorumOf } from '#lib/ledger/pbft/quorum.ts';
 import { decodeRecord } from '#lib/ledger/pbft/records.ts';
 import type { Chain } from './chain.ts';
 import { expected } from './failure.ts';
+import { OUR_LEDGER } from './core.ts';
 import { isCorrect, type Node } from './node.ts';
 import { placeOf, sayingOf, sayingsOnDisk, type Saying } from './said.ts';
 
@@ -174,10 +176,11 @@ export class Votes {
     }
   }
 
-  /** Power fails: what the key said in its newest view is on the disk. */
+  /** Power fails: what the key said in its newest view is on the disk, and what leads to its checkpoints. */
   crashed(node: Node): void {
     if (!isCorrect(node) || node.hasLostLog) return;
     const { said } = this.bookOf(node);
+    checkKept(node, said.values());
     const { places, stable, epoch } = sayingsOnDisk(node.disk.records);
     const current = [...said.values()].filter(
       (saying) => saying.epoch >= epoch && saying.type !== 'seal',
@@ -199,4 +202,19 @@ export class Votes {
   private isOver(saying: Saying, places: ReadonlySet<string>): boolean {
     return saying.type === 'view-change' && places.has(placeOf({ ...saying, type: 'new-view' }));
   }
+}
+
+/** Our own code comes from this disk to every block of which its key said CHECKPOINT. */
+function checkKept(node: Node, said: Iterable<Saying>): void {
+  const sealed = [...said].filter(({ type }) => type === 'seal').map(({ sequence }) => sequence);
+  if (sealed.length === 0) return;
+  const { met: _, ...env } = node.env;
+  const now = { atMs: instantMs(0), wallMs: 0 };
+  const fresh = OUR_LEDGER.createReplica(env, now);
+  const event = { type: 'restart' as const, image: node.disk.image() };
+  const { head } = OUR_LEDGER.stepReplica(fresh, event, now)[0];
+  const last = Math.max(...sealed);
+  expected(head.sequence >= last, 'forgotten', () => {
+    return `${node.operator} had said CHECKPOINT #${last}, and its disk leads to #${head.sequence}`;
+  });
 }

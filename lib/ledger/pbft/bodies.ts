@@ -29,7 +29,7 @@ export function keepBody(turn: Turn, sequence: number, batch: CheckedBatch): voi
   update(turn, { bodies });
 }
 
-/** The oldest that no slot names: of a view that is over, and nothing of it prepared here. */
+/** The oldest that no slot names: of a view that is over, and nothing of it prepared or executed here. */
 function forgetOne(state: ReplicaState, bodies: Map<string, unknown>): void {
   const named = new Set(
     [...state.slots.values()]
@@ -38,6 +38,7 @@ function forgetOne(state: ReplicaState, bodies: Map<string, unknown>): void {
         certificate?.digest,
         committed,
       ])
+      .concat([...state.executed.values()])
       .filter((digest) => digest instanceof Uint8Array)
       .map((digest) => toHex(digest)),
   );

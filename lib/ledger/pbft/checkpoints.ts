@@ -28,6 +28,14 @@ export function onSeal(turn: Turn, seal: Seal): void {
   checkStable(turn, sequence);
 }
 
+/** Our own, now that what it promises is on disk. */
+export function onOwnSeal(turn: Turn, seal: Seal): void {
+  const { constitution, stable } = turn.state;
+  if (seal.epoch !== constitution.epoch || seal.sequence <= stable.sequence) return;
+  keepSeal(turn, seal);
+  checkStable(turn, seal.sequence);
+}
+
 export function keepSeal(turn: Turn, seal: Seal): void {
   const { seals } = turn.state;
   const at = new Map(seals.get(seal.sequence)).set(seal.replica, seal);
@@ -86,7 +94,7 @@ const above = <T>(map: ReadonlyMap<number, T>, from: number): Map<number, T> =>
 /** Everything up to this checkpoint is history: only here the log is cut. */
 export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertificate): void {
   const { sequence } = certificate;
-  const { ahead, slots, bodies, seals, checkpoints, constitution } = turn.state;
+  const { ahead, slots, bodies, seals, executed, checkpoints, constitution } = turn.state;
   met(turn, 'R9 a checkpoint is stable');
   update(turn, {
     stable: certificate,
@@ -94,6 +102,7 @@ export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertif
     slots: above(slots, sequence + 1),
     bodies: new Map([...bodies].filter(([, body]) => body.sequence > sequence)),
     seals: above(seals, sequence + 1),
+    executed: above(executed, sequence + 1),
     checkpoints: above(checkpoints, sequence).set(sequence, own),
   });
   const endsEpoch = own.constitution.epoch !== constitution.epoch;

@@ -20,8 +20,8 @@ export function enterEpoch(turn: Turn, last: ChainHead, certificate: SealCertifi
   });
 }
 
-/** What every epoch begins with. */
-export const newEpoch = ({ state: { head }, now }: Turn): Partial<ReplicaState> => ({
+/** What every epoch begins with. SEALs are of blocks, which stay: those that wait for the disk still leave. */
+export const newEpoch = ({ state, now }: Turn): Partial<ReplicaState> => ({
   view: 0,
   ahead: null,
   slots: new Map(),
@@ -29,8 +29,8 @@ export const newEpoch = ({ state: { head }, now }: Turn): Partial<ReplicaState> 
   seals: new Map(),
   viewChanges: new Map(),
   newView: null,
-  withheld: [],
-  proposed: head.sequence,
+  withheld: state.withheld.filter(({ message }) => message.type === 'seal'),
+  proposed: state.head.sequence,
   doublings: 0,
   delayed: new Set(),
   heardAt: now.atMs,

@@ -2,13 +2,14 @@ import { appendLeaf, rangeRoot } from '#lib/ledger/crypto/mountain-range.ts';
 import { leafHash } from '#lib/ledger/crypto/merkle.ts';
 import { ZERO_HASH } from '#lib/ledger/crypto/sha256.ts';
 import { bodyOf } from './bodies.ts';
-import { checkStable, keepSeal } from './checkpoints.ts';
+import { logCheckpoint } from './checkpoint-log.ts';
+import { checkStable } from './checkpoints.ts';
 import { encodeMessage } from './messages/message.ts';
 import { headerHash, type Header } from './messages/header.ts';
 import type { Seal } from './messages/seal.ts';
 import { propose } from './propose.ts';
 import { signSeal } from './signatures.ts';
-import { isClosing, met, send, update, votes, type ChainHead, type Turn } from './state.ts';
+import { isClosing, met, update, votes, type ChainHead, type Turn } from './state.ts';
 import type { CheckedBatch, Execution } from './types.ts';
 
 /** Executes what is committed, strictly in order, up to the end of the epoch. */
@@ -27,7 +28,17 @@ export function executeReady(turn: Turn): void {
 }
 
 function executeOne(turn: Turn, batch: CheckedBatch): void {
-  const { env, head, constitution } = turn.state;
+  const seal = executeBlock(turn, batch);
+  const { head, constitution, checkpoints } = turn.state;
+  if (head.sequence % constitution.parameters.checkpointInterval !== 0) return;
+  update(turn, { checkpoints: new Map(checkpoints).set(head.sequence, head) });
+  if (seal !== null) logCheckpoint(turn, head, seal);
+  checkStable(turn, head.sequence);
+}
+
+/** @returns this replica's SEAL; null where it only follows. */
+export function executeBlock(turn: Turn, batch: CheckedBatch): Seal | null {
+  const { env, head, constitution, executed } = turn.state;
   const sequence = head.sequence + 1;
   const timeMs = Math.max(head.header.timeMs, batch.timeMs);
   const execution = env.application.execute(head.app, { sequence, timeMs, batch });
@@ -37,7 +48,7 @@ function executeOne(turn: Turn, batch: CheckedBatch): void {
     ? signSeal(turn.state, { epoch, sequence, headerHash: next.headerHash })
     : null;
   met(turn, seal === null ? 'R25 a follower executes' : 'R8 a block is executed and sealed');
-  update(turn, { head: next });
+  update(turn, { head: next, executed: new Map(executed).set(sequence, batch.digest) });
   forgetExecuted(turn, batch);
   turn.out.push({
     type: 'executed',
@@ -46,7 +57,7 @@ function executeOne(turn: Turn, batch: CheckedBatch): void {
     results: execution.results,
     seal: seal === null ? null : encodeMessage(seal),
   });
-  if (sequence % constitution.parameters.checkpointInterval === 0) onCheckpoint(turn, next, seal);
+  return seal;
 }
 
 /** The block's header: of the batch, the state before and the execution alone. */
@@ -87,14 +98,4 @@ function forgetExecuted(turn: Turn, { ids }: CheckedBatch): void {
     if (turn.state.doublings > 0) met(turn, 'R13 patience is T again');
     update(turn, { doublings: 0, delayed: new Set() });
   }
-}
-
-function onCheckpoint(turn: Turn, head: ChainHead, seal: Seal | null): void {
-  const checkpoints = new Map(turn.state.checkpoints).set(head.sequence, head);
-  update(turn, { checkpoints });
-  if (seal !== null) {
-    send(turn, 'all', seal);
-    keepSeal(turn, seal);
-  }
-  checkStable(turn, head.sequence);
 }

@@ -27,6 +27,7 @@ export function genesisState(env: Environment, now: Now): ReplicaState {
     slots: new Map(),
     bodies: new Map(),
     head,
+    executed: new Map(),
     checkpoints: new Map([[0, head]]),
     stable: { epoch: constitution.epoch, sequence: 0, headerHash: hash, seals: [] },
     ahead: null,

@@ -1,4 +1,5 @@
 import { bodyOf } from './bodies.ts';
+import { logCheckpoint } from './checkpoint-log.ts';
 import { persist } from './persist.ts';
 import type { Message } from './messages/message.ts';
 import type { ViewChange } from './messages/view-change.ts';
@@ -15,7 +16,7 @@ import {
 
 /**
  * The `stable` record, and after it again all that still counts: the view's promise, and votes above
- * the checkpoint, those too that wait for the disk and leave after it. So the log may be cut before it,
+ * the checkpoint, those too that wait for the disk and leave after it, and later checkpoints. So the log may be cut before it,
  * and a view is never forgotten with the log's head; nor that the key lost its log once, which stands
  * before the record, so that no crash comes between.
  */
@@ -45,6 +46,8 @@ export function logAgain(turn: Turn, own: ChainHead, endsEpoch: boolean): void {
   if (newView !== null) persist(turn, { type: 'new-view', message: newView });
   else if (promise !== null) persist(turn, { type: 'view-change', message: promise });
   for (const slot of slotsOf(state)) logSlot(turn, slot);
+  for (const head of state.checkpoints.values())
+    if (head.sequence > stable.sequence) logCheckpoint(turn, head, null);
   for (const { message } of state.withheld) {
     if (message.type !== 'pre-prepare' || message.vote.sequence <= stable.sequence) continue;
     if (message.vote.view === view && message.vote.epoch === epoch)

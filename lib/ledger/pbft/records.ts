@@ -1,7 +1,9 @@
 import { isFault, toFault, type FaultError } from '#lib/kernel/errors.ts';
 import { unreachable } from '#lib/kernel/assert.ts';
 import { PUBLIC_KEY_BYTES } from '#lib/ledger/crypto/ed25519/rule.ts';
+import { HASH_BYTES } from '#lib/ledger/crypto/sha256.ts';
 import { Reader, Writer, malformed } from './codec/bytes.ts';
+import { LIMITS } from './limits.ts';
 import { readNewView, writeNewView, type NewView } from './messages/new-view.ts';
 import { readPrePrepare, writePrePrepare, type PrePrepare } from './messages/pre-prepare.ts';
 import {
@@ -36,7 +38,25 @@ export type LogRecord =
       readonly view: number;
     }
   /** An earlier log of this vote key was lost: it signs never again, however whole this one is. */
-  | { readonly type: 'amnesia'; readonly publicKey: Uint8Array };
+  | { readonly type: 'amnesia'; readonly publicKey: Uint8Array }
+  /** Own CHECKPOINT: how to come to its state again from the checkpoint before. */
+  | CheckpointRecord
+  /** A batch that a `checkpoint` record names and no vote of ours holds. */
+  | {
+      readonly type: 'batch';
+      readonly epoch: number;
+      readonly sequence: number;
+      readonly batch: Uint8Array;
+    };
+
+export interface CheckpointRecord {
+  readonly type: 'checkpoint';
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly headerHash: Uint8Array;
+  /** Of the batches up to `sequence`, in order: as they were executed. */
+  readonly digests: readonly Uint8Array[];
+}
 
 const NUMBERS = {
   propose: 1,
@@ -46,6 +66,8 @@ const NUMBERS = {
   'new-view': 5,
   stable: 6,
   amnesia: 7,
+  checkpoint: 8,
+  batch: 9,
 } as const;
 
 export function encodeRecord(record: LogRecord): Uint8Array {
@@ -67,6 +89,15 @@ export function encodeRecord(record: LogRecord): Uint8Array {
         .done();
     case 'amnesia':
       return out.raw(record.publicKey).done();
+    case 'checkpoint':
+      return out
+        .u64(record.epoch)
+        .u64(record.sequence)
+        .raw(record.headerHash)
+        .list(record.digests, (to, digest) => to.raw(digest))
+        .done();
+    case 'batch':
+      return out.u64(record.epoch).u64(record.sequence).blob(record.batch).done();
     default:
       return unreachable(record);
   }
@@ -105,6 +136,21 @@ function readRecord(from: Reader, number: number): LogRecord | FaultError {
       };
     case NUMBERS.amnesia:
       return { type: 'amnesia', publicKey: from.raw(PUBLIC_KEY_BYTES) };
+    case NUMBERS.checkpoint:
+      return {
+        type: 'checkpoint',
+        epoch: from.u64(),
+        sequence: from.u64(),
+        headerHash: from.raw(HASH_BYTES),
+        digests: from.list(LIMITS.logWindowMax, (each) => each.raw(HASH_BYTES)),
+      };
+    case NUMBERS.batch:
+      return {
+        type: 'batch',
+        epoch: from.u64(),
+        sequence: from.u64(),
+        batch: from.blob(LIMITS.batchBytesMax),
+      };
     default:
       return malformed('a record of an unknown type');
   }

@@ -3,6 +3,7 @@ import { isFault } from '#lib/kernel/errors.ts';
 import { unreachable } from '#lib/kernel/assert.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { keepBody } from './bodies.ts';
+import { replayBatch, replayCheckpoint } from './checkpoint-log.ts';
 import { onProven } from './checkpoints.ts';
 import type { PrePrepare } from './messages/pre-prepare.ts';
 import type { PreparedCertificate } from './messages/view-change.ts';
@@ -10,7 +11,7 @@ import { takeOver } from './new-view.ts';
 import { decodeRecord, type LogRecord } from './records.ts';
 import { signVote } from './signatures.ts';
 import { withoutView } from './slots.ts';
-import { slotAt, update, updateSlot, votes, type Turn } from './state.ts';
+import { slotAt, update, updateSlot, votes, type ChainHead, type Turn } from './state.ts';
 import type { Environment, Image } from './types.ts';
 import { keepVote } from './votes.ts';
 
@@ -52,13 +53,20 @@ export function founded(
   return at < 0 ? records : records.slice(0, at);
 }
 
-/** Takes every vote back into mind. False: the log belongs to a state that is not here. */
+/**
+ * Takes every vote back into mind, and every own checkpoint. False: the log belongs to a state that is not
+ * here. Nothing becomes stable before all is read: the log would be cut with what is not yet read in it.
+ */
 export function replay(turn: Turn, records: readonly LogRecord[]): boolean {
+  const checkpoints = new Map(turn.state.checkpoints);
   for (const record of records) {
     const epoch = epochOf(record);
     if (epoch > turn.state.constitution.epoch) return false;
-    if (epoch === turn.state.constitution.epoch) replayOne(turn, record);
+    if (epoch < turn.state.constitution.epoch) continue;
+    const head = replayOne(turn, record);
+    if (head !== null) checkpoints.set(head.sequence, head);
   }
+  update(turn, { checkpoints });
   return true;
 }
 
@@ -76,6 +84,8 @@ function epochOf(record: LogRecord): number {
     case 'commit':
       return record.certificate.epoch;
     case 'stable':
+    case 'checkpoint':
+    case 'batch':
       return record.epoch;
     case 'amnesia':
       return 0;
@@ -84,15 +94,16 @@ function epochOf(record: LogRecord): number {
   }
 }
 
-function replayOne(turn: Turn, record: LogRecord): void {
+/** @returns the head of an own checkpoint that this record leads to; null: it is of another kind. */
+function replayOne(turn: Turn, record: LogRecord): ChainHead | null {
   switch (record.type) {
     case 'propose':
     case 'prepare':
       replayProposal(turn, record.message);
-      return;
+      return null;
     case 'commit':
       replayCommit(turn, record.certificate);
-      return;
+      return null;
     case 'view-change': {
       const { view, replica } = record.message;
       update(turn, {
@@ -102,22 +113,27 @@ function replayOne(turn: Turn, record: LogRecord): void {
         slots: withoutView(turn.state.slots, view),
         viewChanges: new Map([[replica, record.message]]),
       });
-      return;
+      return null;
     }
     case 'new-view':
       // Logged again before a cut that did not come: what was said in this view since then stands.
       if (turn.state.newView?.view !== record.message.view) takeOver(turn, record.message);
-      return;
+      return null;
     case 'stable':
-      // Where its state is on disk it is stable already; else it is proven, and to be fetched.
+      // Where its state is on disk it is stable already; else it is proven, and made again or fetched.
       update(turn, { view: Math.max(turn.state.view, record.view) });
       if (record.certificate.epoch === record.epoch) onProven(turn, record.certificate);
-      return;
+      return null;
     case 'amnesia':
       // Of another key: this folder was given a new one.
-      return;
+      return null;
+    case 'checkpoint':
+      return replayCheckpoint(turn, record);
+    case 'batch':
+      replayBatch(turn, record);
+      return null;
     default:
-      unreachable(record);
+      return unreachable(record);
   }
 }
 

@@ -1,7 +1,7 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { onBody, onFetch } from './bodies.ts';
-import { onSeal } from './checkpoints.ts';
+import { onOwnSeal, onSeal } from './checkpoints.ts';
 import { genesisState } from './genesis.ts';
 import type { Heartbeat } from './messages/link-messages.ts';
 import { decodeMessage, type Message } from './messages/message.ts';
@@ -155,6 +155,9 @@ function onOwn(turn: Turn, message: Message): void {
       return;
     case 'view-change':
       if (message.epoch === turn.state.constitution.epoch) keepViewChange(turn, message);
+      return;
+    case 'seal':
+      onOwnSeal(turn, message);
       return;
     case 'new-view':
       if (message.view !== turn.state.view || turn.state.phase.kind === 'active') return;

@@ -1,3 +1,4 @@
+import { onProven } from './checkpoints.ts';
 import { beginView } from './new-view.ts';
 import { genesisState } from './genesis.ts';
 import { persist } from './persist.ts';
@@ -22,6 +23,7 @@ export function restarted(turn: Turn, image: Image): void {
   const isWhole = records !== null && !isMarkedLost && !isStateLost && replay(turn, records);
   if (!isWhole || isBehind(turn.state, image)) {
     turn.state = { ...before, isAmnesiac: true };
+    turn.out.length = 0;
     const { publicKey } = env.signer;
     turn.out.push({ type: 'amnesia', publicKey });
     met(turn, 'R19 amnesia');
@@ -31,6 +33,8 @@ export function restarted(turn: Turn, image: Image): void {
     return;
   }
   met(turn, 'R18 restarted with the whole log');
+  // What was proven before the state of it was on disk is made again by now.
+  if (turn.state.ahead !== null) onProven(turn, turn.state.ahead);
   if (turn.state.phase.kind === 'active') beginView(turn);
 }
 

@@ -60,6 +60,8 @@ export const RULE_BRANCHES = [
   'R26 its batch is fetched',
   'R26 a batch of a view that was left is kept',
   'R26 who has left the view is told of COMMITs',
+  'R27 a batch that no vote holds is logged',
+  'R27 a checkpoint is made again from the log',
 ] as const;
 
 export type RuleBranch = (typeof RULE_BRANCHES)[number];

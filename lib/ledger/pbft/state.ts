@@ -100,6 +100,8 @@ export interface ReplicaState {
   /** Batches above the stable checkpoint by digest in hex. */
   readonly bodies: ReadonlyMap<string, { readonly sequence: number; readonly batch: CheckedBatch }>;
   readonly head: ChainHead;
+  /** Digests of the batches executed above the stable checkpoint, by sequence. */
+  readonly executed: ReadonlyMap<number, Uint8Array>;
   /** Own heads at multiples of K, from the stable one on. */
   readonly checkpoints: ReadonlyMap<number, ChainHead>;
   readonly stable: SealCertificate;

@@ -208,7 +208,7 @@ export function adopt(
   },
 ): void {
   const { head, certificate, epochEnds } = of;
-  update(turn, { head, checkpoints: new Map() });
+  update(turn, { head, executed: new Map(), checkpoints: new Map() });
   const { state, now } = turn;
   const last = epochEnds.at(-1);
   if (head.header.epoch > state.constitution.epoch && last !== undefined) {

@@ -1,0 +1,74 @@
+import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { bodyOf, keepBody } from './bodies.ts';
+import { keepSeal } from './checkpoints.ts';
+import { executeBlock } from './execute.ts';
+import type { Seal } from './messages/seal.ts';
+import { persist } from './persist.ts';
+import type { CheckpointRecord, LogRecord } from './records.ts';
+import { met, updateSlot, type ChainHead, type ReplicaState, type Turn } from './state.ts';
+
+/**
+ * CHECKPOINT is a promise to have the state: with q of them others forget how to make it. So the log says
+ * first what leads to it from the checkpoint before, and `seal` leaves once that is on disk. The state
+ * itself is written when the checkpoint is stable, and keeps nobody waiting.
+ */
+export function logCheckpoint(turn: Turn, head: ChainHead, seal: Seal | null): void {
+  const { state } = turn;
+  const { sequence, headerHash } = head;
+  const { epoch } = state.constitution;
+  const before = Math.max(...[...state.checkpoints.keys()].filter((at) => at < sequence));
+  const blocks = Array.from({ length: sequence - before }, (_, i) =>
+    executedAt(state, before + 1 + i),
+  ).filter((block) => block !== null);
+  // Who has forgotten how it came here does not promise it.
+  if (blocks.length < sequence - before) return;
+  for (const { sequence: at, digest, batch } of blocks) {
+    if (isInLog(state, at, digest)) continue;
+    met(turn, 'R27 a batch that no vote holds is logged');
+    persist(turn, { type: 'batch', epoch, sequence: at, batch: batch.bytes });
+  }
+  const digests = blocks.map(({ digest }) => digest);
+  persist(turn, { type: 'checkpoint', epoch, sequence, headerHash, digests }, seal);
+}
+
+function executedAt(state: ReplicaState, sequence: number) {
+  const digest = state.executed.get(sequence);
+  const batch = digest === undefined ? null : bodyOf(state, digest);
+  return digest === undefined || batch === null ? null : { sequence, digest, batch };
+}
+
+/** Does a record of ours since the last `stable` one hold this batch? Of what a view took over, only PREPARE's. */
+function isInLog({ self, newView, slots }: ReplicaState, at: number, digest: Uint8Array): boolean {
+  const slot = slots.get(at);
+  const proposal = slot?.proposal ?? null;
+  if (slot === undefined || proposal === null || !bytesEqual(proposal.digest, digest)) return false;
+  if (proposal.replica !== self) return slot.preparedIn === proposal.view;
+  return newView === null || at > newView.minSequence + newView.carried.length;
+}
+
+/** Of a log that is read again. */
+export function replayBatch(
+  turn: Turn,
+  { sequence, batch }: Extract<LogRecord, { type: 'batch' }>,
+): void {
+  const { state } = turn;
+  if (sequence <= state.stable.sequence) return;
+  const checked = state.env.application.checkBatch(batch);
+  if (checked !== null) keepBody(turn, sequence, checked);
+}
+
+/** Executes again what led to an own CHECKPOINT. @returns its head; null: it is not above ours. */
+export function replayCheckpoint(turn: Turn, record: CheckpointRecord): ChainHead | null {
+  const { sequence, headerHash, digests } = record;
+  if (turn.state.head.sequence !== sequence - digests.length) return null;
+  met(turn, 'R27 a checkpoint is made again from the log');
+  for (const [i, digest] of digests.entries()) {
+    const batch = bodyOf(turn.state, digest);
+    if (batch === null) return null;
+    updateSlot(turn, sequence - digests.length + 1 + i, { committed: digest });
+    const seal = executeBlock(turn, batch);
+    const isSame = seal !== null && bytesEqual(seal.headerHash, headerHash);
+    if (isSame && seal.sequence === sequence) keepSeal(turn, seal);
+  }
+  return turn.state.head;
+}
