@@ -4,7 +4,8 @@ import { ZERO_HASH } from '#lib/ledger/crypto/sha256.ts';
 import type { Application, Effect, Image, LogHead } from '#lib/ledger/pbft/types.ts';
 
 type Written = Extract<Effect, { type: 'persist' | 'stable' }>;
-type StableState = Extract<Effect, { type: 'stable' }>['state'];
+type Stable = Extract<Effect, { type: 'stable' }>;
+type StableState = Stable['state'];
 
 const EMPTY_HEAD: LogHead = { count: 0, chainHash: ZERO_HASH, epoch: 0, view: 0 };
 
@@ -18,6 +19,8 @@ export class Disk {
   private pruned = { count: 0, chainHash: ZERO_HASH };
   private state: StableState | null = null;
   private waiting: Written[] = [];
+  /** A state to which the log leads is written beside it: it is there at the disk's next turn. */
+  private late: Stable | null = null;
   private readonly application: Pick<Application, 'snapshot'>;
 
   constructor(application: Pick<Application, 'snapshot'>) {
@@ -38,11 +41,24 @@ export class Disk {
    */
   sync(count = this.waiting.length): number {
     let last = 0;
+    this.keepLate();
     for (const effect of this.waiting.splice(0, count)) {
       if (effect.type === 'persist') last = this.append(effect);
-      else this.keep(effect);
+      else this.keepSoon(effect);
     }
     return last;
+  }
+
+  /** One state at a time. */
+  private keepSoon(stable: Stable): void {
+    this.keepLate();
+    if (stable.leadsHere) this.late = stable;
+    else this.keep(stable);
+  }
+
+  private keepLate(): void {
+    if (this.late !== null) this.keep(this.late);
+    this.late = null;
   }
 
   /** The log is on disk and its head is not: power fails. The last record may be torn. */
@@ -83,7 +99,7 @@ export class Disk {
     return hash;
   }
 
-  private keep({ state, recordId }: Extract<Written, { type: 'stable' }>): void {
+  private keep({ state, recordId }: Stable): void {
     this.state = state;
     for (let first = this.records[0]; first && first.id < recordId; first = this.records[0]) {
       this.records.shift();
@@ -103,6 +119,7 @@ export class Disk {
 
   crash(): void {
     this.waiting = [];
+    this.late = null;
     this.lives += 1;
   }
 

@@ -208,7 +208,7 @@ export class Votes {
 function checkKept(node: Node, said: Iterable<Saying>): void {
   const sealed = [...said].filter(({ type }) => type === 'seal').map(({ sequence }) => sequence);
   if (sealed.length === 0) return;
-  const { met: _, ...env } = node.env;
+  const env = { ...node.env, met: () => undefined };
   const now = { atMs: instantMs(0), wallMs: 0 };
   const fresh = OUR_LEDGER.createReplica(env, now);
   const event = { type: 'restart' as const, image: node.disk.image() };

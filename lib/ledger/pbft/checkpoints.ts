@@ -7,7 +7,7 @@ import { logAgain } from './log-again.ts';
 import { propose } from './propose.ts';
 import { electorateOf, sealHolds } from './signatures.ts';
 import { enterEpoch } from './epochs.ts';
-import { inWindow, met, quorum, update, type ChainHead, type Turn } from './state.ts';
+import { inWindow, met, quorum, update, votes, type ChainHead, type Turn } from './state.ts';
 import { castWaitingCommits, inOrder } from './votes.ts';
 
 /** CHECKPOINT: another's SEAL at n ≡ 0 mod K. */
@@ -106,8 +106,10 @@ export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertif
     checkpoints: above(checkpoints, sequence).set(sequence, own),
   });
   const endsEpoch = own.constitution.epoch !== constitution.epoch;
+  // A log is read from a state of its own epoch on.
+  const leadsHere = !endsEpoch && votes(turn.state) && executed.has(sequence);
   if (endsEpoch) enterEpoch(turn, own, certificate);
-  logAgain(turn, own, endsEpoch);
+  logAgain(turn, own, { endsEpoch, leadsHere });
   castWaitingCommits(turn);
   propose(turn);
 }

@@ -20,7 +20,11 @@ import {
  * and a view is never forgotten with the log's head; nor that the key lost its log once, which stands
  * before the record, so that no crash comes between.
  */
-export function logAgain(turn: Turn, own: ChainHead, endsEpoch: boolean): void {
+export function logAgain(
+  turn: Turn,
+  own: ChainHead,
+  of: { readonly endsEpoch: boolean; readonly leadsHere: boolean },
+): void {
   const { state } = turn;
   const { stable, constitution, view, epochEnds } = state;
   const epoch = constitution.epoch;
@@ -37,7 +41,7 @@ export function logAgain(turn: Turn, own: ChainHead, endsEpoch: boolean): void {
       epochEnds,
       app: own.app,
     },
-    endsEpoch,
+    ...of,
   });
   if (!votes(state)) return;
   met(turn, 'R18 logged again before the log is cut');

@@ -205,14 +205,15 @@ export type Effect =
     }
   /**
    * Certified by q. Once this state and all records of the same step are on disk, those before
-   * `recordId` may go: from there on the log says all that still counts. Where it ends an epoch,
-   * `stored(recordId)` waits for the state, too.
+   * `recordId` may go: from there on the log says all that still counts. `stored(recordId)` waits for the
+   * state, too, unless the log before it `leadsHere` from the state on disk.
    */
   | {
       readonly type: 'stable';
       readonly recordId: number;
       readonly state: Omit<StoredState, 'snapshot'> & { readonly app: AppState };
       readonly endsEpoch: boolean;
+      readonly leadsHere: boolean;
     }
   | { readonly type: 'evidence'; readonly evidence: Evidence }
   /** This vote key signs never again: the log cannot tell what it signed before. */

@@ -9,7 +9,7 @@ export type ExecutedEffect = Extract<Effect, { type: 'executed' }>;
 interface QueuedRecord extends LogEntry {
   readonly type: 'record';
   readonly id: number;
-  /** The state that must be on disk before this record is. */
+  /** The state that it speaks of. */
   state: StableEffect | null;
 }
 
@@ -21,7 +21,7 @@ type Queued =
 
 /** What goes to disk with one sync. */
 export interface Group {
-  /** First of all. */
+  /** First of all; or, where the log leads to it, after the others, and keeping nobody waiting. */
   readonly state: StableEffect | null;
   /** Where there is a state: the last record that tells again what counted before it. */
   readonly toldAgainId: number;
@@ -78,9 +78,9 @@ export class StoreQueue {
   }
 
   /**
-   * All that waits, but no more than one group may hold, and only up to the next record that a state
-   * must be on disk before: a log that speaks of a checkpoint never comes without its state, for if
-   * every replica had lost that nobody could give it.
+   * All that waits, but no more than one group may hold, one state at most, and only up to the next
+   * record that a state must be on disk before: a log that speaks of a checkpoint never comes without its
+   * state or what leads to it, for if every replica had lost that nobody could give it.
    */
   take(): Group {
     const records: QueuedRecord[] = [];
@@ -89,32 +89,35 @@ export class StoreQueue {
     let amnesia = false;
     let bytes = 0;
     let taken = 0;
+    let stated: QueuedRecord | null = null;
     for (const item of this.#items) {
       if (item.type === 'record') {
         bytes += item.record.length;
-        const isFull = bytes > STORE.groupBytesMax && records.length > 0;
-        if (isFull || (item.state !== null && records.length > 0)) break;
+        const isFull = bytes > STORE.groupBytesMax;
+        const isApart = item.state !== null && (stated !== null || !item.state.leadsHere);
+        if (records.length > 0 && (isFull || isApart)) break;
+        if (item.state !== null) stated = item;
         records.push(item);
       } else if (item.type === 'block') blocks.push(item.executed);
       else if (item.type === 'evidence') evidence.push(item.evidence);
       else amnesia = true;
       taken += 1;
     }
-    const toldAgainId = this.#toldAgainId();
+    const toldAgainId = stated === null ? 0 : this.#toldAgainId(stated);
     this.#items = this.#items.slice(taken);
     const lastId = records.at(-1)?.id ?? 0;
-    const state = records[0]?.state ?? null;
+    const state = stated?.state ?? null;
     return { state, toldAgainId, records, lastId, blocks, evidence, amnesia };
   }
 
   /**
-   * Of the first record: the last one before the next state's. A step's records come together, so all
-   * that were logged again are among these. Nothing of an epoch counts in the next one.
+   * The last record before the next state's. A step's records come together, so all that were logged
+   * again are among these. Nothing of an epoch counts in the next one.
    */
-  #toldAgainId(): number {
-    const records = this.#items.filter((item): item is QueuedRecord => item.type === 'record');
-    const [first] = records;
-    if (first === undefined || first.state?.endsEpoch === true) return first?.id ?? 0;
+  #toldAgainId(first: QueuedRecord): number {
+    if (first.state?.endsEpoch === true) return first.id;
+    const all = this.#items.filter((item): item is QueuedRecord => item.type === 'record');
+    const records = all.slice(all.indexOf(first));
     const next = records.findIndex(({ state }, i) => i > 0 && state !== null);
     return records.at(next < 0 ? -1 : next - 1)?.id ?? first.id;
   }

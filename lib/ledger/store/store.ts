@@ -14,7 +14,13 @@ import { LogWriter } from './log-writer.ts';
 import { nodeDisk } from './node-disk.ts';
 import type { Disk } from './disk.ts';
 import { STORE } from './limits.ts';
-import { StoreQueue, type ExecutedEffect, type Group, type StoredEffect } from './queue.ts';
+import {
+  StoreQueue,
+  type ExecutedEffect,
+  type Group,
+  type StableEffect,
+  type StoredEffect,
+} from './queue.ts';
 import { States } from './states.ts';
 
 export const DATABASE_NAME = 'db';
@@ -49,6 +55,13 @@ export async function createReplicaFolder(
   await createLog(disk, { chain: of.chain, key: of.voteKey });
 }
 
+/** What a state on its way to the disk goes by. */
+interface Saving {
+  /** Written before it. */
+  readonly blocks: Promise<void>;
+  readonly toldAgainId: number;
+}
+
 /** One replica's folder: its log, its states, its blocks. Locked while it is open. */
 export class ReplicaStore {
   readonly blocks: Blocks;
@@ -69,6 +82,10 @@ export class ReplicaStore {
   /** What is older than this state goes when the log tells all again that counted before it. */
   #newest: (Pick<StateTie, 'recordId' | 'toldAgainId'> & { readonly sequence: number }) | null =
     null;
+  /** A state on its way to the disk while records go on; one at a time. */
+  #saving: Promise<void> | null = null;
+  /** All records up to it are on disk. */
+  #lastId = 0;
   /** Executed, and not in the database yet: it is called seldom, for each call wakes a thread. */
   #unwritten: ExecutedEffect[] = [];
   #timer: NodeJS.Timeout | null = null;
@@ -158,8 +175,9 @@ export class ReplicaStore {
   async idle(): Promise<void> {
     for (;;) {
       if (this.#unwritten.length > 0 && !this.#hasFailed) this.#blocksAreDue();
-      if (this.#work === null) return;
+      if (this.#work === null && this.#saving === null) return;
       await this.#work;
+      await this.#saving;
     }
   }
 
@@ -172,7 +190,7 @@ export class ReplicaStore {
 
   async #drain(): Promise<void> {
     try {
-      while ((this.#queue.length > 0 || this.#isDue) && !this.#hasFailed) {
+      while ((this.#queue.length > 0 || this.#isDue || this.#mayForget) && !this.#hasFailed) {
         await this.#writeGroup(this.#queue.take());
       }
     } catch (error) {
@@ -182,31 +200,49 @@ export class ReplicaStore {
   }
 
   async #writeGroup(group: Group): Promise<void> {
-    const { state, records, lastId, toldAgainId } = group;
+    const { state, records, lastId } = group;
     if (group.amnesia) await this.#forgetLog();
+    // Slower than one checkpoint after the other: now they wait for the disk.
+    if (state !== null) await this.#saving;
     const blocks = this.#takeBlocks(group);
-    if (state !== null) {
-      await blocks;
-      const { app, ...rest } = state.state;
-      const { voteKey: logKey, snapshot } = this.#options;
-      await this.#states.save(
-        { recordId: state.recordId, toldAgainId, logKey },
-        { ...rest, snapshot: snapshot(app) },
-      );
-    }
+    if (state?.leadsHere === false) await this.#save(state, { ...group, blocks });
     await Promise.all([blocks, records.length > 0 ? this.#log?.append(records) : null]);
-    if (lastId > 0) this.#listener.stored(lastId);
-    if (state !== null) {
-      const { recordId } = state;
-      this.#newest = { recordId, toldAgainId, sequence: state.state.header.sequence };
+    if (lastId > 0) {
+      this.#lastId = lastId;
+      this.#listener.stored(lastId);
     }
-    await this.#forgetOlder(lastId);
+    if (state?.leadsHere === true) this.#saveBehind(state, { ...group, blocks });
+    await this.#forgetOlder();
   }
 
-  /** Once the log tells again, up to `lastId`, all that counted before the newest state. */
-  async #forgetOlder(lastId: number): Promise<void> {
+  async #save({ state, recordId }: StableEffect, { blocks, toldAgainId }: Saving): Promise<void> {
+    await blocks;
+    const { app, ...rest } = state;
+    const { voteKey: logKey, snapshot } = this.#options;
+    const tie = { recordId, toldAgainId, logKey };
+    await this.#states.save(tie, { ...rest, snapshot: snapshot(app) });
+    this.#newest = { recordId, toldAgainId, sequence: state.header.sequence };
+  }
+
+  /** The log leads to this state: until it is on disk nothing of the log goes. */
+  #saveBehind(state: StableEffect, by: Saving): void {
+    this.#saving = this.#save(state, by)
+      .catch((error: unknown) => this.#fail(error))
+      .then(() => {
+        this.#saving = null;
+        this.#start();
+      });
+  }
+
+  /** The log tells all again that counted before the newest state, and no other is on its way. */
+  get #mayForget(): boolean {
     const newest = this.#newest;
-    if (newest === null || lastId < newest.toldAgainId) return;
+    return newest !== null && this.#saving === null && this.#lastId >= newest.toldAgainId;
+  }
+
+  async #forgetOlder(): Promise<void> {
+    const newest = this.#newest;
+    if (newest === null || !this.#mayForget) return;
     this.#newest = null;
     await this.#log?.prune(newest.recordId);
     await this.#states.keepOnly(newest.sequence);

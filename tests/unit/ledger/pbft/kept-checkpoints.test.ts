@@ -96,11 +96,29 @@ test('[R27] a log that is cut at one checkpoint still leads to the next', () => 
   expect(seals.map(({ sequence }) => sequence)).toEqual([8, 16]);
   for (const by of [0, 2]) alone.tell(1, by, alone.seal(by, 8, seals[0]!.headerHash));
   alone.run(5);
-  expect(alone.view(1)).toMatchObject({ executed: 16, stable: 8 });
+  alone.commit(1, 17, alone.batch('a17'));
+  expect(alone.view(1)).toMatchObject({ executed: 17, stable: 8 });
   const { state, pruned } = alone.node(1).disk.image();
   expect(state?.header.sequence).toBe(8);
   expect(pruned.count).toBeGreaterThan(0);
   alone.crash(1);
   alone.restart(1);
   expect(alone.view(1)).toMatchObject({ executed: 16, stable: 8, isAmnesiac: false });
+});
+
+test('[R27] a state to which the log leads keeps nobody waiting: lost with the power, it is made again', () => {
+  const alone = new Alone();
+  commit(alone, 9);
+  const [said] = alone.said(1, 'seal');
+  for (const by of [0, 2]) alone.tell(1, by, alone.seal(by, 8, said!.headerHash));
+  alone.run(5);
+  expect(alone.view(1)).toMatchObject({ executed: 9, stable: 8 });
+  alone.crash(1);
+  // The record that it is stable is there, and the state is not.
+  expect(typesOnDisk(alone, 1)).toContain('stable');
+  expect(alone.node(1).disk.image().state).toBeNull();
+  alone.restart(1);
+  expect(alone.view(1)).toMatchObject({ executed: 8, stable: 8, isAmnesiac: false });
+  alone.run(5);
+  expect(typesOnDisk(alone, 1).filter((type) => type === 'stable')).toHaveLength(2);
 });

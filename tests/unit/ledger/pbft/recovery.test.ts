@@ -93,7 +93,7 @@ test('[R18] a log cut at a stable checkpoint still knows the view', () => {
 function loggedAgain(cluster: Cluster, index: number): LogRecord[] {
   const { state } = cluster.node(index);
   const turn = { state, out: [] as Effect[], now: { atMs: instantMs(cluster.nowMs), wallMs: 0 } };
-  logAgain(turn, stableHead(turn), false);
+  logAgain(turn, stableHead(turn), { endsEpoch: false, leadsHere: false });
   return turn.out.flatMap((effect) => {
     const record = effect.type === 'persist' ? decodeRecord(effect.record) : null;
     return record === null || isFault(record) ? [] : [record];
@@ -179,7 +179,7 @@ test('[R18] a view that was begun to be logged again, and torn there, forgets no
   const before = cluster.node(1).state;
   expect(before).toMatchObject({ view: 1, stable: { sequence: 0 } });
   const turn = { state: before, out: [] as Effect[], now: { atMs: instantMs(0), wallMs: 0 } };
-  logAgain(turn, stableHead(turn), false);
+  logAgain(turn, stableHead(turn), { endsEpoch: false, leadsHere: false });
   const again = turn.out.flatMap((effect) => (effect.type === 'persist' ? [effect.record] : []));
   const image = cluster.node(1).disk.image();
   cluster.crash(1);

@@ -9,7 +9,7 @@ import { HEAD_BYTES } from '#lib/ledger/store/head-layout.ts';
 import { ReplicaStore, createReplicaFolder } from '#lib/ledger/store/server.ts';
 import { judgeFolder, type StateTie } from '#lib/ledger/store/judge.ts';
 import { readLog } from '#lib/ledger/store/log-layout.ts';
-import { StoreQueue } from '#lib/ledger/store/queue.ts';
+import { StoreQueue, type Group } from '#lib/ledger/store/queue.ts';
 import { logFolderName } from '#lib/ledger/store/store.ts';
 import { lastStable, optionsFor, writeLife } from '#tests/support/ledger/life-on-disk.ts';
 import { LocalCluster } from '#tests/support/ledger/local-cluster.ts';
@@ -59,21 +59,68 @@ test('[B12] blocks go into the database together and soon, and no close forgets 
   await again.close();
 });
 
-test('[B7] a record that speaks of a checkpoint waits for its state, and the group ends before it', () => {
+/** The groups of a life in which the log leads to every state, or to none. */
+function groupsOf(leadsHere: boolean): Group[] {
   const queue = new StoreQueue();
-  const stable = lastStable(life)!;
-  for (const effect of life.written) queue.add(effect);
+  for (const effect of life.written)
+    queue.add(effect.type === 'stable' ? { ...effect, leadsHere } : effect);
   const groups = [];
   while (queue.length > 0) groups.push(queue.take());
-  const ofState = groups.find(({ state }) => state === stable)!;
+  return groups;
+}
+
+test('[B7] a record that speaks of a checkpoint waits for its state, and the group ends before it', () => {
+  const { recordId } = lastStable(life)!;
+  const groups = groupsOf(false);
+  const ofState = groups.find(({ state }) => state?.recordId === recordId)!;
   const before = groups.slice(0, groups.indexOf(ofState)).flatMap(({ records }) => records);
-  expect(before).toHaveLength(stable.recordId - 1);
+  expect(before).toHaveLength(recordId - 1);
   expect(groups.flatMap(({ records }) => records)).toHaveLength(
     life.written.filter(({ type }) => type === 'persist').length,
   );
   const last = life.written.findLast((effect) => effect.type === 'persist')!;
-  expect(last.id).toBeGreaterThan(stable.recordId);
+  expect(last.id).toBeGreaterThan(recordId);
   expect(ofState.toldAgainId).toBe(last.id);
+});
+
+test('[B7] where the log leads to it, its records go with those before, one state a group', () => {
+  const [first, second] = groupsOf(true);
+  const [one, two] = life.written.filter((effect) => effect.type === 'stable');
+  expect(first).toMatchObject({ state: { recordId: one!.recordId }, lastId: two!.recordId - 1 });
+  expect(first?.toldAgainId).toBe(two!.recordId - 1);
+  expect(second?.state?.recordId).toBe(two!.recordId);
+});
+
+test('[B7] a state to which the log leads keeps no record waiting; without it the log is whole', async () => {
+  const stables = life.written.filter((effect) => effect.type === 'stable');
+  expect(stables.map(({ leadsHere }) => leadsHere)).toEqual([true, true]);
+  await createReplicaFolder(optionsFor(life, folder));
+  const told: unknown[] = [];
+  const options = optionsFor(life, folder);
+  const store = await ReplicaStore.open({
+    ...options,
+    snapshot: (app) => {
+      told.push('state');
+      if (told.filter((each) => each === 'state').length > 1) throw new Error('no power');
+      return options.snapshot(app);
+    },
+  });
+  store.listen({ stored: (id) => told.push(id), failed: ({ code }) => told.push(code) });
+  for (const effect of life.written) {
+    store.write(effect);
+    await new Promise(setImmediate);
+  }
+  await store.close();
+  const [, second] = stables;
+  const stored = told.findIndex((id) => typeof id === 'number' && id >= second!.recordId);
+  expect(stored).toBeLessThan(told.lastIndexOf('state'));
+  expect(told.at(-1)).toBe('ledger/storage-failed');
+  const { amnesia, image } = await closed(folder);
+  expect(amnesia).toBeNull();
+  expect(image.state?.header.sequence).toBe(stables[0]?.state.header.sequence);
+  expect(image.pruned.count + image.records.length).toBe(
+    Math.max(...told.filter((id) => typeof id === 'number')),
+  );
 });
 
 test('[B6] torn among the votes that are logged again, the log goes on from the state before', () => {
