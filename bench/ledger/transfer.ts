@@ -11,11 +11,10 @@ import { atLeast, median, type Bar } from '../result.ts';
 import { withAccounts } from './accounts.ts';
 import { tlsPair } from './floors.ts';
 
-/** As many as one message holds with room to spare. */
 const ACCOUNTS = 100_000;
 const ROUNDS = 3;
 
-/** A state from one replica to another over TLS: bytes on the wire to a state, beside copy and hash. */
+/** A state from one replica to another over TLS, all its parts in a row: bytes on the wire to a state, beside copy and hash. */
 export async function transfer(): Promise<readonly Bar[]> {
   const world = new World();
   const application = ledgerApplication({
@@ -26,8 +25,8 @@ export async function transfer(): Promise<readonly Bar[]> {
   const { head, stable } = new LocalCluster().replica(0).state;
   const message = (): Uint8Array =>
     encodeMessage({
-      ...{ type: 'state', epochEnds: [], header: head.header, certificate: stable },
-      ...{ peaks: [], snapshot: application.snapshot(state) },
+      ...{ type: 'state', epochEnds: [], header: head.header, certificate: stable, peaks: [] },
+      ...offered(application.snapshot(state)),
     });
   const { near, far, close } = await tlsPair();
   const reader = new FrameReader(LIMITS.frameBytesMax);
@@ -52,7 +51,8 @@ export async function transfer(): Promise<readonly Bar[]> {
     const startedAt = performance.now();
     const heard = decodeMessage(await carried(message()));
     if (isFault(heard) || heard.type !== 'state') throw new Error('not the state that was sent');
-    must(application.restore(heard.snapshot, state.trie.rootHash), 'the state that was sent');
+    for (const part of heard.parts) nodeSha256(part);
+    must(application.restore(heard.parts, state.trie.rootHash), 'the state that was sent');
     transfers.push(performance.now() - startedAt);
   }
   close();
@@ -63,3 +63,5 @@ export async function transfer(): Promise<readonly Bar[]> {
     }),
   ];
 }
+
+const offered = (parts: readonly Uint8Array[]) => ({ parts, partHashes: parts.map(nodeSha256) });

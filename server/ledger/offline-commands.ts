@@ -78,8 +78,8 @@ export async function fsck({ operands, values }: LedgerArgs): Promise<Report> {
           `key ${key.slice(0, 16)}: ${records} records, ${signs ? 'signs' : 'signs never again'}`,
       ),
       ...report.findings.map(
-        ({ where, what, kind, cure, isRepaired }) =>
-          `${where}: ${what} (${isRepaired ? 'repaired' : kind}): ${cure}`,
+        ({ code, where, what, kind, cure, isRepaired }) =>
+          `${code} ${where}: ${what} (${isRepaired ? 'repaired' : kind}): ${cure}`,
       ),
       open.length === 0 ? 'nothing is wrong' : `${open.length} findings`,
     ],

@@ -33,6 +33,10 @@ export function describe(message: Message): string {
     }
     case 'state':
       return `state e${message.header.epoch} #${message.header.sequence}`;
+    case 'fetch-parts':
+      return `fetch-parts #${message.sequence} from ${message.from}`;
+    case 'parts':
+      return `parts #${message.sequence} from ${message.from} +${message.parts.length}`;
     case 'fetch-state':
       return `fetch-state e${message.epoch} above #${message.above}`;
     case 'fetch':

@@ -63,6 +63,8 @@ export class Fuzz {
         return message.replica === node.state.self ? this.newView(self, message) : message;
       case 'state':
         return this.state(message);
+      case 'parts':
+        return { ...message, parts: message.parts.map((part) => part.map((byte) => byte ^ 1)) };
       case 'status':
         return this.random.chance(0.5)
           ? { ...message, stable: message.stable + 8, executed: message.executed + 8 }
@@ -221,8 +223,13 @@ export class Fuzz {
     }
   }
 
-  /** The same state under a header that nobody sealed. */
+  /** The same state under a header that nobody sealed, or under the true one other parts, with their hashes or not. */
   private state(message: StateTransfer): StateTransfer {
+    if (this.random.chance(0.5)) {
+      const parts = message.parts.map((part) => part.map((byte) => byte ^ 1));
+      const partHashes = [...parts.map(nodeSha256), ...message.partHashes.slice(parts.length)];
+      return this.random.chance(0.5) ? { ...message, parts } : { ...message, parts, partHashes };
+    }
     const header = { ...message.header, timeMs: message.header.timeMs + 1 };
     const certificate = { ...message.certificate, headerHash: headerHash(header, nodeSha256) };
     return { ...message, header, certificate };

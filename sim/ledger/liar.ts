@@ -114,7 +114,7 @@ const FUZZED = 0.15;
 const FUZZED_SELDOM = 0.5;
 const TORN = 0.01;
 /** What is said so seldom that most of it should be wrong. */
-const SELDOM: ReadonlySet<Message['type']> = new Set(['state', 'view-change', 'new-view']);
+const SELDOM: ReadonlySet<Message['type']> = new Set(['state', 'parts', 'view-change', 'new-view']);
 const SLOW = 0.9;
 
 const nameOf = (request: Uint8Array): string => toHex(request.subarray(-64));

@@ -86,7 +86,7 @@ export class World {
     this.genesis = core.genesisState(genesis, nodeSha256);
     const { verify } = this.keys;
     this.application = core.ledgerApplication({
-      ...{ chain: this.chainId, verify, sha256: nodeSha256 },
+      ...{ chain: this.chainId, verify, sha256: nodeSha256, cut: CUT },
     });
     this.network = new Network(this.random.fork(), this.scenario, this.counts);
     this.liar = new Liar(this.random.fork(), this.scenario, this.keys.again);
@@ -154,6 +154,7 @@ export class World {
       signer: this.keys.signer(keyName),
       verify: this.keys.verify,
       sha256: nodeSha256,
+      pieceBytes: PIECE_BYTES,
       ...(role === null ? { met: (branch) => this.counts.add(branch) } : {}),
     };
   }
@@ -277,7 +278,7 @@ export class World {
   private witness(node: Node, before: ReplicaState, event: ReplicaEvent): void {
     const { state } = node;
     if (state === before) return;
-    if (event.type === 'message' && event.bytes[0] === STATE_BYTE) {
+    if (event.type === 'message' && STATE_BYTES.includes(event.bytes[0] ?? 0)) {
       if (
         state.stable.sequence > before.stable.sequence &&
         state.head.sequence !== before.head.sequence
@@ -355,4 +356,9 @@ export class World {
   }
 }
 
-const STATE_BYTE = 13;
+/** STATE and PARTS. */
+const STATE_BYTES = [13, 15];
+
+/** Small enough that the states of a run come in pieces. */
+const CUT = { records: 8, bytes: 1_024 };
+const PIECE_BYTES = 2_048;

@@ -61,6 +61,9 @@ const stateOf = (state: AppState): CounterState => state as CounterState;
 const textOf = (request: Uint8Array): string => new TextDecoder().decode(request);
 const json = (value: unknown): Uint8Array => utf8(JSON.stringify(value));
 
+/** A state's parts: small, so that there are several. */
+export const PART_BYTES = 64;
+
 /** `members …` makes these the members from the next epoch on; a name that begins with `bad` is invalid. */
 export const counterApp: Application = {
   checkRequest: (request) => (textOf(request).startsWith('bad') ? null : textOf(request)),
@@ -115,7 +118,13 @@ export const counterApp: Application = {
     };
   },
   dueAt: () => null,
-  snapshot: (state) => [json(state)],
+  snapshot(state) {
+    const bytes = json(state);
+    const count = Math.ceil(bytes.length / PART_BYTES);
+    return Array.from({ length: count }, (_, i) =>
+      bytes.slice(i * PART_BYTES, (i + 1) * PART_BYTES),
+    );
+  },
   restore(parts, stateRoot) {
     const bytes = concatBytes(parts);
     return bytesEqual(nodeSha256(bytes), stateRoot)

@@ -53,6 +53,7 @@ export interface ClusterOptions {
   readonly extra?: readonly string[];
   /** Names that have two instances. */
   readonly twins?: readonly string[];
+  readonly pieceBytes?: number;
 }
 
 /** Replicas in memory under one scripted network and clock; the checkers look at what they send and do. */
@@ -71,7 +72,11 @@ export class Cluster {
   private order = 0;
   private readonly signed = new Map<string, string>();
 
-  constructor({ n = 4, parameters = {}, extra = [], twins = [] }: ClusterOptions = {}) {
+  private readonly pieceBytes: number;
+
+  constructor(options: ClusterOptions = {}) {
+    const { n = 4, parameters = {}, extra = [], twins = [], pieceBytes = 4096 } = options;
+    this.pieceBytes = pieceBytes;
     const names = Array.from({ length: n }, (_, i) => `r${i}`);
     const members = names.map((name) => `${name}:${name}`);
     const genesis = counterGenesis(members, parameters);
@@ -88,6 +93,7 @@ export class Cluster {
       signer: keyedSigner(key),
       verify: keyedVerify,
       sha256: nodeSha256,
+      pieceBytes: this.pieceBytes,
     };
     const state = createReplica(env, { atMs: instantMs(0), wallMs: WALL_MS });
     this.nodes.push({

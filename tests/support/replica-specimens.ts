@@ -27,6 +27,8 @@ export function specimens(): Message[] {
   cluster.run(1_000);
   seen.set('fetch', { type: 'fetch', digest: new Uint8Array(32) });
   seen.set('body', { type: 'body', batch: utf8('batch') });
+  seen.set('fetch-parts', { type: 'fetch-parts', sequence: 8, from: 2 });
+  seen.set('parts', { type: 'parts', sequence: 8, from: 2, parts: [utf8('one'), utf8('two')] });
   seen.set('request', { type: 'request', request: utf8('request') });
   return [...seen.values()];
 }

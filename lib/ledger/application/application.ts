@@ -11,7 +11,8 @@ import { membershipBytes, readMembership } from '#lib/ledger/account/epochs.ts';
 import { execute, resultBytes } from '#lib/ledger/account/execute.ts';
 import { nextDueMs } from '#lib/ledger/account/indexes.ts';
 import type { Records } from '#lib/ledger/account/records/kinds.ts';
-import { constitutionOf, restore, snapshot, type LedgerState } from '#lib/ledger/account/state.ts';
+import { constitutionOf, restore, type LedgerState } from '#lib/ledger/account/state.ts';
+import { trieEntries } from '#lib/ledger/crypto/trie/read.ts';
 import type {
   Application,
   AppState,
@@ -21,7 +22,7 @@ import type {
 } from '#lib/ledger/pbft/types.ts';
 import { writeFitting } from './batch.ts';
 import { judgeAtDoor } from './door.ts';
-import { packParts, unpackParts } from './parts.ts';
+import { packParts, unpackParts, type Cut } from './parts.ts';
 import { remembered } from './remembered.ts';
 
 /** The application's states are the account machine's. */
@@ -41,7 +42,7 @@ export interface LedgerApplication extends Application {
  * What the replicas order: the ledger of accounts. Pure, total and the same to the byte on every replica;
  * transactions are remembered, so that each is decoded once and each signature verified once.
  */
-export function ledgerApplication(rules: BatchRules): LedgerApplication {
+export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): LedgerApplication {
   const { sha256 } = rules;
   const read = remembered((bytes) => readTransaction(bytes, sha256), sha256);
   const check = remembered((bytes) => checkTransaction(bytes, rules, read), sha256);
@@ -85,7 +86,10 @@ export function ledgerApplication(rules: BatchRules): LedgerApplication {
       const dueMs = nextDueMs(ledgerState(state).indexes);
       return dueMs === null ? null : Number(dueMs);
     },
-    snapshot: (state) => packParts(snapshot(ledgerState(state))),
+    snapshot(state) {
+      const { trie } = ledgerState(state);
+      return packParts(trieEntries(trie), trie.size, rules.cut);
+    },
     restore(parts, stateRoot) {
       try {
         return restore(unpackParts(parts), stateRoot, sha256);

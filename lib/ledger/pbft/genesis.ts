@@ -50,5 +50,7 @@ export function genesisState(env: Environment, now: Now): ReplicaState {
     answered: new Map(),
     hints: new Map(),
     askedForState: null,
+    receiving: null,
+    giving: null,
   };
 }

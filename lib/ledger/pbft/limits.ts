@@ -9,7 +9,15 @@ export const LIMITS = {
   frameBytesMax: 32 * MIB,
   /** A member list of 32 with three keys and an address each. */
   membershipBytesMax: 64 * KIB,
-  snapshotPartsMax: 4096,
+  /** A part is cut at 256 KiB, and no record is half as large. */
+  partBytesMax: MIB,
+  snapshotPartsMax: 8192,
+  /** What a state may hold: a giver that lies about it takes no more memory before its lie is seen. */
+  stateBytesMax: 1024 * MIB,
+  /** Parts of a state go in messages of about so much, one asked for after the other: votes wait behind one at most. */
+  pieceBytesMax: 512 * KIB,
+  /** Pieces that a peer gets between two of our STATUS. */
+  piecesPerPeerMax: 256,
   epochEndsMax: 1024,
   /** Slots one certificate list may name: the largest L. */
   logWindowMax: 1024,
@@ -36,6 +44,8 @@ export const TIMES = {
    * together where they come often. One that comes alone waits for nobody.
    */
   batchSpacingMs: 20,
+  /** A state that is given is held so many T at most, and 4 T once nobody asks for more of it. */
+  givenTimeoutsMax: 64,
   /** T doubles at most so often. */
   doublingsMax: 6,
 } as const;

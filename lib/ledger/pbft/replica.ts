@@ -6,9 +6,11 @@ import { genesisState } from './genesis.ts';
 import type { Heartbeat } from './messages/link-messages.ts';
 import { decodeMessage, type Message } from './messages/message.ts';
 import type { PrePrepare } from './messages/pre-prepare.ts';
+import { onFetchParts, onFetchState } from './giving.ts';
 import { beginView, onNewView, takeOver } from './new-view.ts';
 import { takeStored } from './persist.ts';
 import { onPrePrepare, takeProposal } from './pre-prepare.ts';
+import { onParts, onState } from './receiving.ts';
 import { onRequest } from './requests.ts';
 import { restarted } from './restart.ts';
 import { onStatus } from './status.ts';
@@ -24,7 +26,6 @@ import {
   type Turn,
 } from './state.ts';
 import { onTick } from './timers.ts';
-import { onFetchState, onState } from './transfer.ts';
 import type { Effect, Environment, Link, Now, ReplicaEvent } from './types.ts';
 import { keepViewChange, onViewChange } from './view-change.ts';
 import { countVote, onVote } from './votes.ts';
@@ -80,6 +81,8 @@ function mayCarry({ constitution }: ReplicaState, message: Message, link: Link):
     case 'fetch':
     case 'fetch-state':
     case 'state':
+    case 'fetch-parts':
+    case 'parts':
       return true;
     case 'prepare':
     case 'commit':
@@ -129,6 +132,12 @@ function onMessage(turn: Turn, message: Message, link: Link): void {
       return;
     case 'state':
       onState(turn, message, link);
+      return;
+    case 'fetch-parts':
+      onFetchParts(turn, message, link);
+      return;
+    case 'parts':
+      onParts(turn, message, link);
       return;
     default:
       unreachable(message);

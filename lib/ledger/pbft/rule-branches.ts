@@ -62,6 +62,9 @@ export const RULE_BRANCHES = [
   'R26 who has left the view is told of COMMITs',
   'R27 a batch that no vote holds is logged',
   'R27 a checkpoint is made again from the log',
+  'R28 a piece is taken',
+  'R28 a piece is refused',
+  'R28 pieces of one giver serve with another',
 ] as const;
 
 export type RuleBranch = (typeof RULE_BRANCHES)[number];

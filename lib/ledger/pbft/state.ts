@@ -8,7 +8,7 @@ import { encodeMessage, type Message } from './messages/message.ts';
 import type { NewView } from './messages/new-view.ts';
 import type { PreparedCertificate, ViewChange } from './messages/view-change.ts';
 import type { Seal, SealCertificate } from './messages/seal.ts';
-import type { EpochEnd } from './messages/state-transfer.ts';
+import type { EpochEnd, StateTransfer } from './messages/state-transfer.ts';
 import type { Vote } from './messages/vote.ts';
 import { quorumOf } from './quorum.ts';
 import type { RuleBranch } from './rule-branches.ts';
@@ -79,6 +79,27 @@ export interface Asked {
   readonly before: number;
 }
 
+/** A state on its way here: what it hangs on is proven, and its parts come piece by piece. */
+export interface Receiving {
+  /** Who gives it; null: another is asked, who may go on with it. */
+  readonly link: string | null;
+  readonly offer: Omit<StateTransfer, 'type' | 'parts'>;
+  /** By their hashes in hex, of a giver before, too. */
+  readonly parts: ReadonlyMap<string, Uint8Array>;
+  /** Of this giver: how many, and how large together. */
+  readonly pieces: { readonly count: number; readonly bytes: number };
+}
+
+/** A state that others are given: one, for all who ask. */
+export interface Giving {
+  readonly head: ChainHead;
+  readonly certificate: SealCertificate;
+  readonly parts: readonly Uint8Array[];
+  readonly partHashes: readonly Uint8Array[];
+  readonly since: InstantMs;
+  readonly askedAt: InstantMs;
+}
+
 /** Something that waits for the disk: sent to all and counted as our own once record `id` is on it. */
 export interface Withheld {
   readonly id: number;
@@ -138,6 +159,8 @@ export interface ReplicaState {
   readonly hints: ReadonlyMap<string, Hint>;
   /** Whom state was asked of last: only it may answer, and the next asking goes elsewhere. */
   readonly askedForState: Asked | null;
+  readonly receiving: Receiving | null;
+  readonly giving: Giving | null;
 }
 
 /** One step at work: handlers replace `state` and push to `out`. */

@@ -14,6 +14,7 @@ import {
   type Slot,
   type Turn,
 } from './state.ts';
+import { forgetGiven } from './giving.ts';
 import { askForState, noteHint } from './transfer.ts';
 import type { Link } from './types.ts';
 
@@ -37,6 +38,7 @@ export function beat(turn: Turn): void {
   if (state.phase.kind === 'changing' && promise?.view === view) send(turn, 'all', promise);
   fetchMissing(turn);
   askForState(turn);
+  forgetGiven(turn);
 }
 
 /** Sends a peer what its STATUS shows that it lacks. It may lie: then it is sent things it has. */

@@ -1,17 +1,15 @@
 import { rangeRoot, type MountainRange } from '#lib/ledger/crypto/mountain-range.ts';
-import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { later } from '#lib/kernel/units.ts';
-import { mayAnswer } from './bodies.ts';
 import { sealCertificateHolds } from './certificates.ts';
-import { becomeStable, stableHead } from './checkpoints.ts';
+import { becomeStable } from './checkpoints.ts';
 import { newEpoch } from './epochs.ts';
 import { TIMES } from './limits.ts';
-import { executeReady } from './execute.ts';
 import { headerHash, type Header } from './messages/header.ts';
-import type { FetchState, Status } from './messages/link-messages.ts';
+import type { Status } from './messages/link-messages.ts';
 import type { SealCertificate } from './messages/seal.ts';
 import type { EpochEnd, StateTransfer } from './messages/state-transfer.ts';
-import { admitAgain } from './requests.ts';
+import { askForParts } from './receiving.ts';
 import {
   beatMs,
   isClosing,
@@ -44,7 +42,10 @@ export function noteHint(turn: Turn, { epoch, stable }: Status, link: Link): voi
   }
 }
 
-function isNews(state: ReplicaState, { epoch, stable }: Pick<Hint, 'epoch' | 'stable'>): boolean {
+export function isNews(
+  state: ReplicaState,
+  { epoch, stable }: Pick<Hint, 'epoch' | 'stable'>,
+): boolean {
   return epoch > state.constitution.epoch || stable > lackingAbove(state);
 }
 
@@ -60,7 +61,7 @@ function lackingAbove(state: ReplicaState): number {
 
 /**
  * Asks one after the other: nobody can hold us up by promising. Each has twice the time of the one before,
- * from T/4 on, so that an answer comes through however far or large it is.
+ * from T/4 on, so that an answer comes through however far it is; and so again for each piece.
  */
 export function askForState(turn: Turn): void {
   const { state, now } = turn;
@@ -70,70 +71,32 @@ export function askForState(turn: Turn): void {
     .sort();
   const [first] = old;
   if (first === undefined) {
-    if (state.askedForState !== null) update(turn, { askedForState: null });
+    if (state.askedForState !== null) update(turn, { askedForState: null, receiving: null });
     return;
   }
   const last = state.askedForState;
-  if (last !== null && now.atMs < later(last.at, beatMs(state) * 2 ** last.before)) return;
+  if (last !== null && now.atMs < later(last.at, beatMs(state) * 2 ** last.before)) {
+    if (last.link === state.receiving?.link) askForParts(turn);
+    return;
+  }
   const link = old.find((id) => id > (last?.link ?? '')) ?? first;
   met(turn, last === null ? 'R20 a state is asked for' : 'R20 another is asked');
   const before = last === null ? 0 : Math.min(last.before + 1, TIMES.doublingsMax);
-  update(turn, { askedForState: { link, at: now.atMs, before } });
+  // What came of its parts may serve with the next one's.
+  const receiving = state.receiving && { ...state.receiving, link: null };
+  update(turn, { askedForState: { link, at: now.atMs, before }, receiving });
   const { epoch } = state.constitution;
   send(turn, { id: link }, { type: 'fetch-state', epoch, above: lackingAbove(state) });
 }
 
-export function onFetchState(turn: Turn, message: FetchState, link: Link): void {
-  const { state } = turn;
-  const { stable, epochEnds, base } = state;
-  if (stable.seals.length === 0) return;
-  if (message.above >= stable.sequence && message.epoch >= state.constitution.epoch) return;
-  if (!mayAnswer(turn, `state/${link.id}`, 1)) return;
-  const head = stableHead(turn);
-  const isBase = stable.sequence === base.sequence;
-  send(
-    turn,
-    { id: link.id },
-    {
-      type: 'state',
-      epochEnds: epochEnds
-        .slice(0, isBase ? -1 : undefined)
-        .filter(({ header }) => header.epoch >= message.epoch),
-      header: head.header,
-      certificate: stable,
-      peaks: head.range.peaks,
-      snapshot: state.env.application.snapshot(head.app),
-    },
-  );
-}
-
-/** Only from whom we asked. All of it hangs on one header, and that on q SEALs of its epoch. */
-export function onState(turn: Turn, message: StateTransfer, link: Link): void {
-  const { state } = turn;
-  if (link.id !== state.askedForState?.link) {
-    met(turn, 'R20 a state of who was not asked');
-    return;
-  }
-  const { header } = message;
-  if (!isNews(state, { epoch: header.epoch, stable: header.sequence })) return;
-  const head = certifiedHead(state, message);
-  if (head === null) {
-    met(turn, 'R20 a state is refused');
-    return;
-  }
-  met(turn, 'R20 a state is taken');
-  if (message.epochEnds.length > 0) met(turn, 'R20 a state is taken over epochs');
-  update(turn, { hints: new Map(), askedForState: null });
-  adopt(turn, { head, certificate: message.certificate, epochEnds: message.epochEnds });
-  admitAgain(turn);
-  executeReady(turn);
-}
-
-/** The head that this state makes; null where a part of it does not hang on q SEALs of its epoch. */
-function certifiedHead(state: ReplicaState, message: StateTransfer): ChainHead | null {
-  const members = membersAt(state, message.epochEnds, message.header.epoch);
-  if (members === null || !isCertified(state, { ...message, members })) return null;
-  return headOf(state.env, message);
+/** What a state hangs on is proven: header and history by q SEALs of its epoch, its members by their ends. */
+export function offerHolds(
+  state: ReplicaState,
+  offer: Omit<StateTransfer, 'type' | 'parts' | 'partHashes'>,
+): boolean {
+  const members = membersAt(state, offer.epochEnds, offer.header.epoch);
+  if (members === null || !isCertified(state, { ...offer, members })) return false;
+  return rangeUnder(offer, state.env.sha256) !== null;
 }
 
 /** Who votes in `epoch`, led there from our own epoch by certified ends; null where the chain breaks. */
@@ -181,15 +144,24 @@ export function headOf(
   env: Environment,
   { header, peaks, snapshot }: Pick<StoredState, 'header' | 'peaks' | 'snapshot'>,
 ): ChainHead | null {
-  const range: MountainRange = { size: header.sequence, peaks };
-  if (peaks.length !== onesOf(header.sequence)) return null;
-  if (!bytesEqual(rangeRoot(range, env.sha256), header.historyRoot)) return null;
+  const range = rangeUnder({ header, peaks }, env.sha256);
+  if (range === null) return null;
   const app = env.application.restore(snapshot, header.stateRoot);
   if (app === null) return null;
   const constitution = env.application.constitution(app);
   if (!bytesEqual(env.sha256(constitution.membership), header.nextMembersHash)) return null;
   const { sequence } = header;
   return { sequence, header, headerHash: headerHash(header, env.sha256), range, app, constitution };
+}
+
+/** The history that these peaks make; null where it is not the header's. */
+function rangeUnder(
+  { header, peaks }: Pick<StoredState, 'header' | 'peaks'>,
+  sha256: Sha256,
+): MountainRange | null {
+  const range: MountainRange = { size: header.sequence, peaks };
+  if (peaks.length !== onesOf(header.sequence)) return null;
+  return bytesEqual(rangeRoot(range, sha256), header.historyRoot) ? range : null;
 }
 
 function onesOf(value: number): number {

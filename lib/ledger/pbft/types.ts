@@ -112,6 +112,8 @@ export interface Environment {
   readonly signer: Signer;
   readonly verify: Verify;
   readonly sha256: Sha256;
+  /** How much of a state goes in one message; `LIMITS.pieceBytesMax` where it is not said. */
+  readonly pieceBytes?: number;
   /** Told of each rule's branch that is taken, by campaigns; it changes nothing. */
   readonly met?: (branch: RuleBranch) => void;
 }

@@ -34,7 +34,8 @@ export async function checkBlocks(database: Database, options: Checking): Promis
       previous: follows ? (before?.hash ?? null) : null,
     });
     if (what !== null || isFault(block)) {
-      tell({ where: `block ${sequence}`, what: what ?? '', kind: 'repairable', cure: CURE });
+      const where = `block ${sequence}`;
+      tell({ code: 'fsck/block', where, what: what ?? '', kind: 'repairable', cure: CURE });
       wrong.push(key);
       continue;
     }
@@ -46,7 +47,8 @@ export async function checkBlocks(database: Database, options: Checking): Promis
     const certificate = decodeCertificate(value);
     if (!isFault(certificate) && certificate.sequence === sequenceIn(key)) continue;
     const where = `certificate of block ${sequenceIn(key)}`;
-    tell({ where, what: 'cannot be read', kind: 'repairable', cure: CURE });
+    const what = 'cannot be read';
+    tell({ code: 'fsck/certificate', where, what, kind: 'repairable', cure: CURE });
     wrong.push(key);
   }
   if (repair) await database.batch(wrong.map((key) => ({ type: 'del', key })));

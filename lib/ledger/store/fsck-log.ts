@@ -3,7 +3,7 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { Disk } from './disk.ts';
-import type { Tell } from './fsck.ts';
+import type { FindingCode, Tell } from './fsck.ts';
 import { HEAD_BYTES, decodeHead } from './head-layout.ts';
 import { judgeFolder, type StateTie } from './judge.ts';
 import { HEAD_NAMES, SEGMENT_NAME, readLogFiles } from './log-files.ts';
@@ -36,9 +36,10 @@ export async function checkLog(folder: string, options: Checking): Promise<Check
   const where = basename(folder);
   const disk = await nodeDisk(folder);
   const owner = await ownerOf(disk, options.chain);
-  const lose = (what: string): void => tell({ where, what, kind: 'lost', cure: CURE });
+  const lose = (code: FindingCode, what: string): void =>
+    tell({ code, where, what, kind: 'lost', cure: CURE });
   if (owner === null) {
-    lose('nothing in it says whose it is');
+    lose('fsck/no-owner', 'nothing in it says whose it is');
     return null;
   }
   const key = toHex(owner.key);
@@ -48,25 +49,27 @@ export async function checkLog(folder: string, options: Checking): Promise<Check
     throw error;
   });
   if (files === null) {
-    lose('it is of another chain, or parts of two logs are in one folder');
+    lose('fsck/other-chain', 'it is of another chain, or parts of two logs are in one folder');
     return { key, records: 0, signs: false };
   }
   const verdict = judgeFolder({ ...files, ties: options.ties }, owner);
   const records = files.log.records.at(-1)?.after.count ?? files.log.start?.count ?? 0;
   if (files.amnesia !== null || verdict.kind === 'amnesia') {
-    lose(files.amnesia ?? (verdict.kind === 'amnesia' ? verdict.why : ''));
+    lose('fsck/amnesia', files.amnesia ?? (verdict.kind === 'amnesia' ? verdict.why : ''));
     return { key, records, signs: false };
   }
   const isTorn = !files.log.isTailClean;
   if (isTorn) {
     const what = `something is behind its last whole record, ${records}`;
-    tell({ where, what, kind: 'repairable', cure: 'it was never sent, and is dropped' });
+    const cure = 'it was never sent, and is dropped';
+    tell({ code: 'fsck/torn-end', where, what, kind: 'repairable', cure });
   }
   for (const [i, slot] of files.slots.entries()) {
     if (slot !== null) continue;
     const what = 'is missing or damaged';
     const name = join(where, HEAD_NAMES[i] ?? '');
-    tell({ where: name, what, kind: 'repairable', cure: 'it is made again from the other one' });
+    const cure = 'it is made again from the other one';
+    tell({ code: 'fsck/head-slot', where: name, what, kind: 'repairable', cure });
   }
   if (repair && (isTorn || files.slots.includes(null))) {
     await (await LogWriter.open(door, files)).close();

@@ -11,8 +11,27 @@ import { decodeState, type StateIndex } from './layout.ts';
 import { UNFINISHED } from './node-disk.ts';
 import { DATABASE_NAME } from './store.ts';
 
+/** Closed: scripts go by it. */
+export type FindingCode =
+  /** The database's own files. */
+  | 'fsck/database'
+  | 'fsck/state'
+  | 'fsck/unused-parts'
+  | 'fsck/block'
+  | 'fsck/certificate'
+  | 'fsck/unfinished-file'
+  /** A log that says nowhere whose it is. */
+  | 'fsck/no-owner'
+  /** A log of another chain than the folder, or parts of two logs. */
+  | 'fsck/other-chain'
+  /** A log that does not tell all that its key signed. */
+  | 'fsck/amnesia'
+  | 'fsck/torn-end'
+  | 'fsck/head-slot';
+
 /** `repairable`: what is wrong loses nothing; `lost`: no repair brings it back, `cure` says what to do. */
 export interface Finding {
+  readonly code: FindingCode;
   readonly where: string;
   readonly what: string;
   readonly kind: 'repairable' | 'lost';
@@ -83,7 +102,7 @@ async function openForCheck(
   } catch (error) {
     if (!isFault(error, 'ledger/damaged')) throw error;
     tell({
-      ...{ where: path, what: error.message, kind: 'repairable' },
+      ...{ code: 'fsck/database', where: path, what: error.message, kind: 'repairable' },
       cure: 'its index is made again from what its files hold',
     });
     if (!repair) return null;
@@ -104,7 +123,14 @@ async function removeUnfinished(
     for (const name of await readdir(join(folder, log))) {
       if (!name.endsWith(UNFINISHED)) continue;
       const where = join(log, name);
-      tell({ where, what: 'was never finished', kind: 'repairable', cure: 'it is removed' });
+      const what = 'was never finished';
+      tell({
+        code: 'fsck/unfinished-file',
+        where,
+        what,
+        kind: 'repairable',
+        cure: 'it is removed',
+      });
       if (repair) await rm(join(folder, where), { force: true });
     }
   }
@@ -114,14 +140,18 @@ async function checkStates(database: Database, options: Checking): Promise<State
   const { repair, tell } = options;
   const states: StateIndex[] = [];
   for await (const [key, value] of database.iterator(allOf('state'))) {
-    const where = `state at ${sequenceIn(key)}`;
+    const lost = (what: string): void =>
+      tell({
+        ...{ code: 'fsck/state', where: `state at ${sequenceIn(key)}`, what },
+        ...{ kind: 'lost', cure: LOST_STATE },
+      });
     const index = decodeState(value);
     if (isFault(index) || index.sequence !== sequenceIn(key)) {
-      tell({ where, what: 'cannot be read', kind: 'lost', cure: LOST_STATE });
+      lost('cannot be read');
     } else if (await hasParts(database, index, options)) {
       states.push(index);
     } else {
-      tell({ where, what: 'lacks a part, or one is damaged', kind: 'lost', cure: LOST_STATE });
+      lost('lacks a part, or one is damaged');
     }
   }
   const needed = new Set(states.flatMap(({ partHashes }) => partHashes.map(toHex)));
@@ -131,7 +161,8 @@ async function checkStates(database: Database, options: Checking): Promise<State
   }
   if (extra.length > 0) {
     const what = `${extra.length} parts belong to no state`;
-    tell({ where: 'states', what, kind: 'repairable', cure: 'they are removed' });
+    const cure = 'they are removed';
+    tell({ code: 'fsck/unused-parts', where: 'states', what, kind: 'repairable', cure });
     if (repair) await database.batch(extra.map((key) => ({ type: 'del', key })));
   }
   return states;

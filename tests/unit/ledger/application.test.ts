@@ -263,6 +263,10 @@ test('[P5] a snapshot comes back from its parts, and from no others', () => {
   const parts = application.snapshot(state);
   expect(parts.length).toBeGreaterThan(1);
   for (const part of parts) expect(part.length).toBeLessThan(PART_BYTES + 4_096 + 4 * 4_096);
+  // One account more is in one part.
+  world.do(world.grant('one more'));
+  const now = new Set(application.snapshot(world.state).map((part) => toHex(part)));
+  expect(parts.filter((part) => now.has(toHex(part))).length).toBeGreaterThan(parts.length / 2);
   const back = application.restore(parts, root)!;
   expect(application.stateRoot(back)).toEqual(root);
   expect(ledgerState(back).indexes).toEqual(ledgerState(state).indexes);

@@ -6,7 +6,17 @@ import * as link from './link-messages.ts';
 import { readNewView, writeNewView, type NewView } from './new-view.ts';
 import { readPrePrepare, writePrePrepare, type PrePrepare } from './pre-prepare.ts';
 import { readSeal, writeSeal, type Seal } from './seal.ts';
-import { readStateTransfer, writeStateTransfer, type StateTransfer } from './state-transfer.ts';
+import {
+  readFetchParts,
+  readParts,
+  readStateTransfer,
+  writeFetchParts,
+  writeParts,
+  writeStateTransfer,
+  type FetchParts,
+  type Parts,
+  type StateTransfer,
+} from './state-transfer.ts';
 import { readViewChange, writeViewChange, type ViewChange } from './view-change.ts';
 import { readVote, writeVote, type Vote } from './vote.ts';
 
@@ -18,6 +28,8 @@ export type Message =
   | ViewChange
   | NewView
   | StateTransfer
+  | FetchParts
+  | Parts
   | link.RequestMessage
   | link.Status
   | link.Heartbeat
@@ -42,6 +54,8 @@ const NUMBERS: Readonly<Record<MessageType, number>> = {
   body: 11,
   'fetch-state': 12,
   state: 13,
+  'fetch-parts': 14,
+  parts: 15,
 };
 
 const TYPES = new Map(
@@ -81,6 +95,10 @@ function writeMessage(out: Writer, message: Message): Writer {
       return link.writeFetchState(out, message);
     case 'state':
       return writeStateTransfer(out, message);
+    case 'fetch-parts':
+      return writeFetchParts(out, message);
+    case 'parts':
+      return writeParts(out, message);
     default:
       return unreachable(message);
   }
@@ -131,6 +149,10 @@ function readMessage(from: Reader, type: MessageType): Message {
       return link.readFetchState(from);
     case 'state':
       return readStateTransfer(from);
+    case 'fetch-parts':
+      return readFetchParts(from);
+    case 'parts':
+      return readParts(from);
     default:
       return unreachable(type);
   }

@@ -12,7 +12,7 @@ export interface EpochEnd {
   readonly membership: Uint8Array;
 }
 
-/** A state that proves itself: all of it hangs on the header, and the header on q SEALs. */
+/** A state that proves itself: all of it hangs on the header, and the header on q SEALs. Its parts come in pieces. */
 export interface StateTransfer {
   readonly type: 'state';
   /** From the asker's epoch to the header's, in order. */
@@ -21,7 +21,25 @@ export interface StateTransfer {
   readonly certificate: SealCertificate;
   /** Peaks of the mountain range under the header's `historyRoot`. */
   readonly peaks: readonly Uint8Array[];
-  readonly snapshot: readonly Uint8Array[];
+  /** SHA-256 of each part: what they make together, the header's `stateRoot` says. */
+  readonly partHashes: readonly Uint8Array[];
+  /** The first piece: parts from the first on. */
+  readonly parts: readonly Uint8Array[];
+}
+
+/** Asks for a piece of the state at `sequence`, from this part on. */
+export interface FetchParts {
+  readonly type: 'fetch-parts';
+  readonly sequence: number;
+  readonly from: number;
+}
+
+/** Parts in a row, as many as a piece holds. */
+export interface Parts {
+  readonly type: 'parts';
+  readonly sequence: number;
+  readonly from: number;
+  readonly parts: readonly Uint8Array[];
 }
 
 export const writeEpochEnd = (out: Writer, { header, certificate, membership }: EpochEnd): Writer =>
@@ -39,7 +57,8 @@ export const writeStateTransfer = (out: Writer, message: StateTransfer): Writer 
     message.certificate,
   )
     .list(message.peaks, (to, peak) => to.raw(peak))
-    .list(message.snapshot, (to, part) => to.blob(part));
+    .list(message.partHashes, (to, hash) => to.raw(hash))
+    .list(message.parts, writePart);
 
 export const readStateTransfer = (from: Reader): StateTransfer => ({
   type: 'state',
@@ -47,5 +66,26 @@ export const readStateTransfer = (from: Reader): StateTransfer => ({
   header: readHeader(from),
   certificate: readSealCertificate(from),
   peaks: from.list(LIMITS.peaksMax, (each) => each.raw(HASH_BYTES)),
-  snapshot: from.list(LIMITS.snapshotPartsMax, (each) => each.blob(LIMITS.frameBytesMax)),
+  partHashes: from.list(LIMITS.snapshotPartsMax, (each) => each.raw(HASH_BYTES)),
+  parts: from.list(LIMITS.snapshotPartsMax, readPart),
+});
+
+const writePart = (to: Writer, part: Uint8Array): Writer => to.blob(part);
+const readPart = (from: Reader): Uint8Array => from.blob(LIMITS.partBytesMax);
+
+export const writeFetchParts = (out: Writer, { sequence, from }: FetchParts): Writer =>
+  out.u64(sequence).u16(from);
+export const readFetchParts = (from: Reader): FetchParts => ({
+  type: 'fetch-parts',
+  sequence: from.u64(),
+  from: from.u16(),
+});
+
+export const writeParts = (out: Writer, { sequence, from, parts }: Parts): Writer =>
+  out.u64(sequence).u16(from).list(parts, writePart);
+export const readParts = (from: Reader): Parts => ({
+  type: 'parts',
+  sequence: from.u64(),
+  from: from.u16(),
+  parts: from.list(LIMITS.snapshotPartsMax, readPart),
 });

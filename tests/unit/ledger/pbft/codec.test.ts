@@ -4,7 +4,7 @@ import { seededRandom } from '#lib/kernel/random.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { decodeMessage, encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
 import { faultyOf, quorumOf } from '#lib/ledger/pbft/quorum.ts';
-import { decodeRecord } from '#lib/ledger/pbft/records.ts';
+import { decodeRecord, encodeRecord } from '#lib/ledger/pbft/records.ts';
 import { electorateOf, voteHolds } from '#lib/ledger/pbft/signatures.ts';
 import { Alone } from '#tests/support/replica-alone.ts';
 import { specimens } from '#tests/support/replica-specimens.ts';
@@ -22,7 +22,7 @@ test('[R1] two quorums share a correct replica, and the correct ones are a quoru
 
 test('[R2] every message comes back from its bytes, and no changed byte decodes to the same', () => {
   const all = specimens();
-  expect(new Set(all.map(({ type }) => type)).size).toBe(13);
+  expect(new Set(all.map(({ type }) => type)).size).toBe(15);
   for (const message of all) {
     const bytes = encodeMessage(message);
     expect(decodeMessage(bytes)).toEqual(message);
@@ -87,4 +87,18 @@ test('[R3] a vote of one type is none of another, nor of another chain', () => {
   expect(voteHolds(of, { ...prepare, type: 'pre-prepare' })).toBe(false);
   const other = { ...of, env: { ...of.env, chain: new Uint8Array(32) } };
   expect(voteHolds(other, prepare)).toBe(false);
+});
+
+test('[R2] what leads to a checkpoint comes back from its record, and no shorter one is read', () => {
+  const hash = new Uint8Array(32).fill(7);
+  const place = { epoch: 1, sequence: 16 };
+  for (const record of [
+    { type: 'checkpoint', ...place, headerHash: hash, digests: [hash, hash] },
+    { type: 'batch', ...place, batch: new Uint8Array(100) },
+  ] as const) {
+    const bytes = encodeRecord(record);
+    expect(decodeRecord(bytes)).toEqual(record);
+    for (let length = 0; length < bytes.length; length += 1)
+      expect(isFault(decodeRecord(bytes.subarray(0, length)))).toBe(true);
+  }
 });

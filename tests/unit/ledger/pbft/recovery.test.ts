@@ -319,7 +319,10 @@ test('[R20] a state short of q, under another header, or changed is not taken', 
       certificate: { ...message.certificate, seals: message.certificate.seals.slice(1, 3) },
     }),
     (message) => ({ ...message, header: { ...message.header, timeMs: 1 } }),
-    (message) => ({ ...message, snapshot: [new Uint8Array(3)] }),
+    (message) => {
+      const parts = [new Uint8Array(3)];
+      return { ...message, parts, partHashes: parts.map(nodeSha256) };
+    },
     (message) => ({ ...message, peaks: message.peaks.map(() => new Uint8Array(32)) }),
   ];
   for (const change of bad) {

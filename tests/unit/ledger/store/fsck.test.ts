@@ -44,12 +44,14 @@ test('[B9] a torn end, a lost slot and an unfinished file are repaired, and noth
   await file.close();
   await writeFile(join(folder, logName, 'wal.00000002.new'), 'half');
   expect((await check()).findings).toMatchObject([
-    { kind: 'repairable', isRepaired: false },
-    { kind: 'repairable', isRepaired: false },
+    { code: 'fsck/unfinished-file', kind: 'repairable', isRepaired: false },
+    { code: 'fsck/torn-end', kind: 'repairable', isRepaired: false },
   ]);
   expect((await check(true)).findings).toMatchObject([{ isRepaired: true }, { isRepaired: true }]);
   await rm(join(folder, logName, 'wal.head.1'));
-  expect((await check(true)).findings).toMatchObject([{ isRepaired: true }]);
+  expect((await check(true)).findings).toMatchObject([
+    { code: 'fsck/head-slot', isRepaired: true },
+  ]);
   expect(await check()).toMatchObject({ keys, findings: [] });
 });
 
@@ -57,7 +59,9 @@ test('[B9] what no repair brings back is said, with what to do', async () => {
   await truncate(await segment(), 2_000);
   const report = await check(true);
   expect(report.keys).toMatchObject([{ signs: false }]);
-  expect(report.findings).toMatchObject([{ kind: 'lost', isRepaired: false }]);
+  expect(report.findings).toMatchObject([
+    { code: 'fsck/amnesia', kind: 'lost', isRepaired: false },
+  ]);
   expect(report.findings[0]?.cure).toMatch(/signs never again.*rekey/);
 });
 
@@ -71,9 +75,14 @@ test('[B9] a damaged block goes, for others have it; a damaged part of the state
   await database.close();
   const { findings } = await check(true);
   expect(findings).toContainEqual(
-    expect.objectContaining({ where: 'block 3', kind: 'repairable', isRepaired: true }),
+    expect.objectContaining({
+      code: 'fsck/block',
+      where: 'block 3',
+      kind: 'repairable',
+      isRepaired: true,
+    }),
   );
   expect(findings).toContainEqual(
-    expect.objectContaining({ where: `state at ${sequence}`, kind: 'lost' }),
+    expect.objectContaining({ code: 'fsck/state', where: `state at ${sequence}`, kind: 'lost' }),
   );
 });

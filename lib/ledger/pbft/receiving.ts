@@ -1,0 +1,115 @@
+import { toHex } from '#lib/kernel/bytes.ts';
+import { executeReady } from './execute.ts';
+import { LIMITS } from './limits.ts';
+import type { Parts, StateTransfer } from './messages/state-transfer.ts';
+import { admitAgain } from './requests.ts';
+import { met, send, update, type Receiving, type Turn } from './state.ts';
+import { adopt, headOf, isNews, offerHolds } from './transfer.ts';
+import type { Link } from './types.ts';
+
+/** Only from whom we asked. All of it hangs on one header, and that on q SEALs of its epoch. */
+export function onState(turn: Turn, message: StateTransfer, link: Link): void {
+  const { state } = turn;
+  if (link.id !== state.askedForState?.link) {
+    met(turn, 'R20 a state of who was not asked');
+    return;
+  }
+  // One offer an asking: else each would give its giver more time.
+  if (state.receiving?.link === link.id) return;
+  const { parts, ...offer } = message;
+  const { header, partHashes } = offer;
+  if (!isNews(state, { epoch: header.epoch, stable: header.sequence })) return;
+  if (!offerHolds(state, offer)) {
+    met(turn, 'R20 a state is refused');
+    return;
+  }
+  const wanted = new Set(partHashes.map(toHex));
+  const before = [...(state.receiving?.parts ?? [])].filter(([hash]) => wanted.has(hash));
+  if (before.length > 0) met(turn, 'R28 pieces of one giver serve with another');
+  const pieces = { count: 0, bytes: 0 };
+  update(turn, { receiving: { link: link.id, offer, parts: new Map(before), pieces } });
+  takePiece(turn, { from: 0, parts });
+}
+
+export function onParts(turn: Turn, message: Parts, link: Link): void {
+  const { receiving, askedForState } = turn.state;
+  if (receiving?.link !== link.id || askedForState?.link !== link.id) return;
+  const { header } = receiving.offer;
+  if (message.sequence !== header.sequence) return;
+  if (isNews(turn.state, { epoch: header.epoch, stable: header.sequence }))
+    takePiece(turn, message);
+  else update(turn, { receiving: null });
+}
+
+/** Asks for the next piece. A question or an answer that was lost is repeated with each STATUS. */
+export function askForParts(turn: Turn): void {
+  const { receiving } = turn.state;
+  if (receiving?.link == null) return;
+  const { link, offer, parts } = receiving;
+  const from = offer.partHashes.findIndex((hash) => !parts.has(toHex(hash)));
+  const { sequence } = offer.header;
+  if (from >= 0) send(turn, { id: link }, { type: 'fetch-parts', sequence, from });
+}
+
+/** Each part is what its hash says, in its place; with the last of them the state is made. */
+function takePiece(turn: Turn, piece: Pick<Parts, 'from' | 'parts'>): void {
+  const { receiving, askedForState } = turn.state;
+  if (receiving === null || askedForState === null) return;
+  const next = withPiece(turn, receiving, piece);
+  if (next === null) {
+    met(turn, 'R28 a piece is refused');
+    return;
+  }
+  met(turn, 'R28 a piece is taken');
+  const isWorth = isWorthTime(turn, next);
+  const at = isWorth ? turn.now.atMs : askedForState.at;
+  update(turn, { receiving: next, askedForState: { ...askedForState, at } });
+  if (next.offer.partHashes.every((hash) => next.parts.has(toHex(hash)))) finish(turn, next);
+  else if (isWorth) askForParts(turn);
+}
+
+/** Null where a part is another than its hash says, or all together are too much. */
+function withPiece(
+  { state }: Turn,
+  receiving: Receiving,
+  piece: Pick<Parts, 'from' | 'parts'>,
+): Receiving | null {
+  const { offer, pieces } = receiving;
+  const parts = new Map(receiving.parts);
+  let { bytes } = pieces;
+  for (const [i, part] of piece.parts.entries()) {
+    const name = toHex(state.env.sha256(part));
+    const wanted = offer.partHashes[piece.from + i];
+    if (wanted === undefined || toHex(wanted) !== name) return null;
+    parts.set(name, part);
+    bytes += part.length;
+  }
+  if (bytes > LIMITS.stateBytesMax) return null;
+  return { ...receiving, parts, pieces: { count: pieces.count + 1, bytes } };
+}
+
+/** Pieces that may be small: the first, the last, and what was on its way twice. */
+const SMALL_PIECES = 4;
+
+/** A giver has new time with each piece; not one that hands over crumbs to hold us up. */
+function isWorthTime({ state }: Turn, { pieces }: Receiving): boolean {
+  const least = (state.env.pieceBytes ?? LIMITS.pieceBytesMax) / 2;
+  return pieces.bytes >= (pieces.count - SMALL_PIECES) * least;
+}
+
+/** Whole: the root of what they make is the header's, or whoever gave them lied. */
+function finish(turn: Turn, { offer, parts }: Receiving): void {
+  const snapshot = offer.partHashes.flatMap((hash) => parts.get(toHex(hash)) ?? []);
+  update(turn, { receiving: null });
+  const head = headOf(turn.state.env, { ...offer, snapshot });
+  if (head === null) {
+    met(turn, 'R20 a state is refused');
+    return;
+  }
+  met(turn, 'R20 a state is taken');
+  if (offer.epochEnds.length > 0) met(turn, 'R20 a state is taken over epochs');
+  update(turn, { hints: new Map(), askedForState: null });
+  adopt(turn, { head, certificate: offer.certificate, epochEnds: offer.epochEnds });
+  admitAgain(turn);
+  executeReady(turn);
+}
