@@ -92,12 +92,12 @@ export class Fuzz {
       ? application.checkBatch(application.writeBatch(0, []))
       : application.checkBatch(random.pick(this.batches).bytes);
     const { vote } = message;
-    switch (random.below(5)) {
+    const { endsAfter } = self.node.state.head.constitution;
+    switch (endsAfter !== null && random.chance(0.7) ? 1 : random.below(5)) {
       case 0:
         return { ...message, vote: { ...vote, digest: nodeSha256(vote.digest) } };
       case 1: {
         // Past the end of the epoch, where it has one.
-        const { endsAfter } = self.node.state.head.constitution;
         const sequence = (endsAfter ?? vote.sequence) + random.pick([1, 8, 16]);
         return { ...message, vote: signed(self, { ...vote, sequence }) };
       }
