@@ -27,6 +27,7 @@ export function describe(input: StageInput): string {
     case 'socket-back':
     case 'pause':
     case 'resume':
+    case 'turn':
     case 'tick':
       return input.type;
   }
@@ -54,6 +55,7 @@ export function markOf(input: StageInput): number {
     case 'socket-back':
     case 'pause':
     case 'resume':
+    case 'turn':
     case 'tick':
       return input.type.length;
   }

@@ -169,7 +169,7 @@ export class SimNode {
       return;
     }
     const { world, life } = this;
-    if (input.type !== 'tick')
+    if (input.type !== 'tick' && input.type !== 'turn')
       world.log(() => `${short(this.id)} < ${describe(input)}`, markOf(input) + this.incarnation);
     world.witness.beforeInput(this, input);
     const frames = world.monitor.seqs.seen(this, input);
@@ -308,11 +308,21 @@ export class SimNode {
       if (isLost || spoiled) {
         if (!isLost) engine.spoil(output.segments);
         this.feed({ type: 'run-failed', run: output.run, why: spoiled ?? 'engine' });
+        this.turn();
         return;
       }
       for (const segment of output.segments) world.monitor.onSegment(this, engine, segment);
       this.sampling = output.segments;
       this.feed({ type: 'run-done', run: output.run, ms, results: engine.run(output.segments) });
+      this.turn();
+    });
+  }
+
+  /** What came while a run was at work is taken before the next one is planned. */
+  private turn(): void {
+    const { world, life } = this;
+    world.timeline.in(0, () => {
+      if (this.life === life) this.feed({ type: 'turn' });
     });
   }
 

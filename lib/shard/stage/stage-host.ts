@@ -50,8 +50,6 @@ export class StageHost {
   #core;
   #unloading: ReadonlySet<string> | null = null;
   #draining = false;
-  #mayRun = true;
-  #waitingRun: RunOrder | null = null;
   /** When the run that is under way began. */
   #runSince: InstantMs | null = null;
   #snapshotAt = -Infinity;
@@ -196,10 +194,8 @@ export class StageHost {
         return void this.#load(output);
       case 'grammar':
         return void this.#makeGrammar(output);
-      case 'run': {
-        this.#begin(output);
-        return;
-      }
+      case 'run':
+        return void this.#run(output);
       case 'kv': {
         const length = this.engines.applyKv(output);
         const { shard, session, place } = output;
@@ -266,13 +262,7 @@ export class StageHost {
     this.feed({ type: 'shard-ready', shard, pagePositions, pagesMax, rowsMax, ...takes });
   }
 
-  #begin(order: RunOrder): void {
-    if (this.#mayRun) void this.#run(order);
-    else this.#waitingRun = order;
-  }
-
   async #run(order: RunOrder): Promise<void> {
-    this.#mayRun = false;
     const startedAt = this.#doors.now();
     this.#runSince = startedAt;
     try {
@@ -290,7 +280,7 @@ export class StageHost {
     }
     this.#runSince = null;
     if (this.#doors.now() - this.#snapshotAt >= STAGE_HOST.snapshotEveryMs) this.#sendSnapshot();
-    this.#yielder.yieldTurn(() => this.#nextRun());
+    this.#yielder.yieldTurn(() => this.feed({ type: 'turn' }));
   }
 
   /** A GPU's run that hung never ends: only a new worker helps. The processor's hold this thread. */
@@ -299,13 +289,6 @@ export class StageHost {
     if (this.#doors.now() - this.#runSince < STAGE_HOST.runMsMax) return;
     this.#runSince = null;
     this.#fail(new FaultError('engine/lost', `a run took more than ${STAGE_HOST.runMsMax} ms`));
-  }
-
-  #nextRun(): void {
-    this.#mayRun = true;
-    const order = this.#waitingRun;
-    this.#waitingRun = null;
-    if (order) void this.#run(order);
   }
 
   /** Silent while nothing changes: an idle node wakes nobody. */

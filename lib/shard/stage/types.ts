@@ -80,6 +80,8 @@ export type StageInput =
       readonly results: readonly RunResult[];
     }
   | { readonly type: 'run-failed'; readonly run: number; readonly why: 'no-room' | 'engine' }
+  /** After a run, and after all that waited while it ran: the next may be planned. */
+  | { readonly type: 'turn' }
   /** Answer to a `kv` order `share`: positions that the KV has now. */
   | {
       readonly type: 'kv-shared';
@@ -127,7 +129,7 @@ export type StageOutput =
   | { readonly type: 'grammar'; readonly session: SessionId; readonly grammar: GrammarRef }
   /**
    * One engine run at a time a node; ragged: decode rows of all sessions first, then prefill up to
-   * the budget. The shell answers `run-done` or `run-failed`.
+   * the budget. The shell answers `run-done` or `run-failed`, and then `turn`.
    */
   | {
       readonly type: 'run';

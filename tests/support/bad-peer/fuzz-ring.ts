@@ -168,6 +168,9 @@ export class FuzzRing {
           if (node.engine !== engine) return;
           const results = engine.run(output.segments);
           this.#step(node, { type: 'run-done', run: output.run, ms: 1, results });
+          this.#queue.push(() => {
+            if (node.engine === engine) this.#step(node, { type: 'turn' });
+          });
         });
         return;
       }

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
 import {
   emptyStepTimes,
   learnStep,
   loadOf,
   predictMs,
+  surpriseAfter,
   type StepTimes,
 } from '#lib/shard/stage/core/step-times.ts';
 import { node, prepare, rows, session, StageRig } from './rig.ts';
@@ -103,6 +105,67 @@ describe('chunk', () => {
     expect(rig.core.running?.segments.map((segment) => segment.rows)).toEqual([1, 3]);
     rig.finish(40);
     expect(rig.core.running?.segments.map((segment) => segment.rows)).toEqual([1]);
+  });
+
+  /** An answer on this node alone, and a prompt beside it; rows of the run after a first one. */
+  const rowsAfter = (first: { readonly ms: number; readonly turnMs: number }): number[] => {
+    const rig = new StageRig(1);
+    setPrices(rig, 0, TEN_A_ROW);
+    rig.order(prepare([1], { resumeAt: 1, promptLength: 2, ids: [1, 2], maxTokens: 50 }));
+    rig.fill(0, 0);
+    rig.finish(10);
+    rig.order({ type: 'handover', session: session(1), epoch: 1, position: 1, id: 2 });
+    const ids = Array.from({ length: 41 }, () => 1);
+    const long = { session: session(2), resumeAt: 40, promptLength: 41, ids, chunkRows: 8 };
+    rig.order(prepare([1], long));
+    rig.order({ type: 'fill', session: session(2), epoch: 1, starts: [0] });
+    rig.finish(10);
+    expect(rig.core.running?.segments.map((segment) => segment.rows)).toEqual([1, 3]);
+    rig.finish(first.ms, first.turnMs);
+    return rig.core.running?.segments.map((segment) => segment.rows) ?? [];
+  };
+
+  test('[S12] what else the thread did between two runs is taken off the chunk', () => {
+    expect(rowsAfter({ ms: 40, turnMs: 0 })).toEqual([1, 3]);
+    expect(rowsAfter({ ms: 40, turnMs: 10 })).toEqual([1, 2]);
+    expect(rowsAfter({ ms: 40, turnMs: 40 })).toEqual([1]);
+  });
+
+  test('[H3] the next run is planned of all that came while one was at work', () => {
+    const rig = new StageRig(2);
+    for (const i of [1, 2, 3]) {
+      rig.order(prepare([1, 2], { session: session(i), resumeAt: 0, promptLength: 1 }));
+      rig.frame(1, rows(1, { session: session(i), rows: 1 }));
+      // The first runs; the second is here when it ends, the third waits in the thread's queue.
+      if (i === 2) rig.endRun();
+    }
+    expect(rig.core.running).toBeNull();
+    rig.step({ type: 'turn' });
+    expect(rig.core.running?.segments.map((segment) => segment.session)).toEqual(
+      [2, 3].map(session),
+    );
+  });
+
+  test('[S12] runs that took longer than predicted make the next ones shorter, for a while', () => {
+    expect(surpriseAfter(0, 40, 44)).toBeCloseTo(0.1);
+    expect(surpriseAfter(0.2, 40, 30)).toBeGreaterThan(0.19);
+    expect(surpriseAfter(0, 0, 40)).toBe(0);
+    expect(surpriseAfter(0, 40, 4000)).toBeLessThan(0.3);
+    let fading = 0.2;
+    for (let i = 0; i < 100; i += 1) fading = surpriseAfter(fading, 40, 40);
+    expect(fading).toBeLessThan(0.02);
+    const world = worldOf(PROCESSOR);
+    world.open(1, 40, 39);
+    world.open(2, 3000);
+    for (let i = 0; i < 5; i += 1) world.run();
+    const calm = world.seen.at(-1);
+    const shard = must([...world.rig.core.shards.values()][0], 'it has a shard');
+    shard.surprise = 0.25;
+    world.run();
+    world.run();
+    const busy = world.seen.at(-1);
+    expect(busy?.ms).toBeLessThan((calm?.ms ?? 0) * 0.95);
+    expect(longestMs(busy?.pureMs ?? 0)).toBeGreaterThan((busy?.ms ?? Infinity) * 1.2);
   });
 
   test('[S12] a row that fits beside no step goes with every second one', () => {

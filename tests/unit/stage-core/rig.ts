@@ -102,8 +102,15 @@ export class StageRig {
     return found;
   }
 
+  /** Ends the run in flight; the next is planned after `turnMs`, in which the thread does other things. */
+  finish(ms = 1, turnMs = 0): StageOutput[] {
+    const done = this.endRun(ms);
+    this.now += turnMs;
+    return [...done, ...this.step({ type: 'turn' })];
+  }
+
   /** Ends the run in flight after `ms`: hidden rows hold their position; samples are 100 + index. */
-  finish(ms = 1): StageOutput[] {
+  endRun(ms = 1): StageOutput[] {
     const { running } = this.core;
     if (!running) throw new Error('nothing runs');
     const results = running.segments.map((segment): RunResult => {

@@ -12,7 +12,7 @@ import { onOwnerMessage } from './orders.ts';
 import { onRunDone, onRunFailed } from './results.ts';
 import { onKvShared } from './prefix.ts';
 import { keptTotal, tellRoom } from './room.ts';
-import { schedule } from './run.ts';
+import { onTurn, schedule } from './run.ts';
 import { onLinkClosed, onLinkOpen, sentTo } from './send.ts';
 import { onShardFailed, onShardGone, onShardReady } from './shards.ts';
 import { allSeats, tellOwner, type StageCore, type StageCoreOptions, type Turn } from './state.ts';
@@ -35,6 +35,7 @@ export function createStageCore(self: NodeId, options: Partial<StageCoreOptions>
     links: new Map(),
     shards: new Map(),
     running: null,
+    restsSince: null,
     paused: false,
     runs: 0,
     tokensSampled: 0,
@@ -104,6 +105,9 @@ function takeInput(turn: Turn, input: StageInput): void {
       onRunFailed(turn, input);
       return;
     }
+    case 'turn':
+      onTurn(turn);
+      return;
     case 'kv-shared': {
       onKvShared(turn, input);
       return;
@@ -113,17 +117,13 @@ function takeInput(turn: Turn, input: StageInput): void {
       return;
     }
     case 'pause':
-      turn.core.paused = true;
-      return;
     case 'resume':
-      turn.core.paused = false;
+      turn.core.paused = input.type === 'pause';
       return;
     case 'tick':
       expireSessions(turn);
-      {
-        expireFences(turn);
-        return;
-      }
+      expireFences(turn);
+      return;
     default:
       return unreachable(input);
   }

@@ -68,7 +68,7 @@ function planFills(turn: Turn, shard: Shard, filling: Filling): [Seat, number][]
   const planned: [Seat, number][] = [];
   let left = Math.min(filling.rowsLeft, first?.seat.session.prepare.chunkRows ?? 0);
   if (!first || left === 0) return planned;
-  const limitMs = limitOf(turn, filling);
+  const limitMs = limitOf(turn, shard, filling);
   let load = pure;
   for (const { seat, rows } of fills) {
     const count = mostRows(shard, load, { seat, rows: Math.min(rows, left), limitMs });
@@ -87,25 +87,26 @@ function planFills(turn: Turn, shard: Shard, filling: Filling): [Seat, number][]
 
 /**
  * How long a run may take as predicted. Where a session of this node is being decoded, prefill may
- * keep its next row waiting, in the run before and in its own together, for what the rule allows;
+ * keep its next row waiting, in the run before and in its own together, for what the rule allows, and
+ * would still if it took longer by as much as runs did of late;
  * also while its row is elsewhere in the ring, for it may come just after the run has begun.
  */
-function limitOf(turn: Turn, { pureMs }: Filling): number {
+function limitOf(turn: Turn, { surprise }: Shard, { pureMs }: Filling): number {
   let waited = -1;
   for (const seat of allSeats(turn.core)) {
     if (isDecoding(seat) && !seat.flow.faulted) waited = Math.max(waited, seat.flow.prefillMs);
   }
-  return waited < 0 ? STAGE.chunkMsMax : pureMs + allowedMs(pureMs) - waited;
+  if (waited < 0) return STAGE.chunkMsMax;
+  const longestMs = pureMs + ruleMs(pureMs) - waited;
+  return Math.min(pureMs + allowedMs(pureMs) - waited, longestMs / (1 + surprise));
 }
 
-/**
- * What prefill may add to a decode step of `pureMs`: a token then waits for max(1.5 × the step, the
- * step + 40 ms) at most, with a share in hand for what no prediction knows.
- */
-function allowedMs(pureMs: number): number {
-  const { prefillStepShare, prefillMsMin, prefillAim } = STAGE;
-  return prefillAim * Math.max(prefillStepShare * pureMs, prefillMsMin);
-}
+/** What prefill may add to a decode step of `pureMs`: a token waits for max(1.5 × the step, the step + 40 ms). */
+const ruleMs = (pureMs: number): number =>
+  Math.max(STAGE.prefillStepShare * pureMs, STAGE.prefillMsMin);
+
+/** With a share in hand for what no prediction knows. */
+const allowedMs = (pureMs: number): number => STAGE.prefillAim * ruleMs(pureMs);
 
 /**
  * Whether a row fits beside this decode step once no other prefill has kept it waiting. One that

@@ -8,7 +8,7 @@ import { voidKv } from './kv.ts';
 import { nameWhole } from './prefix.ts';
 import { giveBack, trimKept } from './room.ts';
 import { pump, sendChunkAck } from './send.ts';
-import { learnStep } from './step-times.ts';
+import { learnStep, predictMs, surpriseAfter } from './step-times.ts';
 import {
   emptyFlow,
   fault,
@@ -25,6 +25,7 @@ function closeRun(turn: Turn, run: number): Running | null {
   const { running } = turn.core;
   if (running?.run !== run) return null;
   turn.core.running = null;
+  turn.core.restsSince = turn.now;
   turn.out.push(...running.after);
   return running;
 }
@@ -41,8 +42,11 @@ export function onRunDone(turn: Turn, done: Extract<StageInput, { type: 'run-don
   const { results } = done;
   const running = closeRun(turn, done.run);
   if (!running) return;
-  const times = turn.core.shards.get(running.shard)?.times;
-  if (times) learnStep(times, running.load, done.ms);
+  const shard = turn.core.shards.get(running.shard);
+  if (shard) {
+    shard.surprise = surpriseAfter(shard.surprise, predictMs(shard.times, running.load), done.ms);
+    learnStep(shard.times, running.load, done.ms);
+  }
   for (const [at, segment] of running.segments.entries()) {
     const seat = seatOf(turn, running, at);
     if (seat) onRows(turn, seat, { segment, result: must(results[at], 'a result a segment') });

@@ -18,7 +18,7 @@ import { allSeats, isDecoding, isLast, type Seat, type Turn } from './state.ts';
  */
 export function schedule(turn: Turn): void {
   const { core } = turn;
-  if (core.running || core.paused) return;
+  if (core.running || core.restsSince !== null || core.paused) return;
   refuseUnfit(turn);
   for (;;) {
     const shard = longestWaiting(turn);
@@ -30,6 +30,17 @@ export function schedule(turn: Turn): void {
       startRun(turn, shard, plan);
       return;
     }
+  }
+}
+
+/** What came while a run was at work is here. Rows to decode have waited for that, too (S12). */
+export function onTurn(turn: Turn): void {
+  const { core, now } = turn;
+  const since = core.restsSince;
+  core.restsSince = null;
+  if (since === null) return;
+  for (const seat of allSeats(core)) {
+    if (isDecoding(seat) && workOf(turn, seat) > 0) seat.flow.prefillMs += now - since;
   }
 }
 

@@ -25,6 +25,8 @@ export interface StageCore {
   readonly links: Map<NodeId, 'direct' | 'relay'>;
   readonly shards: Map<string, Shard>;
   running: Running | null;
+  /** A run ended then, and what came while it ran has not been taken: no other is planned yet. */
+  restsSince: InstantMs | null;
   paused: boolean;
   /** Runs begun so far; names the next one. */
   runs: number;
@@ -69,6 +71,8 @@ export interface Shard {
   lastRun: number;
   /** What its runs have taken so far: prefill is cut by it (S12). */
   readonly times: StepTimes;
+  /** By which share they were longer than predicted, of late. */
+  surprise: number;
   /** By route: what a draft adds to a round of one row, as a share of it, as last seen. */
   readonly draftCosts: Map<string, number>;
   /** Prefill had work in the latest run and got no row. */
@@ -204,6 +208,7 @@ export const newShard = (limits: Shard['limits'], lastRun: number): Shard => ({
   limits,
   lastRun,
   times: emptyStepTimes(),
+  surprise: 0,
   draftCosts: new Map(),
   prefillWaits: false,
 });

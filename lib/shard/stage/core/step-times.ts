@@ -50,6 +50,19 @@ export function learnStep(times: StepTimes, load: StepLoad, ms: number): void {
   times.perAttended = Math.max(0, times.perAttended + (attended * gain) / ATTENDED_UNIT);
 }
 
+/** A surprise fades by half in 23 runs; more than a quarter is told by no prediction, nor cured by shorter runs. */
+const SURPRISE_KEPT = 0.97;
+const SURPRISE_SHARE_MAX = 0.25;
+
+/**
+ * By which share of what was predicted runs are longer of late, at the most: other work on the machine
+ * comes in bursts. `before` is what it was.
+ */
+export function surpriseAfter(before: number, predicted: number, ms: number): number {
+  const share = predicted > 0 ? ms / predicted - 1 : 0;
+  return Math.max(before * SURPRISE_KEPT, Math.min(share, SURPRISE_SHARE_MAX));
+}
+
 /** A run's part of one session: `rows` positions from `first` on, each attends to all up to itself. */
 export const loadOf = (first: number, rows: number): StepLoad => ({
   rows,
