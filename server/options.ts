@@ -15,7 +15,7 @@ export const HELP = `npm start -- [options]
   --stages N            split each route over at least N nodes while so many are there (default 1)
   --public-prompt FILE  a system prompt that is no secret: its computation is shared by everybody
   --no-drafts           guess no ids ahead, and tell no prompt to the last node of a route
-  --narrow-wire         over slow links nodes send each other rounded values, so that prompts are read sooner
+  --no-narrow-wire      never have nodes send each other rounded values, however slow their links are
   --no-seed-volunteer   do not start the built-in volunteer
   --no-ledger           do not run the credit ledger's four replicas on this machine
   --log-level LEVEL     fatal, error, warn, info, debug, trace or silent (default info)
@@ -65,7 +65,7 @@ export function parseServerOptions(
     minStages: whole(values.stages ?? '1', { name: '--stages', min: 1, max: 64 }),
     publicPrompt: publicPrompt === undefined ? null : resolve(publicPrompt),
     drafts: values['no-drafts'] !== true,
-    narrowWire: values['narrow-wire'] === true,
+    narrowWire: values['no-narrow-wire'] !== true,
     seedVolunteer: values['no-seed-volunteer'] !== true,
     ledger: values['no-ledger'] !== true,
     logLevel: logLevel(values['log-level'] ?? 'info'),
@@ -83,7 +83,7 @@ function parse(args: readonly string[]) {
     stages: { type: 'string' },
     'public-prompt': { type: 'string' },
     'no-drafts': { type: 'boolean' },
-    'narrow-wire': { type: 'boolean' },
+    'no-narrow-wire': { type: 'boolean' },
     'no-seed-volunteer': { type: 'boolean' },
     'no-ledger': { type: 'boolean' },
     'log-level': { type: 'string' },

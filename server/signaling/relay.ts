@@ -37,7 +37,8 @@ export class Relay {
     const dataBytes = dataBytesOf(bytes);
     if (dataBytes > 0) return this.#judgeData(pair, { from, to }, dataBytes);
     const message = decodeLinkMessage(bytes);
-    if (!message) return { type: 'refuse' };
+    // Trains would carry bytes past the rule.
+    if (!message || message.type === 'car') return { type: 'refuse' };
     if (message.type === 'credit') this.#count(pair, from, -message.bytes);
     return { type: 'forward', to, dataBytes };
   }

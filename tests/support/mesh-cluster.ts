@@ -103,6 +103,8 @@ export function startNode(url: string, options: Partial<MeshOptions> = {}): Test
     wrtc,
     profile: () => Promise.resolve(PROFILE),
     progress: () => [],
+    // Trains would be among what a test counts.
+    isIdle: () => false,
     relayOnly: false,
     onEvent: (event) => {
       events.push(event);

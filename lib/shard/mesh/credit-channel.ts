@@ -1,5 +1,3 @@
-import { systemClock, type Clock } from '#lib/kernel/ports.ts';
-import { drainRate, lookAtDrain, NO_RATE } from './drain-rate.ts';
 import { MESH } from './limits.ts';
 import { Ending, Mailbox } from './mailbox.ts';
 import type { ByteChannel } from './types.ts';
@@ -18,19 +16,15 @@ export interface Carrier {
 export class CreditChannel implements ByteChannel {
   readonly #carrier: Carrier;
   readonly #manual: boolean;
-  readonly #clock: Clock;
   readonly #inbox = new Mailbox<Uint8Array<ArrayBuffer>>();
   readonly #ending = new Ending<void>();
   #drained: () => void = () => undefined;
   #onTheWay = 0;
   #unread = 0;
   #owed = 0;
-  #sent = 0;
-  #rate = NO_RATE;
 
   /** `manual`: the reader calls {@link credit} itself, when it has passed the bytes on. */
-  constructor(carrier: Carrier, options: { readonly manual: boolean }, clock: Clock = systemClock) {
-    this.#clock = clock;
+  constructor(carrier: Carrier, options: { readonly manual: boolean }) {
     this.#carrier = carrier;
     this.#manual = options.manual;
   }
@@ -38,17 +32,11 @@ export class CreditChannel implements ByteChannel {
   send(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#ending.happened) return;
     this.#onTheWay += bytes.length;
-    this.#sent += bytes.length;
-    this.#look();
     this.#carrier.data(bytes);
   }
 
   bufferedBytes(): number {
     return this.#onTheWay;
-  }
-
-  bytesPerMs(): number | null {
-    return drainRate(this.#rate, this.#clock.now());
   }
 
   onDrain(listener: () => void): void {
@@ -94,17 +82,11 @@ export class CreditChannel implements ByteChannel {
   takeCredit(bytes: number): void {
     const before = this.#onTheWay;
     this.#onTheWay = Math.max(0, before - bytes);
-    this.#look();
     if (before > MESH.lowMarkBytes && this.#onTheWay <= MESH.lowMarkBytes) this.#drained();
   }
 
   /** From the carrier: the other end closed, or the carrier itself did. */
   takeEnd(): void {
     this.#ending.happen();
-  }
-
-  #look(): void {
-    const now = { sent: this.#sent, waiting: this.#onTheWay };
-    this.#rate = lookAtDrain(this.#rate, now, this.#clock.now());
   }
 }

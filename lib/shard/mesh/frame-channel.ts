@@ -63,11 +63,6 @@ export class FrameChannel {
     return this.#queuedBytes;
   }
 
-  /** How fast the link is, where its channel knows (`ByteChannel`). */
-  bytesPerMs(): number | null {
-    return this.#channel.bytesPerMs?.() ?? null;
-  }
-
   /**
    * Together where they fit one message. Frames of one hop and epoch stay in order. After the end,
    * frames are dropped.

@@ -23,12 +23,22 @@ export const MESH = {
   reportEveryBeats: 10,
   /** Beats between two looks at a connection's counters: 1 s. The browser gathers all it knows. */
   countEveryBeats: 2,
-  /** A link's rate is measured over so much at a time. */
-  rateBytesMin: 64 * KIB,
-  rateSamplesMin: 3,
-  rateSamplesMax: 9,
-  /** A link that was slow is thought to be so for ten minutes, then measured anew. */
-  rateKeptMs: 600_000,
+  /** Beats between two trains of a node: 1 s, so that half of the pongs come in between. */
+  measureEveryBeats: 2,
+  /** A train is 32 KiB over a slow link, so that its pings wait for less than their 2 s, else 64 KiB. */
+  trainCarBytes: 4 * KIB,
+  trainCarsMin: 8,
+  trainCarsMax: 16,
+  /** Slower than this only short trains go: 32 KiB take a quarter of a second. */
+  shortTrainBytesPerMs: 128,
+  /** Once a few trains have told how fast a link is, one a minute keeps that fresh. */
+  trainEveryMs: 60_000,
+  trainLostMs: 5_000,
+  speedSamplesMin: 3,
+  speedSamplesMax: 7,
+  speedKeptMs: 600_000,
+  /** Browsers tell the time no finer than this where pages are not isolated. */
+  clockMs: 0.1,
   reconnectFirstMs: 250,
   reconnectMsMax: 4_000,
 } as const;

@@ -2,6 +2,7 @@ import { unreachable } from '#lib/kernel/assert.ts';
 import type { FaultCode } from '#lib/kernel/errors.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { Clock } from '#lib/kernel/ports.ts';
+import type { InstantMs } from '#lib/kernel/units.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
 import type { CreditChannel } from './credit-channel.ts';
 import { DirectPath } from './direct-path.ts';
@@ -15,6 +16,15 @@ import { RelayPath } from './relay-path.ts';
 import { rtcByteChannel } from './rtc-byte-channel.ts';
 import type { SignalPayload } from './signal-payload.ts';
 import { openSignal, signSignal, type SignedSignal } from './signed-signal.ts';
+import {
+  carArrived,
+  isTrainDue,
+  NEW_SPEED,
+  nextTrain,
+  speedOf,
+  trainTold,
+  type Arriving,
+} from './train.ts';
 import { canTransferDataChannels } from './transferable.ts';
 import type { Challenge, LinkInfo, LinkPath, LinkPort, WebRtc } from './types.ts';
 
@@ -29,6 +39,8 @@ export interface LinkOptions {
   readonly iceTransportPolicy: 'all' | 'relay';
   readonly wrtc: WebRtc | undefined;
   readonly clock: Clock;
+  /** Nothing of this node's own is on its links. */
+  readonly isIdle: () => boolean;
   /** To the peer, through the server. */
   readonly sendSignal: (signed: SignedSignal) => void;
   readonly sendRelay: (bytes: Uint8Array) => void;
@@ -57,6 +69,11 @@ export class Link {
   #wire: CreditChannel | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #heartbeat: Heartbeat;
+  #speed = NEW_SPEED;
+  /** A train of the peer's, as it comes in. */
+  #arriving: Arriving | null = null;
+  /** When a message of a train came last. */
+  #carAt = -Infinity;
   #beats = 0;
   #bytes = { sent: 0, received: 0 };
 
@@ -79,6 +96,7 @@ export class Link {
       path: this.#path,
       state: phase.kind === 'closed' ? 'closed' : open ? 'open' : 'connecting',
       rttMs: this.#heartbeat.rttMs,
+      bytesPerMs: phase.kind === 'direct' ? speedOf(this.#speed, this.#options.clock.now()) : null,
       bytesSent: bytes.sent,
       bytesReceived: bytes.received,
     };
@@ -115,6 +133,18 @@ export class Link {
     this.#sendMessage({ type: 'ping', at: now });
     this.#beats += 1;
     if (this.#beats % MESH.countEveryBeats === 0) void this.#count();
+  }
+
+  /** Sends a train where one is due. Not by the relay: its line is the server's. @returns whether it did. */
+  measure(): boolean {
+    const now = this.#options.clock.now();
+    const isOpen = this.#phase.kind === 'direct' && this.#phase.open;
+    // A pong behind a train says nothing of the round trip: that is known first.
+    if (!isOpen || this.#heartbeat.rttMs === null || !isTrainDue(this.#speed, now)) return false;
+    const { speed, cars } = nextTrain(this.#speed, now);
+    this.#speed = speed;
+    for (const car of cars) this.#sendMessage({ type: 'car', car, bytes: MESH.trainCarBytes });
+    return true;
   }
 
   /** Idempotent. The peer hears it from its own channel, or from the server. */
@@ -215,7 +245,14 @@ export class Link {
         this.#sendMessage({ type: 'pong', at: message.at });
         return;
       case 'pong':
-        this.#heartbeat = ponged(this.#heartbeat, message.at, now);
+        if (this.#heartbeat.rttMs === null || message.at > this.#carAt)
+          this.#heartbeat = ponged(this.#heartbeat, message.at, now);
+        return;
+      case 'car':
+        this.#takeCar(message, now);
+        return;
+      case 'train':
+        this.#speed = trainTold(this.#speed, message, now);
         return;
       case 'data':
       case 'credit':
@@ -226,6 +263,19 @@ export class Link {
       default:
         unreachable(message);
     }
+  }
+
+  /** While this node works, its threads and its line are not the link's. */
+  #takeCar(message: Extract<LinkMessage, { type: 'car' }>, now: InstantMs): void {
+    if (!this.#options.isIdle()) {
+      this.#arriving = null;
+      return;
+    }
+    this.#carAt = now;
+    const { train, told } = carArrived(this.#arriving, message.car, now);
+    this.#arriving = train;
+    if (told !== null)
+      this.#sendMessage({ type: 'train', round: message.car.round, bytesPerMs: told });
   }
 
   #sendMessage(message: LinkMessage): void {

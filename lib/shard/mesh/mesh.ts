@@ -26,6 +26,7 @@ class NodeMesh implements Mesh {
   readonly #links = new Map<NodeId, Known>();
   /** Ended while the socket was away: told with the next welcome. At most one a peer. */
   readonly #untold = new Map<NodeId, { readonly id: string; readonly path: LinkPath }>();
+  #beats = 0;
   #stopped = false;
 
   constructor(options: MeshOptions) {
@@ -130,6 +131,7 @@ class NodeMesh implements Mesh {
       iceTransportPolicy: this.#options.iceTransportPolicy ?? 'all',
       wrtc: this.#options.wrtc,
       clock: this.#options.clock ?? systemClock,
+      isIdle: this.#options.isIdle,
       sendSignal: ({ text, signature }) => {
         this.#signaling.send({ type: 'signal', to: peer, link: id, payload: text, signature });
       },
@@ -163,6 +165,14 @@ class NodeMesh implements Mesh {
         this.#tell(peer, { id: known.id, path }, 'open');
       known.beats += 1;
     }
+    this.#beats += 1;
+    if (this.#beats % MESH.measureEveryBeats === 0) this.#measure();
+  }
+
+  /** One link at a time: two trains at once would share the line of this node. */
+  #measure(): void {
+    if (!this.#options.isIdle()) return;
+    for (const { link } of this.#links.values()) if (link.measure()) return;
   }
 
   /** Repeated with a newer RTT while open. */

@@ -20,8 +20,6 @@ export interface ByteChannel {
    */
   send(bytes: Uint8Array<ArrayBuffer>): void;
   bufferedBytes(): number;
-  /** How fast the way behind it is, as measured; null where that is not known. Absent: never known. */
-  bytesPerMs?(): number | null;
   /** Called once each time `bufferedBytes` falls below the low mark. */
   onDrain(listener: () => void): void;
   onBytes(listener: (bytes: Uint8Array<ArrayBuffer>) => void): void;
@@ -35,6 +33,8 @@ export interface LinkInfo {
   readonly path: 'direct' | 'relay';
   readonly state: 'connecting' | 'open' | 'closed';
   readonly rttMs: number | null;
+  /** To the peer, as measured; null where that is not known. */
+  readonly bytesPerMs: number | null;
   readonly bytesSent: number;
   readonly bytesReceived: number;
 }
@@ -105,6 +105,8 @@ export interface MeshOptions {
   /** Answers each ping at once: frames taken and sent by place (V1). */
   readonly progress: () => readonly Progress[];
   readonly onEvent: (event: MeshEvent) => void;
+  /** Whether nothing of this node's own is on its links: then they are measured. */
+  readonly isIdle: () => boolean;
   /** Hides this node's IP addresses: every link goes through the server's socket (M6). */
   readonly relayOnly: boolean;
   readonly wrtc?: WebRtc;

@@ -26,7 +26,7 @@ export interface RouteNode {
 export interface LinkFact {
   readonly path: 'direct' | 'relay';
   readonly rttMs: number | null;
-  /** Bytes a millisecond from either end, where it was busy enough to be measured; absent: nowhere. */
+  /** Bytes a millisecond from either end, where it was measured; absent: nowhere. */
   readonly rates?: ReadonlyMap<NodeId, number>;
 }
 

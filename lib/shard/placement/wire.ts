@@ -7,7 +7,7 @@ import { linkOf, type RouteCluster } from './route-cluster.ts';
 /**
  * How the rows of a new session travel (S9): the widest way in which no link holds the slowest place up,
  * by what links were measured to carry. `f32` where the numerics are exact, where the prompt has too few
- * rows for a reader to notice, and over links that nobody has seen slow.
+ * rows for a reader to notice, and over links that nobody measured.
  * @param rows of the prompt that have to be computed.
  */
 export function wireFor(cluster: RouteCluster, plan: RoutePlan, rows: number): WireDtype {

@@ -15,7 +15,13 @@ import { DriftWatch, type DriftFacts } from './drift.ts';
 import { NODE } from './limits.ts';
 import { fetchManifest } from './model-client.ts';
 import { NODE_OFF, stepNode } from './node-core.ts';
-import type { ModelRef, NodeInput, NodeOutput, NodeState } from './node-state.ts';
+import {
+  isIdle,
+  type ModelRef,
+  type NodeInput,
+  type NodeOutput,
+  type NodeState,
+} from './node-state.ts';
 import type { NodePlatform } from './platform.ts';
 import { Publisher } from './publisher.ts';
 import { RoomWatch } from './room-watch.ts';
@@ -172,6 +178,7 @@ export class NodeRuntime implements Volunteer {
       keys: this.#keys,
       relayOnly: this.#options.relayOnly,
       progress: () => this.#room.view?.progress ?? [],
+      isIdle: () => isIdle(this.#state) && (this.#room.view?.sessions ?? 0) === 0,
       onModel: (model) => this.#attempt(this.#meetModel(model)),
       onEvent: (event) => this.#onMeshEvent(event),
       onFailed: (fault) => this.#feed({ type: 'join-failed', fault }),
@@ -317,7 +324,9 @@ export class NodeRuntime implements Volunteer {
     this.#room.tick();
     void this.#roomWatch.tick(performance.now());
     this.#feed({ type: 'tick' });
-    if (this.#room.view) this.#news.tellLoad(this.#room.view, performance.now());
+    const { view } = this.#room;
+    if (view)
+      this.#news.tellLoad({ worker: view, links: this.#door?.links() ?? [] }, performance.now());
     if (this.#drift.tick(this.#driftFacts(), performance.now())) void this.#choice.forget();
   }
 

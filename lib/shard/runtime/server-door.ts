@@ -22,6 +22,7 @@ export interface ServerDoorOptions {
   readonly wrtc?: WebRtc;
   readonly insecure?: boolean;
   readonly progress: () => readonly Progress[];
+  readonly isIdle: () => boolean;
   /** Once a contact: the model to measure for. */
   readonly onModel: (model: ModelRef) => void;
   readonly onEvent: (event: MeshEvent) => void;
@@ -101,9 +102,9 @@ export class ServerDoor {
   }
 
   #open(): void {
-    const { url, keys, relayOnly, wrtc, insecure, progress, onEvent } = this.#options;
+    const { url, keys, relayOnly, wrtc, insecure, progress, isIdle, onEvent } = this.#options;
     this.#mesh = createMesh({
-      ...{ url, keys, relayOnly, progress, onEvent },
+      ...{ url, keys, relayOnly, progress, isIdle, onEvent },
       profile: (challenge) => this.#onChallenge(challenge),
       ...(wrtc ? { wrtc } : {}),
       ...(insecure ? { insecure } : {}),

@@ -8,7 +8,6 @@ import type { Engine, LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { LinkPath, LinkPort } from '#lib/shard/mesh/types.ts';
 import type { ObtainedChunk } from '#lib/shard/package/fetch-chunks.ts';
 import type { Manifest } from '#lib/shard/package/manifest.ts';
-import type { LinkRate } from '#lib/shard/wire/node-messages.ts';
 import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
 
 /**
@@ -79,8 +78,6 @@ export interface HostSnapshot {
   readonly pagesFree: number;
   /** KV pages that sessions hold; 0 where none is open. */
   readonly pagesHeld: number;
-  /** Links, as far as they were busy enough to be measured. */
-  readonly linkRates: readonly LinkRate[];
   readonly memoryBytes: number;
   readonly computing: boolean;
 }

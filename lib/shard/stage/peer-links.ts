@@ -1,7 +1,6 @@
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { LinkPath } from '#lib/shard/mesh/types.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
-import type { LinkRate } from '#lib/shard/wire/node-messages.ts';
 
 /** What the host needs of a frame channel; `lib/shard/mesh/frame-channel.ts` is one. */
 export interface FrameLink {
@@ -10,8 +9,6 @@ export interface FrameLink {
   /** `closed`, `overflow`, or why the peer's bytes were refused (M4). */
   onClose(listener: (why: string) => void): void;
   close(): void;
-  /** To the peer, as measured; null where this thread does not see it. */
-  bytesPerMs(): number | null;
 }
 
 export interface PeerLinkEvents {
@@ -73,14 +70,6 @@ export class PeerLinks {
     const entry = this.#entries.get(peer);
     entry?.channel.send(...frames);
     return entry !== undefined;
-  }
-
-  /** Of the links whose speed is known here. */
-  rates(): LinkRate[] {
-    return [...this.#entries].flatMap(([peer, { channel }]) => {
-      const bytesPerMs = channel.bytesPerMs();
-      return bytesPerMs === null ? [] : { peer, bytesPerMs: Math.max(1, Math.round(bytesPerMs)) };
-    });
   }
 
   closeAll(): void {

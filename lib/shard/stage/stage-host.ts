@@ -175,7 +175,6 @@ export class StageHost {
       stepRows: decodeStep.rows,
       pagesFree: this.engines.pagesFree(),
       pagesHeld: this.engines.pagesHeld(),
-      linkRates: this.#links.rates(),
       memoryBytes: this.engines.memoryBytes(),
       computing: this.#metrics.computing(now),
     };

@@ -51,6 +51,10 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     // The connection's counters are read with each heartbeat.
     const bytesSent = async () => (await a.link())?.bytesSent;
     await expect.poll(bytesSent, { timeout: 5_000 }).toBeGreaterThan(10 * MIB);
+    // And how fast it is, by trains from main thread to main thread.
+    await Promise.all([a.rest(), b.rest()]);
+    const speed = async () => (await a.link())?.bytesPerMs ?? 0;
+    await expect.poll(speed, { timeout: 10_000 }).toBeGreaterThan(5_000);
     const info = await a.link();
     expect(cluster.hub.relayedBytes()).toBe(0);
     process.stdout.write(

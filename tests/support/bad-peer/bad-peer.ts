@@ -31,6 +31,7 @@ export class BadPeer {
       ...{ url, keys, wrtc, relayOnly: false },
       profile: () => Promise.resolve({ ...PROFILE, memoryLentBytes: 0, storageBytes: 0 }),
       progress: () => [],
+      isIdle: () => false,
       onEvent: (event) => {
         this.#events.push(event);
         if (event.type !== 'link-port' || event.port.kind !== 'port') return;

@@ -82,6 +82,13 @@ export class MeshTab {
     }
   }
 
+  /** From now on its links may be measured. */
+  rest(): Promise<void> {
+    return this.page.evaluate(() => {
+      tab.rest();
+    });
+  }
+
   link(): Promise<LinkInfo | undefined> {
     return this.page.evaluate(() => tab.info()[0]);
   }

@@ -13,6 +13,8 @@ export interface Tab {
   order(order: Order): void;
   info(): LinkInfo[];
   seen(): { readonly events: readonly MeshEvent[]; readonly reports: readonly Report[] };
+  /** From now on its links may be measured. */
+  rest(): void;
   stop(): void;
 }
 
@@ -21,6 +23,7 @@ declare global {
 }
 
 let mesh: Mesh | null = null;
+let isIdle = false;
 const events: MeshEvent[] = [];
 const reports: Report[] = [];
 const worker = new Worker('/worker.js');
@@ -45,6 +48,7 @@ globalThis.tab = {
       keys,
       profile: () => Promise.resolve(profile),
       progress: () => [],
+      isIdle: () => isIdle,
       relayOnly,
       onEvent: hand,
     });
@@ -57,5 +61,8 @@ globalThis.tab = {
   },
   info: () => mesh?.info() ?? [],
   seen: () => ({ events, reports }),
+  rest: () => {
+    isIdle = true;
+  },
   stop: () => mesh?.stop(),
 };

@@ -95,6 +95,26 @@ describe('news for the server', () => {
     expect(sent).toHaveLength(4);
   });
 
+  it('how fast links are, to a tenth, where that is known; again only where it changed', () => {
+    const sent: NewsMessage[] = [];
+    const news = new ServerNews((message) => sent.push(message) > 0);
+    const worker = { sessions: 0, tokensServed: 0, stepMsP50: 0, stepRows: 0, steps: 0 };
+    const tell = (rates: readonly (number | null)[], now: number): void => {
+      const links = rates.map((bytesPerMs, i) => ({ peer: String(i), bytesPerMs }));
+      const load = { worker: { ...worker, pagesFree: 9 }, links };
+      news.tellLoad(load as unknown as Parameters<ServerNews['tellLoad']>[0], now);
+    };
+    tell([1000, null, 0.01], 0);
+    tell([985, null, 0.01], 2_000);
+    tell([1300, null, 0.01], 4_000);
+    const rates = sent.map((message) => message.type === 'load' && message.linkRates);
+    expect(rates).toHaveLength(2);
+    expect(rates[0]).toEqual([
+      { peer: '0', bytesPerMs: expect.closeTo(1000, -2) as number },
+      { peer: '2', bytesPerMs: 1 },
+    ]);
+  });
+
   it('what could not be sent is said again', () => {
     let online = false;
     const sent: NewsMessage[] = [];

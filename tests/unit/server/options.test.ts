@@ -13,7 +13,7 @@ test('defaults, and --port over PORT', () => {
     minStages: 1,
     publicPrompt: null,
     drafts: true,
-    narrowWire: false,
+    narrowWire: true,
     seedVolunteer: true,
     ledger: true,
     logLevel: 'info',
@@ -34,6 +34,10 @@ test('--log-level names a level', () => {
 
 test('--no-drafts tells the last node nothing', () => {
   expect(parse('--no-drafts')?.drafts).toBe(false);
+});
+
+test('--no-narrow-wire sends rows as they are', () => {
+  expect(parse('--no-narrow-wire')?.narrowWire).toBe(false);
 });
 
 test('--public-prompt names a file', () => {

@@ -111,6 +111,8 @@ describe('[M4] the relay', () => {
     relay.setRule(() => true);
     expect(relay.judge(pair, a, data(WIRE.fragmentBytesMax)).type).toBe('forward');
     expect(relay.judge(pair, a, data(WIRE.fragmentBytesMax + 1)).type).toBe('refuse');
+    const car = { type: 'car', car: { round: 1, at: 0, of: 8 }, bytes: 500 } as const;
+    expect(relay.judge(pair, a, encodeLinkMessage(car)).type).toBe('refuse');
     for (const bytes of [[], [9], [0], [1, 2], [2, 2]]) {
       expect(relay.judge(pair, a, Uint8Array.from(bytes)).type).toBe('refuse');
     }

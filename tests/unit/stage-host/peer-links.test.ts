@@ -10,7 +10,6 @@ const frame: Frame = { type: 'chunk-ack', ...ADDRESS, place: 0, taken: 1 };
 class Channel implements FrameLink {
   readonly sent: Frame[] = [];
   closed = 0;
-  rate: number | null = null;
   deliver: (frames: readonly Frame[]) => void = () => undefined;
   end: (why: string) => void = () => undefined;
   send(...frames: readonly Frame[]): void {
@@ -24,9 +23,6 @@ class Channel implements FrameLink {
   }
   close(): void {
     this.closed += 1;
-  }
-  bytesPerMs(): number | null {
-    return this.rate;
   }
 }
 
@@ -42,17 +38,6 @@ function links() {
 }
 
 describe('links of a host', () => {
-  it('[S9] are known by their speed where their channel knows it', () => {
-    const { made } = links();
-    const channel = new Channel();
-    made.add(PEER, 'first', channel);
-    expect(made.rates()).toEqual([]);
-    channel.rate = 999.6;
-    expect(made.rates()).toEqual([{ peer: PEER, bytesPerMs: 1000 }]);
-    channel.rate = 0.1;
-    expect(made.rates()).toEqual([{ peer: PEER, bytesPerMs: 1 }]);
-  });
-
   it('[H6] a frame without a link is not swallowed', () => {
     expect(links().made.send(PEER, [frame])).toBe(false);
   });
