@@ -1,6 +1,6 @@
 import { toHex } from '#lib/kernel/bytes.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
-import { entriesFrom, withEntry, withoutEntry, type ByteSet } from './byte-set.ts';
+import { entriesFrom, setOf, withEntry, withoutEntry, type ByteSet } from './byte-set.ts';
 import { dueMsOf, type AnyRecord } from './records/kinds.ts';
 import { HOLD_OPEN } from './records/records.ts';
 
@@ -14,6 +14,9 @@ export interface Indexes {
 
 export const NO_INDEXES: Indexes = { due: null, openHolds: new Map() };
 
+const TIME_BYTES = 8;
+const DUE_BYTES = TIME_BYTES + 32;
+
 /** The indexes once the record under `key` is what it is now; null: there is none. */
 export function reindexed(
   indexes: Indexes,
@@ -25,6 +28,32 @@ export function reindexed(
     due: replaced(indexes.due, dueEntry(before, key), dueEntry(now, key)),
     openHolds: withHold(withHold(indexes.openHolds, before, withoutEntry), now, withEntry),
   };
+}
+
+/** The indexes of a whole state, from its records in any order. */
+export class IndexesBuilder {
+  #due = new Uint8Array(64 * DUE_BYTES);
+  #length = 0;
+  #openHolds = NO_INDEXES.openHolds;
+
+  add(key: Uint8Array, record: AnyRecord): void {
+    this.#openHolds = withHold(this.#openHolds, record, withEntry);
+    const due = dueEntry(record, key);
+    if (due === null) return;
+    if (this.#length === this.#due.length) {
+      const grown = new Uint8Array(2 * this.#length);
+      grown.set(this.#due);
+      this.#due = grown;
+    }
+    this.#due.set(due, this.#length);
+    this.#length += due.length;
+  }
+
+  /** No key was added twice. */
+  done(): Indexes {
+    const due = setOf(this.#due.subarray(0, this.#length), DUE_BYTES);
+    return { due, openHolds: this.#openHolds };
+  }
 }
 
 type OpenHolds = Indexes['openHolds'];
@@ -48,8 +77,6 @@ function replaced(set: ByteSet, before: Uint8Array | null, now: Uint8Array | nul
   const without = before === null ? set : withoutEntry(set, before);
   return now === null ? without : withEntry(without, now);
 }
-
-const TIME_BYTES = 8;
 
 function dueEntry(entry: AnyRecord | null, key: Uint8Array): Uint8Array | null {
   const timeMs = entry === null ? null : dueMsOf(entry.kind, entry.record as never);

@@ -7,7 +7,7 @@ import type { Trie } from '#lib/ledger/crypto/trie/node.ts';
 import { trieEntries, trieGet, type TrieEntry } from '#lib/ledger/crypto/trie/read.ts';
 import { trieProve } from '#lib/ledger/crypto/trie/proof.ts';
 import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
-import { NO_INDEXES, reindexed, type Indexes } from './indexes.ts';
+import { IndexesBuilder, type Indexes } from './indexes.ts';
 import {
   idOf,
   readRecord,
@@ -102,16 +102,17 @@ export function restore(
 ): LedgerState | null {
   const builder = new TrieBuilder(sha256, { room: slabRoom() });
   const outOfOrder: TrieEntry[] = [];
-  let indexes = NO_INDEXES;
+  const indexes = new IndexesBuilder();
   for (const value of values) {
     const read = readRecord(value);
     if (isFault(read)) return null;
     const key = keyOfRecord(read, sha256);
     if (!builder.add(key, value)) outOfOrder.push({ key, value });
-    indexes = reindexed(indexes, key, { before: null, now: read });
+    indexes.add(key, read);
   }
   const trie = withEntries(builder.trie(), outOfOrder, sha256);
-  return trie !== null && bytesEqual(trie.rootHash, rootHash) ? { trie, indexes } : null;
+  if (trie === null || !bytesEqual(trie.rootHash, rootHash)) return null;
+  return { trie, indexes: indexes.done() };
 }
 
 /** The trie with these entries more; null where a key comes twice. */

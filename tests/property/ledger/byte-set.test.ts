@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { toHex } from '#lib/kernel/bytes.ts';
+import { concatBytes, toHex } from '#lib/kernel/bytes.ts';
 import { seededRandom } from '#lib/kernel/random.ts';
 import {
   entriesFrom,
+  setOf,
   withEntry,
   withoutEntry,
   type ByteSet,
@@ -16,10 +17,13 @@ test('[A13] an index is a sorted list, from any point on, whatever its past', ()
       const draw = () => Uint8Array.from({ length: 5 }, () => random.below(random.pick([2, 256])));
       const model = new Map<string, Uint8Array>();
       let set: ByteSet = null;
-      for (let i = 0; i < 60; i += 1) {
+      // More than one page holds, and down to less again.
+      const most = random.pick([20, 60, 400]);
+      for (let i = 0; i < 2 * most; i += 1) {
         const known = [...model.values()];
-        const entry = known.length > 0 && random.chance(0.4) ? random.pick(known) : draw();
-        if (random.chance(0.4)) {
+        const entry =
+          known.length > 0 && random.chance(i < most ? 0.2 : 0.9) ? random.pick(known) : draw();
+        if (random.chance(i < most ? 0.2 : 0.8)) {
           set = withoutEntry(set, entry);
           model.delete(toHex(entry));
         } else {
@@ -32,7 +36,9 @@ test('[A13] an index is a sorted list, from any point on, whatever its past', ()
       expect([...entriesFrom(set, from)].map(toHex)).toEqual(sorted);
       const again = [...model.values()].reduce<ByteSet>(withEntry, null);
       expect(again).toEqual(set);
+      const packed = concatBytes([...model.values()]);
+      expect(setOf(packed, 5)).toEqual(set);
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   );
 });
