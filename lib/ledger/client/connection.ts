@@ -109,8 +109,22 @@ export class Connection implements Source {
 
   /** Resolves when the link is open, or for good when this is closed. */
   opened(): Promise<void> {
-    if (this.isOpen || this.#isClosed) return Promise.resolve();
-    return new Promise((resolve) => this.#opened.add(resolve));
+    return new Promise((resolve) => this.whenOpen(resolve));
+  }
+
+  /** The same by a call. @returns to be called by who does not wait any more. */
+  whenOpen(then: () => void): () => void {
+    if (this.isOpen || this.#isClosed) {
+      then();
+      return () => undefined;
+    }
+    this.#opened.add(then);
+    return () => this.#opened.delete(then);
+  }
+
+  /** Questions without their last answer, and who waits for the link. */
+  get waiting(): number {
+    return this.#waiting.size + this.#opened.size;
   }
 
   close(): void {

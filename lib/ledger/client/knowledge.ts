@@ -2,7 +2,13 @@ import { must } from '#lib/kernel/assert.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import type { Verify } from '#lib/ledger/crypto/ed25519/rule.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
-import { lastEpoch, lightGenesis, type CertifiedHeader, type LightChain } from './light/chain.ts';
+import {
+  lastEpoch,
+  lightGenesis,
+  rejected,
+  type CertifiedHeader,
+  type LightChain,
+} from './light/chain.ts';
 import { evidenceBytes } from './light/conflict.ts';
 import type { Weight } from './light/electors.ts';
 import { conflictFault, settle, withEpochs, type Proving } from './light/follow.ts';
@@ -31,8 +37,9 @@ export class Knowledge {
   readonly #verify: Verify;
   readonly #book: SealBook;
   readonly #store: LightStore | null;
+  /** Once what the store kept is known. */
+  readonly loaded: Promise<unknown>;
   #light: LightChain;
-  #learning: Promise<unknown>;
   /** Two certificates that conflict, once there are such: then nothing is answered any more. */
   evidence: Uint8Array | null = null;
   /** The highest block of which f + 1 SEALs were seen: reads never go behind it. */
@@ -54,12 +61,7 @@ export class Knowledge {
     this.#book = new SealBook(verify);
     this.#store = store;
     this.#light = made.light;
-    this.#learning = this.#load().catch(() => undefined);
-  }
-
-  /** Once what the store kept is known. */
-  get loaded(): Promise<unknown> {
-    return this.#learning;
+    this.loaded = this.#load().catch(() => undefined);
   }
 
   get chain(): Uint8Array {
@@ -82,12 +84,25 @@ export class Knowledge {
   }
 
   /**
+   * The header's epoch is known after this. What its source has of epoch ends proves itself, and whoever
+   * hears another source does not wait for this one.
+   * @throws FaultError ledger/unproven its source does not show it; ledger/conflicting-certificates
+   */
+  async reach(source: Source, header: Pick<Header, 'epoch'>): Promise<void> {
+    await this.loaded;
+    if (header.epoch <= this.#lastEpoch) return;
+    const { epochs } = await withEpochs(this.#light, { source, header }, this.#proving);
+    // Another source may have led further meanwhile.
+    if (epochs.length > this.#light.epochs.length) this.#light = { ...this.#light, epochs };
+    if (header.epoch > this.#lastEpoch) throw rejected('an epoch that its source does not show');
+  }
+
+  /**
    * What this header is worth, with all SEALs that were seen of it.
    * @throws FaultError ledger/unproven it cannot be of this chain; ledger/conflicting-certificates
    */
   async judge(source: Source, { header, seals }: Sealed): Promise<Judged> {
-    await this.#learning;
-    if (header.epoch > this.#lastEpoch) await this.#learn(source, { header });
+    await this.reach(source, header);
     const light = this.#light;
     const weighed = weigh(light, { header, seals: [] }, this.sha256);
     if (isFault(weighed)) throw weighed;
@@ -109,9 +124,8 @@ export class Knowledge {
    * @throws FaultError ledger/unproven the source's epochs are none of this chain
    */
   async misconduct(source: Source, evidence: Evidence): Promise<Misconduct | null> {
-    await this.#learning;
     const { epoch } = evidence;
-    if (epoch > this.#lastEpoch) await this.#learn(source, { header: { epoch } });
+    await this.reach(source, { epoch });
     return convicts(this.#light, evidence, this.#verify)
       ? { evidence, ends: endsBefore(this.#light, epoch) }
       : null;
@@ -129,15 +143,6 @@ export class Knowledge {
 
   get #lastEpoch(): number {
     return this.#light.epochs.length - 1;
-  }
-
-  /** One source after the other: what each has of epoch ends proves itself. */
-  async #learn(source: Source, { header }: { header: Pick<Header, 'epoch'> }): Promise<void> {
-    const learned = this.#learning.then(async () => {
-      this.#light = await withEpochs(this.#light, { source, header }, this.#proving);
-    });
-    this.#learning = learned.catch(() => undefined);
-    await learned;
   }
 
   async #move(newest: CertifiedHeader): Promise<void> {

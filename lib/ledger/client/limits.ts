@@ -44,6 +44,8 @@ export const CLIENT_TIMES = {
   outcomeMs: 10_000,
   /** A replica that refused for now, or lost its link, is asked again. */
   retryMs: 500,
+  /** A refusal asks for no longer wait than this. */
+  retryAfterMsMax: 60_000,
   /** After the first f + 1 answers a read waits so long for q SEALs of one header. */
   certifyMs: 100,
   /** A transaction ends so long after it was made; replicas take ten minutes at most. */

@@ -114,9 +114,12 @@ function round(question: Read, { connections, knowledge }: Readers): Promise<Rou
     const onReply = async (from: Connection): Promise<void> => {
       try {
         const answer = replyOf(await from.ask(question), 'records');
-        if (answersAll(answer, question, knowledge.sha256)) candidates.push({ from, answer });
         sets.push(...answer.seals);
+        // Its own to show: what the others say is looked at without it.
+        await knowledge.reach(from, answer.header);
+        if (answersAll(answer, question, knowledge.sha256)) candidates.push({ from, answer });
       } catch (error) {
+        if (isFault(error, 'ledger/conflicting-certificates')) throw error;
         isBehind ||= isFault(error, 'ledger/stale');
       }
       open -= 1;

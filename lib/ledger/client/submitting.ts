@@ -51,10 +51,14 @@ export function submitToAll(
     /** By replica, why it does not take it now; null: it may have it. */
     const refused = new Map<Connection, Refused | null>();
     const forgotten = new Set<Connection>();
+    // A replica that is silent or away for good keeps nothing of what is over.
+    const kept = new Set<() => void>();
     let isOver = false;
     const end = (settle: () => void): void => {
       isOver = true;
       clearTimeout(timer);
+      for (const letGo of kept) letGo();
+      kept.clear();
       settle();
     };
     const timer = setTimeout(() => end(() => reject(unknownOutcome())), timeoutMs);
@@ -79,19 +83,20 @@ export function submitToAll(
       end(() => reject(refusalOf(all.filter((each) => each !== null))));
     };
     const again = (to: Connection, ms: number): void => {
-      setTimeout(() => {
-        if (!isOver) void send(to);
-      }, ms);
+      if (isOver) return;
+      const next = setTimeout(() => void send(to), Math.min(ms, timeoutMs));
+      kept.add(() => clearTimeout(next));
     };
     const send = async (to: Connection): Promise<void> => {
       if (!to.isOpen) {
+        const opened = new Promise<void>((resolve) => kept.add(to.whenOpen(resolve)));
         const isThere = await Promise.race([
-          to.opened().then(() => true),
+          opened.then(() => true),
           sleep(CLIENT_TIMES.connectMs).then(() => false),
         ]);
         if (!isThere && !refused.has(to)) refused.set(to, UNREACHABLE);
         refuseWhereAll();
-        await to.opened();
+        await opened;
         if (isOver) return;
       }
       refused.set(to, null);
@@ -108,6 +113,7 @@ export function submitToAll(
           onLost: () => again(to, CLIENT_TIMES.retryMs),
         },
       );
+      kept.add(stop);
     };
     for (const each of connections) void send(each);
   });

@@ -18,7 +18,7 @@ import {
 import { readSigned, writeSigned } from '#lib/ledger/pbft/messages/vote.ts';
 import { REPLICAS_MAX } from '#lib/ledger/pbft/quorum.ts';
 import type { Evidence } from '#lib/ledger/pbft/types.ts';
-import { CLIENT_LIMITS } from '../limits.ts';
+import { CLIENT_LIMITS, CLIENT_TIMES } from '../limits.ts';
 import { refusalAt, refusalByte, type Refusal } from './codes.ts';
 
 /** SEALs of one header, of one member at least and not always of q: what the sender has of them. */
@@ -239,10 +239,17 @@ function read(from: Reader, type: AnswerType): Reply {
     case 'evidence':
       return { type, count: from.u16(), evidence: readEvidence(from) };
     case 'refused':
-      return { type, code: refusalAt(from.u8()), retryAfterMs: from.u32() };
+      return { type, code: refusalAt(from.u8()), retryAfterMs: readRetryAfter(from) };
     default:
       return unreachable(type);
   }
+}
+
+/** A timer of more than 2³¹ ms fires at once: a liar would be asked without end. */
+function readRetryAfter(from: Reader): number {
+  const ms = from.u32();
+  if (ms > CLIENT_TIMES.retryAfterMsMax) throw malformed('a refusal for too long');
+  return ms;
 }
 
 const readStatus = (from: Reader): Status => ({

@@ -5,6 +5,10 @@ import { writeGenesis } from '#lib/ledger/account/genesis.ts';
 import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { createLedgerClient, type LedgerClient } from '#lib/ledger/client/client.ts';
+import { Connection } from '#lib/ledger/client/connection.ts';
+import { Knowledge } from '#lib/ledger/client/knowledge.ts';
+import { CLIENT_TIMES } from '#lib/ledger/client/limits.ts';
+import { submitToAll } from '#lib/ledger/client/submitting.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import type { Lie } from '#tests/support/ledger/client-port.ts';
 import { clientOf, faultOf, pinAt } from '#tests/support/ledger/light-clients.ts';
@@ -111,4 +115,39 @@ test('[L16] what nobody can show is refused by code', async () => {
   network.cut(1);
   network.cut(2);
   expect((await faultOf(light().sync())).code).toBe('ledger/no-quorum');
+});
+
+test('[L16] who names an epoch and does not show it is not waited for', async () => {
+  const { network, gateway } = setUp();
+  const port = network.port(0);
+  port.lie = (reply, question) => {
+    if (question.type !== 'read' || reply.type !== 'records') return reply;
+    // What shows the epoch is never told.
+    port.isSilent = true;
+    return { ...reply, header: { ...reply.header, epoch: reply.header.epoch + 1 } };
+  };
+  const read = { type: 'read', at: 'newest', minSequence: 0, keys: [] } as const;
+  const startedAt = performance.now();
+  const replies = await Promise.all([1, 2, 3].map(() => gateway.serve(read)));
+  expect(replies.map(({ type }) => type)).toEqual(['records', 'records', 'records']);
+  expect(performance.now() - startedAt).toBeLessThan(CLIENT_TIMES.answerMs / 2);
+});
+
+test('[L16] of a request that is over nothing waits for a replica that is away, or silent', async () => {
+  const { network, world } = setUp();
+  // Not the primary.
+  network.cut(3);
+  network.port(2).isSilent = true;
+  const connections = network.endpoints.map((each) => new Connection(each));
+  const genesis = writeGenesis(world.genesis);
+  const knowledge = new Knowledge({
+    ...{ genesis, verify: serverVerifier(), sha256: nodeSha256, store: null },
+  });
+  const transaction = world.sign(world.grant('new'));
+  const read = readTransaction(transaction, nodeSha256);
+  if (isFault(read)) throw read;
+  const sending = { connections, knowledge, timeoutMs: 4_000 };
+  expect(await submitToAll({ id: read.id, transaction }, sending)).toMatchObject({ code: 'ok' });
+  expect(connections.map(({ waiting }) => waiting)).toEqual([0, 0, 0, 0]);
+  for (const each of connections) each.close();
 });

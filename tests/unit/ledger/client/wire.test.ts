@@ -3,7 +3,7 @@ import { utf8 } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { seededRandom } from '#lib/kernel/random.ts';
 import { readGenesis, writeGenesis } from '#lib/ledger/account/genesis.ts';
-import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
+import { CLIENT_LIMITS, CLIENT_TIMES } from '#lib/ledger/client/limits.ts';
 import { decodeAnswer, encodeAnswer, type Answer } from '#lib/ledger/client/wire/answers.ts';
 import { REFUSALS, refusalFault } from '#lib/ledger/client/wire/codes.ts';
 import {
@@ -159,4 +159,12 @@ test('[T1] a genesis file has one encoding, and bounds', () => {
   expect(isFault(readGenesis(new Uint8Array(20_000)), 'wire/malformed')).toBe(true);
   const narrow = genesisOf(undefined, { logWindow: 15n });
   expect(isFault(readGenesis(writeGenesis(narrow)), 'server/config')).toBe(true);
+});
+
+test('[L10] a refusal that asks for days is none', () => {
+  const of = { type: 'refused', tag, code: 'ledger/busy' } as const;
+  const most = { ...of, retryAfterMs: CLIENT_TIMES.retryAfterMsMax };
+  expect(decodeAnswer(encodeAnswer(most))).toEqual(most);
+  const bytes = encodeAnswer({ ...most, retryAfterMs: most.retryAfterMs + 1 });
+  expect(isFault(decodeAnswer(bytes), 'wire/malformed')).toBe(true);
 });
