@@ -65,7 +65,7 @@ class GatewayShell implements Gateway {
       options.observer?.answerEnded(answer);
     });
     const prefixes = new PrefixScopes(options.publicPrompt ?? null);
-    const ledger = options.ledger ? new LedgerDesk(options.ledger, config) : null;
+    const ledger = options.ledger ? new LedgerDesk(options.ledger, config, clock) : null;
     this.#parts = { answers, models, store, prefixes, ledger, clock, config };
   }
 

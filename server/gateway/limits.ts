@@ -49,6 +49,13 @@ export const GATEWAY = {
   questionsOpenMax: 64,
   /** A page asks one after the other; a school's pages share an address. */
   questionsPerAddressMax: 16,
+  /** A megabyte each: a replica closes a link on which eleven wait. */
+  blocksOpenMax: 4,
+  /** Of its answers: a megabyte takes 50–200 ms of this thread, for its proofs are looked at. */
+  ledgerBytesPerSecond: MIB,
+  ledgerBytesBurst: 8 * MIB,
+  ledgerAddressBytesPerSecond: MIB / 4,
+  ledgerAddressBytesBurst: 2 * MIB,
 
   /** Comments of SSE: not before 5 s of silence, at least every 10 s (peers.md 4.8, 3.13). */
   keepAliveMs: 8_000,

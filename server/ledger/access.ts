@@ -17,6 +17,7 @@ export class GenesisFileAccess implements LedgerAccess {
   readonly #file: string;
   #network: Network | null = null;
   #client: LedgerClient | null = null;
+  #isClosed = false;
 
   /** @param file the genesis; it may not be there yet */
   constructor(file: string) {
@@ -36,11 +37,14 @@ export class GenesisFileAccess implements LedgerAccess {
     }
     const timeoutMs = CLIENT_TIMES.outcomeMs;
     const { connectLedger } = await connecting();
+    // Links that are made now would be dialled for ever.
+    if (this.#isClosed) return { type: 'refused', code: 'server/stopping', retryAfterMs: 0 };
     this.#client ??= connectLedger(network, { replicas: undefined, signer: null, timeoutMs });
     return this.#client.serve(question);
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#client?.close();
   }
 

@@ -1,5 +1,9 @@
-import type { Question } from '#lib/ledger/client/wire/requests.ts';
-import type { Reply } from '#lib/ledger/client/wire/answers.ts';
+import type { Clock } from '#lib/kernel/ports.ts';
+import { CLIENT_TIMES } from '#lib/ledger/client/limits.ts';
+import { encodeAnswer, type Reply } from '#lib/ledger/client/wire/answers.ts';
+import type { ClientRequest, Question } from '#lib/ledger/client/wire/requests.ts';
+import { addressKey } from '#server/signaling/origin.ts';
+import { AnswerRates } from './answer-rates.ts';
 
 /** The ledger as this server reaches it. */
 export interface LedgerAccess {
@@ -12,36 +16,79 @@ export interface LedgerAccess {
 interface DeskLimits {
   readonly questionsOpenMax: number;
   readonly questionsPerAddressMax: number;
+  readonly blocksOpenMax: number;
+  readonly ledgerBytesPerSecond: number;
+  readonly ledgerBytesBurst: number;
+  readonly ledgerAddressBytesPerSecond: number;
+  readonly ledgerAddressBytesBurst: number;
 }
 
-const BUSY: Reply = { type: 'refused', code: 'ledger/busy', retryAfterMs: 1_000 };
+const BUSY_MS = 1_000;
+const ALL = '';
 
-/** Replicas answer this server's questions within one allowance: no stranger may use it up. */
+/**
+ * Replicas answer this server's questions within one allowance, and what they say is verified by the
+ * thread that serves everything: no stranger may use either up.
+ */
 export class LedgerDesk {
   readonly #access: LedgerAccess;
   readonly #limits: DeskLimits;
+  readonly #clock: Clock;
   readonly #byAddress = new Map<string, number>();
+  readonly #rates: AnswerRates;
+  readonly #addressRates: AnswerRates;
   #open = 0;
+  #blocksOpen = 0;
 
-  constructor(access: LedgerAccess, limits: DeskLimits) {
+  constructor(access: LedgerAccess, limits: DeskLimits, clock: Clock) {
     this.#access = access;
     this.#limits = limits;
+    this.#clock = clock;
+    this.#rates = new AnswerRates({
+      perSecond: limits.ledgerBytesPerSecond,
+      burst: limits.ledgerBytesBurst,
+    });
+    this.#addressRates = new AnswerRates({
+      perSecond: limits.ledgerAddressBytesPerSecond,
+      burst: limits.ledgerAddressBytesBurst,
+    });
   }
 
   genesis(): Promise<Uint8Array> {
     return this.#access.genesis();
   }
 
-  async ask(question: Question, address: string): Promise<Reply> {
-    const { questionsOpenMax, questionsPerAddressMax } = this.#limits;
-    const own = this.#byAddress.get(address) ?? 0;
-    if (this.#open >= questionsOpenMax || own >= questionsPerAddressMax) return BUSY;
-    this.#count(address, own + 1);
+  /** @param from the asker's address. @returns the answer's frame. */
+  async ask({ tag, ...question }: ClientRequest, from: string): Promise<Uint8Array> {
+    const address = addressKey(from);
+    const retryAfterMs = this.#busyMs(question, address);
+    if (retryAfterMs > 0) {
+      return encodeAnswer({ tag, type: 'refused', code: 'ledger/busy', retryAfterMs });
+    }
+    const isBlocks = question.type === 'blocks';
+    this.#count(address, (this.#byAddress.get(address) ?? 0) + 1);
+    if (isBlocks) this.#blocksOpen += 1;
     try {
-      return await this.#access.serve(question);
+      const answer = encodeAnswer({ ...(await this.#access.serve(question)), tag });
+      const now = this.#clock.now();
+      this.#rates.add(ALL, answer.length, now);
+      this.#addressRates.add(address, answer.length, now);
+      return answer;
     } finally {
+      if (isBlocks) this.#blocksOpen -= 1;
       this.#count(address, (this.#byAddress.get(address) ?? 1) - 1);
     }
+  }
+
+  /** 0: it is asked for now; else when to come again. */
+  #busyMs({ type }: Question, address: string): number {
+    const { questionsOpenMax, questionsPerAddressMax, blocksOpenMax } = this.#limits;
+    const own = this.#byAddress.get(address) ?? 0;
+    if (this.#open >= questionsOpenMax || own >= questionsPerAddressMax) return BUSY_MS;
+    if (type === 'blocks' && this.#blocksOpen >= blocksOpenMax) return BUSY_MS;
+    const now = this.#clock.now();
+    const ms = Math.max(this.#rates.waitMs(ALL, now), this.#addressRates.waitMs(address, now));
+    return Math.min(ms, CLIENT_TIMES.retryAfterMsMax);
   }
 
   #count(address: string, own: number): void {

@@ -1,6 +1,6 @@
 import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
-import { encodeAnswer, type Answer } from '#lib/ledger/client/wire/answers.ts';
+import { encodeAnswer } from '#lib/ledger/client/wire/answers.ts';
 import { decodeRequest } from '#lib/ledger/client/wire/requests.ts';
 import type { GatewayParts } from '../../gateway-parts.ts';
 import { readBody } from '../../http/body.ts';
@@ -15,13 +15,15 @@ export async function postLedger(parts: GatewayParts, exchange: Exchange): Promi
   const bytes = await readBody(exchange.req, { bodyBytesMax, refusedBodyBytesMax });
   const request = decodeRequest(bytes);
   if (isFault(request)) {
-    sendAnswer(exchange, { tag: 0, type: 'refused', code: 'wire/malformed', retryAfterMs: 0 });
+    sendBytes(exchange, MALFORMED);
     return;
   }
-  const { tag, ...question } = request;
-  const reply = await desk.ask(question, exchange.req.socket.remoteAddress ?? '');
-  sendAnswer(exchange, { ...reply, tag });
+  sendBytes(exchange, await desk.ask(request, exchange.req.socket.remoteAddress ?? ''));
 }
+
+const MALFORMED = encodeAnswer({
+  ...{ tag: 0, type: 'refused', code: 'wire/malformed', retryAfterMs: 0 },
+});
 
 /** `GET /ledger/1/genesis`: the file that everything of this chain is verified from. */
 export async function getGenesis(parts: GatewayParts, exchange: Exchange): Promise<void> {
@@ -32,9 +34,6 @@ function deskOf({ ledger }: GatewayParts): LedgerDesk {
   if (ledger !== null) return ledger;
   throw new FaultError('request/not-found', 'This server runs no ledger.');
 }
-
-const sendAnswer = (exchange: Exchange, answer: Answer): void =>
-  sendBytes(exchange, encodeAnswer(answer));
 
 function sendBytes({ res }: Exchange, bytes: Uint8Array): void {
   res.writeHead(200, {
