@@ -58,7 +58,6 @@ export function submitToAll(
       isOver = true;
       clearTimeout(timer);
       for (const letGo of kept) letGo();
-      kept.clear();
       settle();
     };
     const timer = setTimeout(() => end(() => reject(unknownOutcome())), timeoutMs);
