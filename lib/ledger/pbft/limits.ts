@@ -16,6 +16,8 @@ export const LIMITS = {
   stateBytesMax: 1024 * MIB,
   /** Parts of a state go in messages of about so much, one asked for after the other: votes wait behind one at most. */
   pieceBytesMax: 512 * KIB,
+  /** Pieces that bring their giver new time, doubled with each asking: 128 MiB, then another goes on. */
+  piecesInTurnMax: 256,
   /** Pieces that a peer gets between two of our STATUS. */
   piecesPerPeerMax: 256,
   epochEndsMax: 1024,

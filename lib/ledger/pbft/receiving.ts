@@ -10,7 +10,8 @@ import type { Link } from './types.ts';
 /** Only from whom we asked. All of it hangs on one header, and that on q SEALs of its epoch. */
 export function onState(turn: Turn, message: StateTransfer, link: Link): void {
   const { state } = turn;
-  if (link.id !== state.askedForState?.link) {
+  const asked = state.askedForState;
+  if (link.id !== asked?.link || asked.isRefused) {
     met(turn, 'R20 a state of who was not asked');
     return;
   }
@@ -61,7 +62,7 @@ function takePiece(turn: Turn, piece: Pick<Parts, 'from' | 'parts'>): void {
     return;
   }
   met(turn, 'R28 a piece is taken');
-  const isWorth = isWorthTime(turn, next);
+  const isWorth = isWorthTime(turn, next, askedForState.before);
   const at = isWorth ? turn.now.atMs : askedForState.at;
   update(turn, { receiving: next, askedForState: { ...askedForState, at } });
   if (next.offer.partHashes.every((hash) => next.parts.has(toHex(hash)))) finish(turn, next);
@@ -91,10 +92,14 @@ function withPiece(
 /** Pieces that may be small: the first, the last, and what was on its way twice. */
 const SMALL_PIECES = 4;
 
-/** A giver has new time with each piece; not one that hands over crumbs to hold us up. */
-function isWorthTime({ state }: Turn, { pieces }: Receiving): boolean {
+/**
+ * A giver has new time with each piece; not one that hands over crumbs to hold us up, nor one whose pieces
+ * do not end, and whose lie would be seen with the last of them: another goes on with what is here.
+ */
+function isWorthTime({ state }: Turn, { pieces }: Receiving, before: number): boolean {
   const least = (state.env.pieceBytes ?? LIMITS.pieceBytesMax) / 2;
-  return pieces.bytes >= (pieces.count - SMALL_PIECES) * least;
+  const isWithinTurn = pieces.count <= LIMITS.piecesInTurnMax * 2 ** before;
+  return isWithinTurn && pieces.bytes >= (pieces.count - SMALL_PIECES) * least;
 }
 
 /** Whole: the root of what they make is the header's, or whoever gave them lied. */
@@ -104,6 +109,8 @@ function finish(turn: Turn, { offer, parts }: Receiving): void {
   const head = headOf(turn.state.env, { ...offer, snapshot });
   if (head === null) {
     met(turn, 'R20 a state is refused');
+    const asked = turn.state.askedForState;
+    update(turn, { askedForState: asked && { ...asked, isRefused: true } });
     return;
   }
   met(turn, 'R20 a state is taken');

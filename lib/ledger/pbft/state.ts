@@ -77,6 +77,8 @@ export interface Asked {
   readonly at: InstantMs;
   /** How many were asked before it: each has twice as long as the one before. */
   readonly before: number;
+  /** What it gave was no state: it gets no more time for another. */
+  readonly isRefused: boolean;
 }
 
 /** A state on its way here: what it hangs on is proven, and its parts come piece by piece. */

@@ -75,7 +75,8 @@ export function askForState(turn: Turn): void {
     return;
   }
   const last = state.askedForState;
-  if (last !== null && now.atMs < later(last.at, beatMs(state) * 2 ** last.before)) {
+  const isOver = last === null || last.isRefused;
+  if (!isOver && now.atMs < later(last.at, beatMs(state) * 2 ** last.before)) {
     if (last.link === state.receiving?.link) askForParts(turn);
     return;
   }
@@ -84,7 +85,7 @@ export function askForState(turn: Turn): void {
   const before = last === null ? 0 : Math.min(last.before + 1, TIMES.doublingsMax);
   // What came of its parts may serve with the next one's.
   const receiving = state.receiving && { ...state.receiving, link: null };
-  update(turn, { askedForState: { link, at: now.atMs, before }, receiving });
+  update(turn, { askedForState: { link, at: now.atMs, before, isRefused: false }, receiving });
   const { epoch } = state.constitution;
   send(turn, { id: link }, { type: 'fetch-state', epoch, above: lackingAbove(state) });
 }

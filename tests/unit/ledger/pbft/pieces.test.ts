@@ -116,6 +116,51 @@ test('[R28] other parts under a true header: whole they are refused, and nothing
   expect(liar).not.toBeNull();
 });
 
+test('[R28] who was refused a state gets no time for another, however often it offers one', () => {
+  const cluster = away();
+  const lies: { readonly name: string; readonly message: Message }[] = [];
+  const told = listen(cluster, ({ from, message }) => {
+    if (message.type !== 'state') return [5];
+    if (lies.length === 0)
+      lies.push({ name: from.name, message: { ...message, parts: [], partHashes: [] } });
+    return from.name === lies[0]?.name ? LOST : [5];
+  });
+  cluster.restart(3);
+  for (let i = 0; i < 200 && cluster.view(3).stable < 24; i += 1) {
+    cluster.run(100);
+    for (const { name, message } of lies) cluster.inject(3, name, message);
+  }
+  expect(cluster.view(3).stable).toBe(24);
+  expect(new Set(told.map(({ from }) => from.name)).size).toBeGreaterThan(2);
+});
+
+test('[R28] a state without end: another goes on after so many pieces', () => {
+  const cluster = away();
+  const junk = Array.from({ length: 4_000 }, (_, i) =>
+    new Uint8Array(2 * PART_BYTES).fill(i).fill(i >> 8, 1),
+  );
+  const offers: { readonly name: string; readonly sequence: number }[] = [];
+  listen(cluster, ({ from, message }) => {
+    if (message.type === 'state' && offers.length === 0) {
+      offers.push({ name: from.name, sequence: message.header.sequence });
+      const partHashes = junk.map(nodeSha256);
+      cluster.inject(3, from.name, { ...message, parts: [], partHashes });
+      return LOST;
+    }
+    return from.name === offers[0]?.name ? LOST : [5];
+  });
+  cluster.restart(3);
+  let from = 0;
+  const startedAt = cluster.nowMs;
+  for (; from < junk.length && cluster.view(3).stable < 24; from += 1) {
+    cluster.run(200);
+    for (const { name, sequence } of offers)
+      cluster.inject(3, name, { type: 'parts', sequence, from, parts: [junk[from]!] });
+  }
+  expect(cluster.view(3).stable).toBe(24);
+  expect(cluster.nowMs - startedAt).toBeLessThan(LIMITS.piecesInTurnMax * 200 + 5_000);
+});
+
 test('[R28] who hands over crumbs holds nobody up', () => {
   const cluster = away();
   let crumbs: string | null = null;
