@@ -7,6 +7,7 @@ import type { Connection } from './connection.ts';
 import { rejected } from './light/chain.ts';
 import { provenEntries } from './light/proofs.ts';
 import { stands } from './light/trust.ts';
+import { CLIENT_TIMES } from './limits.ts';
 import { recordsFromAll, type Readers } from './reading.ts';
 import { replyOf, type ReplyOf } from './source.ts';
 import { FORGOTTEN, proven, submitToAll, type Certificate } from './submitting.ts';
@@ -89,25 +90,18 @@ async function submitted(transaction: Uint8Array, serving: Serving): Promise<Rep
   return executed(read.id, serving);
 }
 
-/** From one replica after the other, until what it gives is in the history of the newest certified header. */
+/** From one replica after the other, until what one gives is in the history of the newest certified header. */
 async function blocks(question: AskBlocks, serving: Serving): Promise<Reply> {
   const { connections, knowledge } = serving;
   if (question.from > knowledge.newest.header.sequence) {
     const minSequence = question.from;
     await recordsFromAll({ keys: [], minSequence, states: ['newest', 'certified'] }, serving);
   }
-  let failure = new FaultError('ledger/no-quorum', 'no replica answers');
-  for (const from of connections) {
-    try {
-      const reply = replyOf(await from.ask(question), 'blocks');
-      const shown = await shownBlocks(reply, { question, from, serving });
-      return { type: 'blocks', blocks: shown };
-    } catch (error) {
-      if (!isFault(error)) throw error;
-      failure = error;
-    }
-  }
-  throw failure;
+  return inTurn(connections, async (from) => {
+    const reply = replyOf(await from.ask(question), 'blocks');
+    const shown = await shownBlocks(reply, { question, from, serving });
+    return { type: 'blocks', blocks: shown };
+  });
 }
 
 /** Those up to the newest certified header, without SEALs: they hang on it by its history. */
@@ -166,6 +160,32 @@ async function firstOf(
     throw error instanceof AggregateError ? mostFrequent(error.errors) : error;
   }
 }
+
+/**
+ * The first that goes well, of one after the other: the next is asked where one fails, or keeps us waiting.
+ * @throws FaultError as `firstOf`
+ */
+function inTurn(
+  connections: readonly Connection[],
+  ask: (from: Connection) => Promise<Reply>,
+): Promise<Reply> {
+  let isDone = false;
+  let turn: Promise<unknown> = Promise.resolve();
+  return firstOf(connections, async (from) => {
+    const own = turn.then(() => (isDone ? never() : ask(from)));
+    const failed = own.then(never, () => undefined);
+    turn = turn.then(() =>
+      isDone ? never() : Promise.race([failed, sleep(CLIENT_TIMES.retryMs)]),
+    );
+    const reply = await own;
+    isDone = true;
+    return reply;
+  });
+}
+
+/** One each time: what waits for a promise stays with it. */
+const never = (): Promise<never> => new Promise(() => undefined);
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function mostFrequent(errors: readonly unknown[]): unknown {
   const codes = errors.map((error) => (isFault(error) ? error.code : ''));

@@ -133,6 +133,20 @@ test('[L16] who names an epoch and does not show it is not waited for', async ()
   expect(performance.now() - startedAt).toBeLessThan(CLIENT_TIMES.answerMs / 2);
 });
 
+test('[L16] blocks come from another where one keeps us waiting', async () => {
+  const { network, gateway } = setUp();
+  network.port(0).isSilent = true;
+  const startedAt = performance.now();
+  expect(await gateway.serve({ type: 'blocks', from: 2, count: 1 })).toMatchObject({
+    ...{ type: 'blocks', blocks: [{ header: { sequence: 2 } }] },
+  });
+  expect(performance.now() - startedAt).toBeLessThan(CLIENT_TIMES.answerMs / 2);
+  // Not all of them at once: they are long.
+  expect(network.ports.map(({ asked }) => asked.includes('blocks'))).toEqual([
+    ...[true, true, false, false],
+  ]);
+});
+
 test('[L16] of a request that is over nothing waits for a replica that is away, or silent', async () => {
   const { network, world } = setUp();
   // Not the primary.
