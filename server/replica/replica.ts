@@ -145,7 +145,7 @@ class Replica implements RunningReplica {
     this.#clients = new ClientPort({
       ...{ identity, listen: config.listen.clients, view },
       submit: (transaction, client) => this.#submit(transaction, client),
-      isPending: (id) => state().pending.has(toHex(id)),
+      isPending: (id) => this.#isPending(toHex(id)),
       peersHeard: () => heardCount(this.#hearing, this.#others, performance.now()),
       onRefused: (code) => this.#metrics.refused(code),
     });
@@ -221,9 +221,13 @@ class Replica implements RunningReplica {
     }
     if (effect.type === 'stable') {
       this.#recent.certify(effect.state.certificate);
+      // Once the step is over: what it executes after this is told as ever.
+      if (!effect.leadsHere) queueMicrotask(() => this.#clients.skipped(this.#isPending));
       this.#follow();
     }
   }
+
+  readonly #isPending = (id: string): boolean => this.#driver.state.pending.has(id);
 
   /** Links go to the members by the newest state. */
   #follow(): void {

@@ -103,6 +103,13 @@ export class ClientPort {
     }
   }
 
+  /** A state came from others: of what was executed on the way there, no block is here to tell of it. */
+  skipped(isPending: (id: string) => boolean): void {
+    for (const { client, tag } of this.#waiting.takeUnless(isPending)) {
+      this.#say(client, tag, refuse('request/not-found'));
+    }
+  }
+
   /** Says so to all who wait, then ends. */
   close(): void {
     this.#isStopping = true;

@@ -28,6 +28,12 @@ export class WaitingSubmits<Client> {
     });
   }
 
+  /** All who wait for what is not here, and no more after this. */
+  takeUnless(isHere: (id: string) => boolean): { readonly client: Client; readonly tag: number }[] {
+    const gone = [...this.#byId.keys()].filter((id) => !isHere(id));
+    return gone.flatMap((id) => this.take(id));
+  }
+
   forget(client: Client): void {
     this.#counts.delete(client);
     for (const [id, clients] of this.#byId) {

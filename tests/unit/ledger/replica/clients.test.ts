@@ -70,6 +70,18 @@ test('[X1] all who wait for a transaction are found once; who left is not', () =
   expect(waiting.size).toBe(0);
 });
 
+test('[X1] who waits for what a transfer skipped is found: its place is free again', () => {
+  const waiting = new WaitingSubmits<string>();
+  waiting.add('skipped', 'a', 1);
+  waiting.add('skipped', 'b', 4);
+  waiting.add('pending', 'a', 2);
+  expect(waiting.takeUnless((id) => id === 'pending')).toEqual([
+    { client: 'a', tag: 1 },
+    { client: 'b', tag: 4 },
+  ]);
+  expect([waiting.countOf('a'), waiting.countOf('b'), waiting.size]).toEqual([1, 0, 1]);
+});
+
 test('[X7] fewer than q − 1 others for 2 s is no quorum; in the first moments nobody could be heard', () => {
   const others = ['a', 'b', 'c'];
   let hearing = startHearing(0);
