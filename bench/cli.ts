@@ -1,8 +1,11 @@
 import { parseArgs } from 'node:util';
 import { printable, type BenchResult } from './result.ts';
 
+/** `rows`: of the golden rows only these; null: all. */
+type Run = (options: { readonly rows: readonly string[] | null }) => Promise<BenchResult>;
+
 /** Each benchmark measures its peer or its limit in the same run; loaded only when asked for. */
-const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchResult> }>>> = {
+const BENCHES: Readonly<Record<string, () => Promise<{ run: Run }>>> = {
   batch: () => import('./batch.ts'),
   batching: () => import('./batching.ts'),
   decode: () => import('./decode.ts'),
@@ -20,7 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: () => Promise<BenchR
   wire: () => import('./wire.ts'),
 };
 
-const HELP = `npm run bench -- NAME [--json]
+const HELP = `npm run bench -- NAME [--json] [--rows A,B]
 
   batch    one stage in a tab and in Node, 1 to 16 sessions at past 128 and 1 000
   batching a prompt of 3 000 tokens beside a running answer, on one stage in Node
@@ -38,20 +41,24 @@ const HELP = `npm run bench -- NAME [--json]
   wire     rows as fp32, in halves and in bytes: first token over a slow link, ids, logits
   spec     golden rows with guessed ids against without, over slow links and none
 
-Exit 1 when a bar is missed. --json prints one object on stdout.
+Exit 1 when a bar is missed. --json prints one object on stdout. --rows: spec with these golden rows alone.
 `;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      json: { type: 'boolean' },
+      rows: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
   const bench = BENCHES[positionals[0] ?? ''];
   if (values.help === true || !bench) {
     process.stdout.write(HELP);
     return values.help === true ? 0 : 2;
   }
-  const result = await (await bench()).run();
+  const result = await (await bench()).run({ rows: values.rows?.split(',') ?? null });
   process.stdout.write(values.json === true ? `${JSON.stringify(result)}\n` : printable(result));
   return result.bars.every((bar) => bar.ok) ? 0 : 1;
 }
