@@ -126,9 +126,11 @@ export type NodeStep = readonly [NodeState, readonly NodeOutput[]];
 export const sameRange = (a: LayerRange | null, b: LayerRange | null): boolean =>
   a?.first === b?.first && a?.last === b?.last;
 
-/** Neither loads nor fetches nor serves: its threads and its line are free. */
+/** Lent, and neither loads nor fetches nor serves: its threads and its line are free. */
 export const isIdle = (state: NodeState): boolean =>
   state.phase === 'member' &&
+  state.use === 'lent' &&
+  !state.awaiting &&
   state.sessions === 0 &&
   state.takeOver.kind !== 'fetching' &&
   (state.assignment === null || state.shard.kind === 'ready');
