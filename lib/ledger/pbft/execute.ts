@@ -89,11 +89,8 @@ function nextHead(
 /** Its requests wait no longer; patience is back to T once one that had to wait is through. */
 function forgetExecuted(turn: Turn, { ids }: CheckedBatch): void {
   const { pending, delayed } = turn.state;
-  if (ids.some((id) => pending.has(id))) {
-    const left = new Map(pending);
-    for (const id of ids) left.delete(id);
-    update(turn, { pending: left });
-  }
+  const left = pending.without(ids);
+  if (left !== pending) update(turn, { pending: left });
   if (delayed.size === 0 || ids.some((id) => delayed.has(id))) {
     if (turn.state.doublings > 0) met(turn, 'R13 patience is T again');
     update(turn, { doublings: 0, delayed: new Set() });

@@ -1,5 +1,6 @@
 import { EMPTY_RANGE } from '#lib/ledger/crypto/mountain-range.ts';
 import { genesisHeader, headerHash } from './messages/header.ts';
+import { PendingRequests } from './pending.ts';
 import { selfIn, type ChainHead, type ReplicaState } from './state.ts';
 import type { Environment, Now } from './types.ts';
 
@@ -33,7 +34,7 @@ export function genesisState(env: Environment, now: Now): ReplicaState {
     ahead: null,
     seals: new Map(),
     epochEnds: [],
-    pending: new Map(),
+    pending: PendingRequests.NONE,
     proposed: 0,
     spacedUntil: now.atMs,
     isSpaced: false,

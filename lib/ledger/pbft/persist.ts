@@ -18,12 +18,16 @@ export function persist(turn: Turn, record: LogRecord, message: Message | null =
   return id;
 }
 
-/** What waited for records up to `id`, in the order in which it was decided. */
-export function takeStored(turn: Turn, id: number): Message[] {
-  const { withheld } = turn.state;
-  const free = withheld.filter((each) => each.id <= id);
-  if (free.length > 0) update(turn, { withheld: withheld.slice(free.length) });
-  return free.map(({ message }) => message);
+/**
+ * The first that waited for a record up to `id`, in the order in which it was decided; null: none does any
+ * more. One at a time: what the one before brings about must find those after it somewhere. A proposal
+ * that no slot and no list tells of would be made twice, and not be logged again before the log is cut.
+ */
+export function takeStored(turn: Turn, id: number): Message | null {
+  const [first, ...others] = turn.state.withheld;
+  if (first === undefined || first.id > id) return null;
+  update(turn, { withheld: others });
+  return first.message;
 }
 
 /** Our own message of this type for the current view that still waits for the disk. */

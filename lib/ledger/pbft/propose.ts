@@ -107,7 +107,7 @@ function upToLimits(waiting: readonly Uint8Array[]): Uint8Array[] {
 function waitingRequests(state: ReplicaState, most: number): Uint8Array[] {
   const open = openRequests(state);
   const waiting: Uint8Array[] = [];
-  for (const { id, request } of state.pending.values()) {
+  for (const { id, request } of state.pending) {
     if (open.has(id)) continue;
     waiting.push(request);
     if (waiting.length === most) break;

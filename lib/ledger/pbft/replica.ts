@@ -1,6 +1,6 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import { onBody, onFetch } from './bodies.ts';
+import { bodyOf, onBody, onFetch } from './bodies.ts';
 import { onOwnSeal, onSeal } from './checkpoints.ts';
 import { genesisState } from './genesis.ts';
 import type { Heartbeat } from './messages/link-messages.ts';
@@ -50,7 +50,7 @@ export function stepReplica(
       onTick(turn);
       break;
     case 'stored':
-      for (const message of takeStored(turn, event.id)) onOwn(turn, message);
+      onStored(turn, event.id);
       break;
     case 'restart':
       restarted(turn, event.image);
@@ -150,6 +150,10 @@ function onHeartbeat(turn: Turn, { epoch, view }: Heartbeat, link: Link): void {
   if (memberId(state, primaryOf(state, view)) === link.id) update(turn, { heardAt: turn.now.atMs });
 }
 
+function onStored(turn: Turn, id: number): void {
+  for (let own = takeStored(turn, id); own !== null; own = takeStored(turn, id)) onOwn(turn, own);
+}
+
 /** Our own message, now that it is on disk: it leaves, and counts. */
 function onOwn(turn: Turn, message: Message): void {
   met(turn, 'R10 an own message leaves once it is stored');
@@ -183,6 +187,6 @@ function onOwnProposal(turn: Turn, { vote, batch }: PrePrepare): void {
   if (vote.epoch !== state.constitution.epoch || vote.view !== state.view) return;
   if (state.phase.kind !== 'active' || !inWindow(state, vote.sequence)) return;
   if (slotAt(state, vote.sequence).proposal !== null) return;
-  const checked = state.env.application.checkBatch(batch);
+  const checked = bodyOf(state, vote.digest) ?? state.env.application.checkBatch(batch);
   if (checked !== null) takeProposal(turn, vote, checked);
 }

@@ -10,6 +10,7 @@ import type { PreparedCertificate, ViewChange } from './messages/view-change.ts'
 import type { Seal, SealCertificate } from './messages/seal.ts';
 import type { EpochEnd, StateTransfer } from './messages/state-transfer.ts';
 import type { Vote } from './messages/vote.ts';
+import type { PendingRequests } from './pending.ts';
 import { quorumOf } from './quorum.ts';
 import type { RuleBranch } from './rule-branches.ts';
 import type {
@@ -57,14 +58,6 @@ export type Phase =
   | { readonly kind: 'active'; readonly since: InstantMs }
   /** VIEW-CHANGE cast; the next timer starts only at q of them (TOCS §4.5.2). */
   | { readonly kind: 'changing'; readonly deadline: InstantMs | null };
-
-export interface Pending {
-  readonly id: string;
-  readonly request: Uint8Array;
-  readonly link: string;
-  readonly at: InstantMs;
-  readonly isRelayed: boolean;
-}
 
 export interface Hint {
   readonly epoch: number;
@@ -133,7 +126,7 @@ export interface ReplicaState {
   /** Checkpoints' SEALs by sequence and replica. */
   readonly seals: ReadonlyMap<number, ReadonlyMap<number, Seal>>;
   readonly epochEnds: readonly EpochEnd[];
-  readonly pending: ReadonlyMap<string, Pending>;
+  readonly pending: PendingRequests;
   /** Highest sequence proposed in this view by this replica. */
   readonly proposed: number;
   /** A batch that is not full leaves no sooner: so long after the one before it. */

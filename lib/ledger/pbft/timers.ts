@@ -34,10 +34,8 @@ function patienceEndsAt(state: ReplicaState): InstantMs {
     ends.push(later(at > since ? at : since, patience));
   };
   // The oldest first: that others are executed gives nobody more time to leave this one out.
-  for (const { at } of state.pending.values()) {
-    waits(at);
-    break;
-  }
+  const { oldest } = state.pending;
+  if (oldest !== undefined) waits(oldest.at);
   for (const slot of state.slots.values()) {
     if (slot.proposal !== null && slot.sequence > state.head.sequence) waits(slot.proposedAt);
   }

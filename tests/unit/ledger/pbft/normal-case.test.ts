@@ -222,6 +222,24 @@ test('[R11] a request that comes long after the last is proposed at once, and no
   expect(nextTickAt(cluster.node(0).state)).toBe(cluster.nowMs + 20);
 });
 
+test('[R11] a proposal that comes from the disk with the COMMIT before it is made once', () => {
+  const alone = new Alone({ parameters: { batchMax: 1 } });
+  alone.diskMs = () => 1_000_000;
+  alone.request('a', [0]);
+  alone.step(alone.node(0), { type: 'stored', id: 1 });
+  const { digest } = alone.said(0, 'pre-prepare')[0]!.vote;
+  const tell = (type: 'prepare' | 'commit'): void => {
+    for (const by of [1, 2]) alone.tell(0, by, alone.vote(by, type, { sequence: 1, digest }));
+  };
+  tell('prepare');
+  alone.request('b', [0]);
+  tell('commit');
+  // The COMMIT executes a block, after which whoever waits is proposed; the other is under way.
+  alone.step(alone.node(0), { type: 'stored', id: 3 });
+  expect(alone.view(0)).toMatchObject({ executed: 1, withheld: 0 });
+  expect(alone.node(0).state.proposed).toBe(2);
+});
+
 test('[R11] 250 requests are batched and executed once, in one order', () => {
   const cluster = new Cluster({ parameters: { batchMax: 64 } });
   for (let i = 0; i < 250; i += 1) {
