@@ -44,8 +44,11 @@ export interface LedgerApplication extends Application {
  */
 export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): LedgerApplication {
   const { sha256 } = rules;
-  const read = remembered((bytes) => readTransaction(bytes, sha256), sha256);
-  const check = remembered((bytes) => checkTransaction(bytes, rules, read), sha256);
+  const { read, check } = remembered(
+    (bytes) => readTransaction(bytes, sha256),
+    (transaction) => checkTransaction(transaction.bytes, rules, () => transaction),
+    sha256,
+  );
   return {
     read,
     checkRequest(bytes) {

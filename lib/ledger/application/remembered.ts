@@ -7,28 +7,72 @@ import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 const KEPT_MAX = 8_192;
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
-type Check = (bytes: Uint8Array) => Transaction | FaultError;
+type Judge = (bytes: Uint8Array) => Transaction | FaultError;
+
+interface Kept {
+  readonly transaction: Transaction;
+  isChecked: boolean;
+}
+
+/** What is asked of a transaction's bytes, each once where it holds. */
+export interface Remembered {
+  /** Decoded: no signature is verified. */
+  readonly read: Judge;
+  /** Decoded, and every signature holds. */
+  readonly check: Judge;
+}
 
 /**
  * The same verdicts, those that hold remembered by SHA-256 of all the bytes, signatures too: what has
- * another signature is checked anew. The oldest goes first.
+ * another signature is checked anew. The oldest goes first. The same array asked for again at once, as a
+ * door and a core do, is not even hashed: it must not be changed.
+ * @param check is given what `read` gave.
  */
-export function remembered(check: Check, sha256: Sha256): Check {
-  const kept = new Map<string, Transaction>();
-  let keptBytes = 0;
-  return (bytes) => {
+export function remembered(
+  read: Judge,
+  check: (transaction: Transaction) => Transaction | FaultError,
+  sha256: Sha256,
+): Remembered {
+  const all = new Map<string, Kept>();
+  let bytesOfAll = 0;
+  let last: { readonly bytes: Uint8Array; readonly kept: Kept } | null = null;
+
+  const found = (bytes: Uint8Array): Kept | FaultError => {
+    if (last?.bytes === bytes) return last.kept;
     const name = toHex(sha256(bytes));
-    const known = kept.get(name);
-    if (known !== undefined) return known;
-    const verdict = check(bytes);
-    if (isFault(verdict)) return verdict;
-    kept.set(name, verdict);
-    keptBytes += bytes.length;
-    for (const [oldest, each] of kept) {
-      if (kept.size <= KEPT_MAX && keptBytes <= KEPT_BYTES_MAX) break;
-      kept.delete(oldest);
-      keptBytes -= each.bytes.length;
+    let kept = all.get(name);
+    if (kept === undefined) {
+      const transaction = read(bytes);
+      if (isFault(transaction)) return transaction;
+      kept = { transaction, isChecked: false };
+      all.set(name, kept);
+      bytesOfAll += bytes.length;
+      forgetOldest();
     }
-    return verdict;
+    last = { bytes, kept };
+    return kept;
+  };
+
+  const forgetOldest = (): void => {
+    for (const [oldest, { transaction }] of all) {
+      if (all.size <= KEPT_MAX && bytesOfAll <= KEPT_BYTES_MAX) return;
+      all.delete(oldest);
+      bytesOfAll -= transaction.bytes.length;
+    }
+  };
+
+  return {
+    read(bytes) {
+      const kept = found(bytes);
+      return isFault(kept) ? kept : kept.transaction;
+    },
+    check(bytes) {
+      const kept = found(bytes);
+      if (isFault(kept)) return kept;
+      if (kept.isChecked) return kept.transaction;
+      const verdict = check(kept.transaction);
+      kept.isChecked = !isFault(verdict);
+      return verdict;
+    },
   };
 }

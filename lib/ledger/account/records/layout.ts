@@ -13,10 +13,19 @@ export type RecordOf<P> = {
   readonly [Name in keyof P]: P[Name] extends Place<infer T> ? T : never;
 };
 
+const SPARE_BYTES_MAX = 64 * 1024;
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer);
+/** Of the last writer that was done, for the next: to get memory costs more than what is mostly written. */
+let spare: DataView | null = null;
+
 export class Writer {
-  #bytes = new Uint8Array(256);
-  #view = new DataView(this.#bytes.buffer);
+  #view = spare ?? viewOf(new Uint8Array(256));
+  #bytes = new Uint8Array(this.#view.buffer);
   #length = 0;
+
+  constructor() {
+    spare = null;
+  }
 
   /** Place for `count` bytes more. */
   room(count: number): { readonly view: DataView; readonly at: number } {
@@ -36,8 +45,11 @@ export class Writer {
     this.#bytes.set(value, at);
   }
 
+  /** Once, and last. */
   done(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    const written = this.#bytes.slice(0, this.#length);
+    if (this.#bytes.length <= SPARE_BYTES_MAX) spare = this.#view;
+    return written;
   }
 }
 

@@ -3,17 +3,26 @@ import { FaultError } from '#lib/kernel/errors.ts';
 /** What is wrong with bytes from outside: never thrown past `decodeMessage`. */
 export const malformed = (what: string): FaultError => new FaultError('wire/malformed', what);
 
+const NOTHING = new Uint8Array(0);
+const SPARE_BYTES_MAX = 64 * 1024;
+/** Of the last writer that was done, for the next: to get memory costs more than what is mostly written. */
+let spare = new Uint8Array(256);
+
 /** Appends big-endian fields. Our own values only: bounds are the reader's to check. */
 export class Writer {
-  private bytes = new Uint8Array(256);
+  private bytes = spare;
   private length = 0;
+
+  constructor() {
+    spare = NOTHING;
+  }
 
   /** Room for `count` more bytes, and where it begins. */
   private room(count: number): number {
     const at = this.length;
     this.length += count;
     if (this.length > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(this.length, 2 * this.bytes.length));
+      const larger = new Uint8Array(Math.max(256, this.length, 2 * this.bytes.length));
       larger.set(this.bytes.subarray(0, at));
       this.bytes = larger;
     }
@@ -65,8 +74,13 @@ export class Writer {
     return this;
   }
 
+  /** Once, and last. */
   done(): Uint8Array {
-    return this.bytes.slice(0, this.length);
+    const written = this.bytes.slice(0, this.length);
+    if (this.bytes.length <= SPARE_BYTES_MAX) spare = this.bytes;
+    this.bytes = NOTHING;
+    this.length = 0;
+    return written;
   }
 }
 
