@@ -41,6 +41,7 @@ export interface ViewSources {
 /** What one replica can say of the chain: from its newest state, its last blocks and its disk. */
 export class LedgerView {
   readonly #sources: ViewSources;
+  #firstBlock = 0;
   #paths: { readonly block: StoredBlock; readonly paths: Uint8Array[][] } | null = null;
 
   constructor(sources: ViewSources) {
@@ -51,9 +52,10 @@ export class LedgerView {
     return this.#sources.state().head.sequence;
   }
 
-  /** The lowest sequence whose block is here; 0: none. */
+  /** The lowest sequence whose block is here, which stays the lowest; 0: none. */
   async firstBlock(): Promise<number> {
-    return await this.#sources.blocks.first();
+    if (this.#firstBlock === 0) this.#firstBlock = await this.#sources.blocks.first();
+    return this.#firstBlock;
   }
 
   /** A transaction in its block; null: it is in none that is kept here. */

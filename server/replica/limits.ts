@@ -31,6 +31,8 @@ export const ALLOWANCES = {
   client: { burstMs: 100, share: 0.2 },
   /** A frame costs at least so much: decryption, and what it wakes elsewhere, is not measured. */
   frameMsMin: 0.05,
+  /** And so much where the disk is asked: by threads that votes wait for, too, while they are written. */
+  diskFrameMsMin: 0.3,
 } as const;
 
 /** How often who comes to a client port may act. */

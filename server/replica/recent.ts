@@ -15,10 +15,17 @@ interface Recent {
   readonly seals: SealSet | null;
 }
 
+interface Place {
+  readonly block: StoredBlock;
+  readonly index: number;
+}
+
 /** The last blocks as they were executed here, with what is known of their SEALs. */
 export class RecentBlocks {
   readonly #sha256: Sha256;
   #blocks: Recent[] = [];
+  /** By request. */
+  readonly #places = new Map<string, Place>();
 
   constructor(sha256: Sha256) {
     this.#sha256 = sha256;
@@ -28,7 +35,16 @@ export class RecentBlocks {
     const { sequence } = block.header;
     const before = this.#blocks.filter(({ block: { header } }) => header.sequence < sequence);
     const entry = { block, ids, seals: ownSeals(block, this.#sha256) };
-    this.#blocks = [...before, entry].slice(-REPLICA_LIMITS.recentBlocksMax);
+    const kept = [...before, entry].slice(-REPLICA_LIMITS.recentBlocksMax);
+    for (const each of this.#blocks) if (!kept.includes(each)) this.#forget(each);
+    this.#blocks = kept;
+    for (const [index, id] of ids.entries()) {
+      if (!this.#places.has(id)) this.#places.set(id, { block, index });
+    }
+  }
+
+  #forget({ block, ids }: Recent): void {
+    for (const id of ids) if (this.#places.get(id)?.block === block) this.#places.delete(id);
   }
 
   /** The checkpoint is certified: all its SEALs in the place of the own one. */
@@ -41,9 +57,8 @@ export class RecentBlocks {
   }
 
   /** Where a request was executed lately; null: not in these blocks. */
-  find(id: string): { readonly block: StoredBlock; readonly index: number } | null {
-    const found = this.#blocks.find(({ ids }) => ids.includes(id));
-    return found ? { block: found.block, index: found.ids.indexOf(id) } : null;
+  find(id: string): Place | null {
+    return this.#places.get(id) ?? null;
   }
 
   get(sequence: number): StoredBlock | null {

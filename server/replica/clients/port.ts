@@ -148,30 +148,30 @@ export class ClientPort {
   #onFrame(client: Client, bytes: Uint8Array): number {
     client.frameSince = null;
     const startedAt = performance.now();
-    const isFree = this.#work(client, bytes);
-    const ms = performance.now() - startedAt;
-    return isFree ? 0 : Math.max(ALLOWANCES.frameMsMin, ms);
+    const msMin = this.#work(client, bytes);
+    return msMin === 0 ? 0 : Math.max(msMin, performance.now() - startedAt);
   }
 
-  /** True: something to be ordered, or to be brought again. */
-  #work(client: Client, bytes: Uint8Array): boolean {
+  /** @returns what it costs at least; 0: it is free, something to be ordered, or to be brought again. */
+  #work(client: Client, bytes: Uint8Array): number {
+    const { frameMsMin, diskFrameMsMin } = ALLOWANCES;
     const request = decodeRequest(bytes);
     if (isFault(request)) {
       this.#malformed(client);
-      return false;
+      return frameMsMin;
     }
     const said = this.#answer(client, request);
-    if (said === null) return request.type === 'submit';
+    if (said === null) return request.type === 'submit' ? 0 : frameMsMin;
     if (!(said instanceof Promise)) {
       this.#say(client, request.tag, said);
-      return said.type === 'refused' && OURS.has(said.code);
+      return said.type === 'refused' && OURS.has(said.code) ? 0 : frameMsMin;
     }
     said.then(
       (answer) => this.#say(client, request.tag, answer),
       // The disk fails: the store tells of it, and this client asks another replica.
       () => client.socket.close(),
     );
-    return request.type === 'submit';
+    return request.type === 'submit' ? 0 : diskFrameMsMin;
   }
 
   /** Null: the answer comes later, or there is none. */

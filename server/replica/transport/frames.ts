@@ -36,7 +36,8 @@ export class FrameReader {
       const all = this.#joined();
       // No Buffer: its `slice` does not copy.
       frames.push(new Uint8Array(all.buffer, all.byteOffset + LENGTH_BYTES, length));
-      this.#parts = [all.subarray(LENGTH_BYTES + length)];
+      const rest = all.subarray(LENGTH_BYTES + length);
+      this.#parts = rest.length > 0 ? [rest] : [];
       this.#held -= LENGTH_BYTES + length;
     }
   }

@@ -6,15 +6,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { seededRandom } from '#lib/kernel/random.ts';
-import { nodeSigner } from '#lib/ledger/crypto/server.ts';
 import { runLedger } from '#server/ledger/run.ts';
-import { loadConfig } from '#server/replica/config.ts';
 import type { Host } from '#server/replica/genesis.ts';
-import { selfSigned } from '#server/replica/transport/certificate.ts';
 import { Endpoints, acknowledged, sleep } from '#tests/support/ledger/acknowledged.ts';
 import { Book } from '#tests/support/ledger/book.ts';
 import { ChildReplica } from '#tests/support/ledger/child-replica.ts';
-import { clientFlood, flood, memberFlood, type Flood } from '#tests/support/ledger/flood.ts';
+import { floodApart, type FloodJob } from '#tests/support/ledger/flood-apart.ts';
 import { health, localNetwork, type LocalNetwork } from '#tests/support/ledger/local-network.ts';
 import { signerOf } from '#tests/support/ledger/world.ts';
 
@@ -82,14 +79,15 @@ const p99 = (values: readonly number[]): number =>
   must([...values].sort((a, b) => a - b)[Math.ceil(0.99 * values.length) - 1], 'a value');
 
 /** All frames, a share to each replica, while transactions go on: nothing is lost, and little is felt. */
-async function endures(of: Flood, portOf: (host: Host) => number): Promise<void> {
+async function endures(by: FloodJob['by'], portOf: (host: Host) => number): Promise<void> {
   const end = performance.now() + QUIET_MS;
   const quiet = IS_FULL ? await offer(() => performance.now() > end) : [0];
   const before = residentKib();
-  const share = Math.ceil(FRAMES / honest.length);
+  const framesEach = Math.ceil(FRAMES / honest.length);
   const startedAt = performance.now();
   let isOver = false;
-  const floods = Promise.all(honest.map((host) => flood(of, portOf(host), share))).finally(
+  const seed = random.below(2 ** 32);
+  const floods = floodApart({ by, ports: honest.map(portOf), framesEach, seed }).finally(
     () => (isOver = true),
   );
   const latencies = await offer(() => isOver);
@@ -105,12 +103,8 @@ async function endures(of: Flood, portOf: (host: Host) => number): Promise<void>
 }
 
 test('[X12] a member that sends any message: nothing is lost', async () => {
-  const { keys } = await loadConfig(must(network.configs[attacker], 'a configuration'));
-  const identity = await selfSigned(keys.transportSeed);
-  const vote = nodeSigner(keys.voteSeed);
-  const { chain } = network;
-  const of = { identity, vote, chain, replica: attacker, random: random.fork() };
-  await endures(memberFlood(of), ({ replicas }) => replicas.port);
+  const config = must(network.configs[attacker], 'a configuration');
+  await endures({ kind: 'member', config, replica: attacker }, ({ replicas }) => replicas.port);
 }, 120_000);
 
 test('[Y7] [L15] what it signed twice convicts it, to everybody who has the genesis', async () => {
@@ -137,5 +131,6 @@ test('[X12] a client that asks for anything: the same', async () => {
   const planned = book.next();
   await acknowledged(endpoints, planned.bytes);
   planned.settle();
-  await endures(clientFlood(planned.bytes, random.fork()), ({ clients }) => clients.port);
+  const by = { kind: 'client', transaction: toHex(planned.bytes) } as const;
+  await endures(by, ({ clients }) => clients.port);
 }, 120_000);
