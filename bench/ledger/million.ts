@@ -6,6 +6,7 @@ import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { Reader, Writer } from '#lib/ledger/pbft/codec/bytes.ts';
+import { partBytes } from '#lib/ledger/pbft/state-parts.ts';
 import { START_MS, World } from '#tests/support/ledger/world.ts';
 import { holdsOver, withAccounts } from './accounts.ts';
 
@@ -29,7 +30,7 @@ const status = (name: string): number =>
 function make(): void {
   const state = withAccounts(world, count);
   const out = new Writer().raw(state.trie.rootHash);
-  out.list(application.snapshot(state), (to, part) => to.blob(part));
+  out.list(partBytes(application.parts(state)), (to, part) => to.blob(part));
   writeFileSync(file, out.done());
 }
 

@@ -74,7 +74,7 @@ async function readBack(configFile: string): Promise<{ slots: number; ms: number
   const startedAt = performance.now();
   const store = await ReplicaStore.open({
     ...{ folder: dataDir, chain, voteKey: env.signer.publicKey, sha256: nodeSha256 },
-    ...{ snapshot: (app) => application.snapshot(app), isFirst: () => true },
+    ...{ parts: (app) => application.parts(app), isFirst: () => true },
   });
   const now = { atMs: instantMs(0), wallMs: Date.now() };
   const event = { type: 'restart', image: store.image } as const;

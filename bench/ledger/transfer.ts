@@ -4,6 +4,7 @@ import { ledgerApplication } from '#lib/ledger/application/application.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import { decodeMessage, encodeMessage } from '#lib/ledger/pbft/messages/message.ts';
+import { partBytes } from '#lib/ledger/pbft/state-parts.ts';
 import { LocalCluster } from '#tests/support/ledger/local-cluster.ts';
 import { World } from '#tests/support/ledger/world.ts';
 import { FrameReader, frameOf } from '#server/replica/transport/frames.ts';
@@ -26,7 +27,7 @@ export async function transfer(): Promise<readonly Bar[]> {
   const message = (): Uint8Array =>
     encodeMessage({
       ...{ type: 'state', epochEnds: [], header: head.header, certificate: stable, peaks: [] },
-      ...offered(application.snapshot(state)),
+      ...offered(partBytes(application.parts(state))),
     });
   const { near, far, close } = await tlsPair();
   const reader = new FrameReader(LIMITS.frameBytesMax);

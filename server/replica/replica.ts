@@ -77,7 +77,7 @@ export async function startReplica(
   const store = await ReplicaStore.open({
     ...{ folder: config.dataDir, chain, sha256 },
     voteKey: env.signer.publicKey,
-    snapshot: (app) => application.snapshot(app),
+    parts: (app) => application.parts(app),
     isFirst: (result, sequence) => sequenceOf(result) === sequence,
   });
   try {

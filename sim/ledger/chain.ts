@@ -12,6 +12,7 @@ import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { headerHash, type Header } from '#lib/ledger/pbft/messages/header.ts';
 import type { Application, AppState, Constitution, Effect } from '#lib/ledger/pbft/types.ts';
+import { partBytes } from '#lib/ledger/pbft/state-parts.ts';
 import { expected, LedgerFailure } from './failure.ts';
 
 type Executed = Extract<Effect, { type: 'executed' }>;
@@ -172,7 +173,7 @@ export class Chain {
   /** All credit, counted from the records themselves. */
   checkSupply(): void {
     let micro = 0n;
-    for (const value of unpackParts(this.application.snapshot(this.app))) {
+    for (const value of unpackParts(partBytes(this.application.parts(this.app)))) {
       const read = readRecord(value);
       if (isFault(read)) throw new LedgerFailure('supply', 'a record that cannot be read');
       micro += microOf(read.kind, read.record as never);

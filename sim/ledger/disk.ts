@@ -1,6 +1,7 @@
 import { concatBytes } from '#lib/kernel/bytes.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { ZERO_HASH } from '#lib/ledger/crypto/sha256.ts';
+import { partBytes } from '#lib/ledger/pbft/state-parts.ts';
 import type { Application, Effect, Image, LogHead } from '#lib/ledger/pbft/types.ts';
 
 type Written = Extract<Effect, { type: 'persist' | 'stable' }>;
@@ -21,9 +22,9 @@ export class Disk {
   private waiting: Written[] = [];
   /** A state to which the log leads is written beside it: it is there at the disk's next turn. */
   private late: Stable | null = null;
-  private readonly application: Pick<Application, 'snapshot'>;
+  private readonly application: Pick<Application, 'parts'>;
 
-  constructor(application: Pick<Application, 'snapshot'>) {
+  constructor(application: Pick<Application, 'parts'>) {
     this.application = application;
   }
 
@@ -128,7 +129,8 @@ export class Disk {
     const records = this.records.map(({ bytes }) => bytes);
     if (state === null) return { state: null, pruned, head, records };
     const { app, ...rest } = state;
-    return { state: { ...rest, snapshot: this.application.snapshot(app) }, pruned, head, records };
+    const snapshot = partBytes(this.application.parts(app));
+    return { state: { ...rest, snapshot }, pruned, head, records };
   }
 
   /** Loses its last record, its head not. False: there is none to lose. */

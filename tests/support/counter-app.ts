@@ -118,12 +118,13 @@ export const counterApp: Application = {
     };
   },
   dueAt: () => null,
-  snapshot(state) {
+  parts(state) {
     const bytes = json(state);
     const count = Math.ceil(bytes.length / PART_BYTES);
-    return Array.from({ length: count }, (_, i) =>
-      bytes.slice(i * PART_BYTES, (i + 1) * PART_BYTES),
-    );
+    return Array.from({ length: count }, (_, i) => {
+      const part = bytes.slice(i * PART_BYTES, (i + 1) * PART_BYTES);
+      return { hash: nodeSha256(part), bytes: () => part };
+    });
   },
   restore(parts, stateRoot) {
     const bytes = concatBytes(parts);

@@ -12,7 +12,6 @@ import { execute, resultBytes } from '#lib/ledger/account/execute.ts';
 import { nextDueMs } from '#lib/ledger/account/indexes.ts';
 import type { Records } from '#lib/ledger/account/records/kinds.ts';
 import { constitutionOf, restore, type LedgerState } from '#lib/ledger/account/state.ts';
-import { trieEntries } from '#lib/ledger/crypto/trie/read.ts';
 import type {
   Application,
   AppState,
@@ -22,7 +21,7 @@ import type {
 } from '#lib/ledger/pbft/types.ts';
 import { writeFitting } from './batch.ts';
 import { judgeAtDoor } from './door.ts';
-import { packParts, unpackParts, type Cut } from './parts.ts';
+import { StateParts, unpackParts, type Cut } from './parts.ts';
 import { remembered } from './remembered.ts';
 
 /** The application's states are the account machine's. */
@@ -44,6 +43,7 @@ export interface LedgerApplication extends Application {
  */
 export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): LedgerApplication {
   const { sha256 } = rules;
+  const parts = new StateParts(sha256, rules.cut);
   const { read, check } = remembered(
     (bytes) => readTransaction(bytes, sha256),
     (transaction) => checkTransaction(transaction.bytes, rules, () => transaction),
@@ -89,13 +89,10 @@ export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): L
       const dueMs = nextDueMs(ledgerState(state).indexes);
       return dueMs === null ? null : Number(dueMs);
     },
-    snapshot(state) {
-      const { trie } = ledgerState(state);
-      return packParts(trieEntries(trie), trie.size, rules.cut);
-    },
-    restore(parts, stateRoot) {
+    parts: (state) => parts.of(ledgerState(state).trie),
+    restore(given, stateRoot) {
       try {
-        return restore(unpackParts(parts), stateRoot, sha256);
+        return restore(unpackParts(given), stateRoot, sha256);
       } catch (error) {
         if (isFault(error, 'wire/malformed')) return null;
         throw error;

@@ -1,4 +1,8 @@
 import { Reader, Writer, blob } from '#lib/ledger/account/records/layout.ts';
+import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
+import type { Trie, TrieNode } from '#lib/ledger/crypto/trie/node.ts';
+import { entriesUnder, nodesAt } from '#lib/ledger/crypto/trie/read.ts';
+import type { StatePart } from '#lib/ledger/pbft/state-parts.ts';
 
 /** A state travels and lies on disk in parts: no more than so much, but for the last record of each. */
 export const PART_BYTES = 256 * 1024;
@@ -14,38 +18,50 @@ export interface Cut {
 
 const WHOLE: Cut = { records: PART_RECORDS, bytes: PART_BYTES };
 
-interface Entry {
-  /** 32 bytes. */
-  readonly key: Uint8Array;
-  readonly value: Uint8Array;
+/**
+ * Parts of a state by the first digits of the keys, so that a record which grows changes no part but its
+ * own. Hashes are remembered by the node that a part is made from, which states share while it stays.
+ */
+export class StateParts {
+  readonly #sha256: Sha256;
+  readonly #cut: Cut;
+  readonly #known = new WeakMap<TrieNode, readonly Uint8Array[]>();
+
+  constructor(sha256: Sha256, cut: Cut = WHOLE) {
+    this.#sha256 = sha256;
+    this.#cut = cut;
+  }
+
+  /** In order; what is not known is packed and hashed as it is asked for. */
+  *of({ root, size }: Trie): Generator<StatePart, undefined> {
+    for (const node of nodesAt(root, digitsFor(size, this.#cut.records))) {
+      const known = this.#known.get(node);
+      const made = known === undefined ? packed(node, this.#cut.bytes) : null;
+      const hashes = known ?? (made ?? []).map(this.#sha256);
+      this.#known.set(node, hashes);
+      for (const [i, hash] of hashes.entries())
+        yield { hash, bytes: () => (made ?? packed(node, this.#cut.bytes))[i] ?? NOTHING };
+    }
+  }
 }
 
-/**
- * Records' values one after the other, each after its length in four bytes. A part ends where the first
- * hexadecimal digits of the keys change, so that a record which grows changes no part but its own.
- * @param entries by ascending key.
- * @param size how many they are.
- */
-export function packParts(entries: Iterable<Entry>, size: number, cut: Cut = WHOLE): Uint8Array[] {
-  const shift = 4 * (DIGITS_MAX - digitsFor(size, cut.records));
+const NOTHING = new Uint8Array(0);
+
+/** Records' values one after the other, each after its length in four bytes. */
+function packed(node: TrieNode, bytesMax: number): Uint8Array[] {
   const parts: Uint8Array[] = [];
   let out = new Writer();
   let bytes = 0;
-  let prefix = -1;
-  const end = (): void => {
-    if (bytes > 0) parts.push(out.done());
-    out = new Writer();
-    bytes = 0;
-  };
-  for (const { key, value } of entries) {
-    const at = (((key[0] ?? 0) << 4) | ((key[1] ?? 0) >> 4)) >> shift;
-    if (at !== prefix || bytes >= cut.bytes) end();
-    prefix = at;
+  for (const { value } of entriesUnder(node)) {
+    if (bytes >= bytesMax) {
+      parts.push(out.done());
+      out = new Writer();
+      bytes = 0;
+    }
     blob.write(out, value);
     bytes += value.length;
   }
-  end();
-  return parts;
+  return [...parts, out.done()];
 }
 
 /** The least number of digits that leaves no more than so many records a part in the mean. */

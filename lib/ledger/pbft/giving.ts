@@ -5,6 +5,7 @@ import { LIMITS, TIMES } from './limits.ts';
 import type { FetchState } from './messages/link-messages.ts';
 import type { FetchParts } from './messages/state-transfer.ts';
 import { beatMs, send, update, type Giving, type Turn } from './state.ts';
+import type { StatePart } from './state-parts.ts';
 import type { Link } from './types.ts';
 
 /** Beats without a question after which nobody seems to be there any more. */
@@ -16,7 +17,7 @@ export function onFetchState(turn: Turn, message: FetchState, link: Link): void 
   if (stable.seals.length === 0) return;
   if (message.above >= stable.sequence && message.epoch >= constitution.epoch) return;
   if (!mayAnswer(turn, `state/${link.id}`, 1)) return;
-  const { head, certificate, parts, partHashes } = givenAbove(turn, message);
+  const { head, certificate, parts } = givenAbove(turn, message);
   const { header, range } = head;
   const ends = turn.state.epochEnds.filter(
     (end) => end.header.epoch >= message.epoch && end.header.sequence < header.sequence,
@@ -26,7 +27,8 @@ export function onFetchState(turn: Turn, message: FetchState, link: Link): void 
     { id: link.id },
     {
       ...{ type: 'state', epochEnds: ends, header, certificate, peaks: range.peaks },
-      ...{ partHashes, parts: pieceFrom(turn, parts, 0) },
+      partHashes: parts.map(({ hash }) => hash),
+      parts: pieceFrom(turn, parts, 0),
     },
   );
 }
@@ -60,20 +62,20 @@ function givenAbove(turn: Turn, { epoch, above }: FetchState): Giving {
     giving !== null && (giving.head.sequence > above || giving.head.header.epoch > epoch);
   if (helps) return giving;
   const head = stableHead(turn);
-  const parts = env.application.snapshot(head.app);
-  const partHashes = parts.map((part) => env.sha256(part));
+  const parts = [...env.application.parts(head.app)];
   const at = { since: now.atMs, askedAt: now.atMs };
-  const given: Giving = { head, certificate: stable, parts, partHashes, ...at };
+  const given: Giving = { head, certificate: stable, parts, ...at };
   update(turn, { giving: given });
   return given;
 }
 
 /** Parts in a row up to the size of a piece; one at least, where there is one. */
-function pieceFrom({ state }: Turn, parts: readonly Uint8Array[], from: number): Uint8Array[] {
+function pieceFrom({ state }: Turn, parts: readonly StatePart[], from: number): Uint8Array[] {
   const most = state.env.pieceBytes ?? LIMITS.pieceBytesMax;
   const piece: Uint8Array[] = [];
   let bytes = 0;
-  for (const part of parts.slice(from)) {
+  for (let at = from; at < parts.length; at += 1) {
+    const part = parts[at]?.bytes() ?? new Uint8Array(0);
     bytes += part.length;
     if (piece.length > 0 && bytes > most) break;
     piece.push(part);

@@ -12,6 +12,7 @@ import type { EpochEnd, StateTransfer } from './messages/state-transfer.ts';
 import type { Vote } from './messages/vote.ts';
 import type { PendingRequests } from './pending.ts';
 import { quorumOf } from './quorum.ts';
+import type { StatePart } from './state-parts.ts';
 import type { RuleBranch } from './rule-branches.ts';
 import type {
   AppState,
@@ -89,8 +90,7 @@ export interface Receiving {
 export interface Giving {
   readonly head: ChainHead;
   readonly certificate: SealCertificate;
-  readonly parts: readonly Uint8Array[];
-  readonly partHashes: readonly Uint8Array[];
+  readonly parts: readonly StatePart[];
   readonly since: InstantMs;
   readonly askedAt: InstantMs;
 }

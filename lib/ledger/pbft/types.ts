@@ -6,6 +6,7 @@ import type { Header } from './messages/header.ts';
 import type { EpochEnd } from './messages/state-transfer.ts';
 import type { SealCertificate } from './messages/seal.ts';
 import type { SignedType } from './messages/signing.ts';
+import type { StatePart } from './state-parts.ts';
 import type { RuleBranch } from './rule-branches.ts';
 
 /** A replica of one epoch. `id` stays when keys change (its operator's key in hex); links carry it. */
@@ -94,7 +95,8 @@ export interface Application {
   constitution(state: AppState): Constitution;
   /** Ledger time at which something falls due without a request; null: nothing. */
   dueAt(state: AppState): number | null;
-  snapshot(state: AppState): readonly Uint8Array[];
+  /** All of it, in order. A part that a state shares with one before costs no hashing: step by step it is cheap. */
+  parts(state: AppState): Iterable<StatePart>;
   /** Null where the parts are not exactly the state under this root. */
   restore(parts: readonly Uint8Array[], stateRoot: Uint8Array): AppState | null;
   /** A member list's bytes, from anybody. */

@@ -10,6 +10,8 @@ export const STORE = {
   /** Blocks, with the places of their requests, go to the database so many together, or after this time. */
   blocksTogether: 16,
   blocksWaitMs: 100,
+  /** A state is cut for so long before others have their turn. */
+  sliceMs: 4,
   /** Written with one sync: what waits longer than that belongs to the next one. */
   groupBytesMax: 8 * MIB,
   /** Segments of one log. Pruning leaves one or two; more than that is no log of ours. */

@@ -1,30 +1,29 @@
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { StoredState } from '#lib/ledger/pbft/types.ts';
 import { allOf, bySequence, keyOf, type Database } from './database.ts';
 import { decodeState, encodeCertificate, encodeState, plain, type StateIndex } from './layout.ts';
+import type { StatePart } from '#lib/ledger/pbft/state-parts.ts';
 import type { StateTie } from './judge.ts';
+import { STORE } from './limits.ts';
 
 /** Stable states on disk: the last one, and the one before until the log no longer needs it. */
 export class States {
   readonly #database: Database;
-  readonly #sha256: Sha256;
   #indexes: StateIndex[];
 
-  private constructor(database: Database, sha256: Sha256, indexes: StateIndex[]) {
+  private constructor(database: Database, indexes: StateIndex[]) {
     this.#database = database;
-    this.#sha256 = sha256;
     this.#indexes = indexes;
   }
 
-  static async open(database: Database, sha256: Sha256): Promise<States> {
+  static async open(database: Database): Promise<States> {
     const indexes: StateIndex[] = [];
     for await (const value of database.values(allOf('state'))) {
       const index = decodeState(value);
       if (!isFault(index)) indexes.push(index);
     }
-    return new States(database, sha256, indexes);
+    return new States(database, indexes);
   }
 
   get ties(): readonly StateTie[] {
@@ -45,18 +44,25 @@ export class States {
   /** On disk when it resolves, and every block that was written before. */
   async save(
     tie: Pick<StateTie, 'recordId' | 'toldAgainId' | 'logKey'>,
-    { snapshot, ...state }: StoredState,
+    state: Omit<StoredState, 'snapshot'>,
+    parts: Iterable<StatePart>,
   ): Promise<void> {
     const known = this.#partNames();
-    const parts = snapshot.map((bytes) => ({ hash: this.#sha256(bytes), bytes }));
     const { sequence } = state.header;
-    const index = { ...tie, ...state, sequence, partHashes: parts.map(({ hash }) => hash) };
+    const partHashes: Uint8Array[] = [];
     const batch = this.#database.batch();
+    let since = performance.now();
     for (const { hash, bytes } of parts) {
       const name = toHex(hash);
-      if (!known.has(name)) batch.put(keyOf('part', hash), bytes);
+      if (!known.has(name)) batch.put(keyOf('part', hash), bytes());
       known.add(name);
+      partHashes.push(hash);
+      // Cutting a large state takes long, and votes come meanwhile.
+      if (performance.now() - since < STORE.sliceMs) continue;
+      await new Promise(setImmediate);
+      since = performance.now();
     }
+    const index = { ...tie, ...state, sequence, partHashes };
     batch.put(bySequence('certificate', sequence), encodeCertificate(state.certificate));
     batch.put(bySequence('state', sequence), encodeState(index));
     await batch.write({ sync: true });

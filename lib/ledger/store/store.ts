@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError, toFault } from '#lib/kernel/errors.ts';
 import { ZERO_HASH, bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
+import type { StatePart } from '#lib/ledger/pbft/state-parts.ts';
 import type { AppState, Evidence, Image } from '#lib/ledger/pbft/types.ts';
 import { Blocks, blockPuts } from './blocks.ts';
 import { byText, openDatabase, type Database } from './database.ts';
@@ -34,8 +35,8 @@ export interface StoreOptions {
   /** 32 bytes. */
   readonly voteKey: Uint8Array;
   readonly sha256: Sha256;
-  /** `Application.snapshot`. */
-  readonly snapshot: (app: AppState) => readonly Uint8Array[];
+  /** `Application.parts`. */
+  readonly parts: (app: AppState) => Iterable<StatePart>;
   /** Whether a request's result in a block is of this block, and not told again of one before. */
   readonly isFirst: (result: Uint8Array, sequence: number) => boolean;
 }
@@ -125,7 +126,7 @@ export class ReplicaStore {
     const database = await openDatabase(join(folder, DATABASE_NAME));
     try {
       await claim(database, chain);
-      const states = await States.open(database, sha256);
+      const states = await States.open(database);
       const files = await readLogFiles({ disk, owner, sha256 });
       const { image, amnesia } = await imageOf(files, { owner, states });
       // On disk before anything else is written: later the log might look whole again.
@@ -218,9 +219,9 @@ export class ReplicaStore {
   async #save({ state, recordId }: StableEffect, { blocks, toldAgainId }: Saving): Promise<void> {
     await blocks;
     const { app, ...rest } = state;
-    const { voteKey: logKey, snapshot } = this.#options;
+    const { voteKey: logKey, parts } = this.#options;
     const tie = { recordId, toldAgainId, logKey };
-    await this.#states.save(tie, { ...rest, snapshot: snapshot(app) });
+    await this.#states.save(tie, rest, parts(app));
     this.#newest = { recordId, toldAgainId, sequence: state.header.sequence };
   }
 

@@ -5,7 +5,7 @@ import { ReplicaStore, createReplicaFolder } from '#lib/ledger/store/server.ts';
 const [folder = ''] = process.argv.slice(2);
 const options = {
   ...{ folder, chain: new Uint8Array(32).fill(1), voteKey: new Uint8Array(32).fill(2) },
-  ...{ sha256: nodeSha256, snapshot: () => [], isFirst: () => true },
+  ...{ sha256: nodeSha256, parts: () => [], isFirst: () => true },
 };
 await createReplicaFolder(options);
 await ReplicaStore.open(options);

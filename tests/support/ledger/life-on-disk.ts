@@ -7,7 +7,7 @@ import type { Life } from './recorded-life.ts';
 /** How a test opens the folder of the recorded replica. */
 export const optionsFor = (life: Life, folder: string): StoreOptions => ({
   ...{ folder, chain: life.owner.chain, voteKey: life.owner.key, sha256: nodeSha256 },
-  snapshot: (app) => counterApp.snapshot(app),
+  parts: (app) => counterApp.parts(app),
   isFirst: () => true,
 });
 

@@ -13,6 +13,7 @@ import type { StateTie } from '#lib/ledger/store/judge.ts';
 import { concatBytes } from '#lib/kernel/bytes.ts';
 import { ZERO_HASH } from '#lib/ledger/crypto/sha256.ts';
 import type { Effect, Environment, StoredState } from '#lib/ledger/pbft/types.ts';
+import { partBytes } from '#lib/ledger/pbft/state-parts.ts';
 import { counterApp } from '../counter-app.ts';
 import { Cluster } from '../replica-cluster.ts';
 import { Disk } from '#sim/ledger/disk.ts';
@@ -131,7 +132,7 @@ export function layOut({ owner, written }: Life, segmentBytes: number): LogBytes
     if (effect.type === 'stable') {
       const { app, ...rest } = effect.state;
       const { sequence } = rest.header;
-      states.set(sequence, { ...rest, snapshot: counterApp.snapshot(app) });
+      states.set(sequence, { ...rest, snapshot: partBytes(counterApp.parts(app)) });
       const { recordId } = effect;
       ties.push({ sequence, recordId, toldAgainId: recordId, logKey: owner.key });
       continue;

@@ -4,15 +4,17 @@ import { instantMs } from '#lib/kernel/units.ts';
 import { BATCH_BYTES_MAX, VALIDITY_MS_MAX } from '#lib/ledger/account/limits.ts';
 import { membersHash, readMembership } from '#lib/ledger/account/epochs.ts';
 import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
-import type { LedgerState } from '#lib/ledger/account/state.ts';
+import { snapshot, type LedgerState } from '#lib/ledger/account/state.ts';
 import { nextDueMs } from '#lib/ledger/account/indexes.ts';
 import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
 import { DOOR_MARGIN_MS, judgeAtDoor } from '#lib/ledger/application/door.ts';
-import { PART_BYTES } from '#lib/ledger/application/parts.ts';
+import { PART_BYTES, StateParts, unpackParts } from '#lib/ledger/application/parts.ts';
 import { Rates } from '#lib/ledger/application/rates.ts';
 import type { Verify } from '#lib/ledger/crypto/ed25519/rule.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
+import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import type { AppState, Application, Execution } from '#lib/ledger/pbft/types.ts';
+import { partBytes } from '#lib/ledger/pbft/state-parts.ts';
 import { DAY, World, type Ask } from '#tests/support/ledger/world.ts';
 import { Traffic } from '#tests/support/ledger/traffic.ts';
 
@@ -260,12 +262,12 @@ test('[P5] a snapshot comes back from its parts, and from no others', () => {
   }
   const { state } = world;
   const root = application.stateRoot(state);
-  const parts = application.snapshot(state);
+  const parts = partBytes(application.parts(state));
   expect(parts.length).toBeGreaterThan(1);
   for (const part of parts) expect(part.length).toBeLessThan(PART_BYTES + 4_096 + 4 * 4_096);
   // One account more is in one part.
   world.do(world.grant('one more'));
-  const now = new Set(application.snapshot(world.state).map((part) => toHex(part)));
+  const now = new Set(partBytes(application.parts(world.state)).map((part) => toHex(part)));
   expect(parts.filter((part) => now.has(toHex(part))).length).toBeGreaterThan(parts.length / 2);
   const back = application.restore(parts, root)!;
   expect(application.stateRoot(back)).toEqual(root);
@@ -275,6 +277,28 @@ test('[P5] a snapshot comes back from its parts, and from no others', () => {
   changed[40]! ^= 1;
   for (const wrong of [[], parts.slice(1), [...parts, first], [first.subarray(1)], [changed]])
     expect(application.restore(wrong, root)).toBeNull();
+});
+
+test('[P5] what a state shares with the one before is neither packed nor hashed again', () => {
+  const world = new World();
+  world.do(...Array.from({ length: 64 }, (_, j) => world.grant(`p${j}`)));
+  let hashed = 0;
+  const sha256 = (bytes: Uint8Array): Uint8Array => {
+    hashed += 1;
+    return nodeSha256(bytes);
+  };
+  const cut = new StateParts(sha256, { records: 8, bytes: 400 });
+  const before = [...cut.of(world.state.trie)];
+  expect(hashed).toBe(before.length);
+  for (const { hash, bytes } of before) expect(nodeSha256(bytes())).toEqual(hash);
+  world.do(world.grant('one more'));
+  const after = [...cut.of(world.state.trie)];
+  expect(after.length).toBeGreaterThanOrEqual(before.length);
+  const alone = after.filter(({ hash }) => !before.some((each) => bytesEqual(each.hash, hash)));
+  expect(alone.length).toBeGreaterThan(0);
+  expect(hashed - before.length).toBeLessThan(after.length / 2);
+  const values = [...unpackParts(partBytes(after))];
+  expect(values).toEqual([...snapshot(world.state)]);
 });
 
 test('[P6] a bucket empties, fills again, and strangers take no room for ever', () => {

@@ -26,8 +26,18 @@ export interface TrieEntry {
 }
 
 /** Every entry, by ascending key. */
-export function* trieEntries(trie: Trie): Generator<TrieEntry, undefined> {
-  const stack: TrieNode[] = trie.root === null ? [] : [trie.root];
+export const trieEntries = ({ root }: Trie): Generator<TrieEntry, undefined> => entriesUnder(root);
+
+/** The nodes under which keys share so many digits, by ascending key; a leaf that stands higher is one. */
+export function* nodesAt(node: TrieNode | null, depth: number): Generator<TrieNode, undefined> {
+  if (node === null) return;
+  if (depth === 0 || isLeaf(node)) yield node;
+  else for (const child of childrenOf(node)) yield* nodesAt(child, depth - 1);
+}
+
+/** Every entry under a node, by ascending key. */
+export function* entriesUnder(from: TrieNode | null): Generator<TrieEntry, undefined> {
+  const stack: TrieNode[] = from === null ? [] : [from];
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (isLeaf(node)) yield { key: keyOf(node), value: valueOf(node) };
     else stack.push(...childrenOf(node).reverse());

@@ -99,10 +99,10 @@ test('[B7] a state to which the log leads keeps no record waiting; without it th
   const options = optionsFor(life, folder);
   const store = await ReplicaStore.open({
     ...options,
-    snapshot: (app) => {
+    parts: (app) => {
       told.push('state');
       if (told.filter((each) => each === 'state').length > 1) throw new Error('no power');
-      return options.snapshot(app);
+      return options.parts(app);
     },
   });
   store.listen({ stored: (id) => told.push(id), failed: ({ code }) => told.push(code) });
@@ -152,11 +152,12 @@ test('[B7] killed between the state and its record: the state before it, and all
   const { States } = await import('#lib/ledger/store/states.ts');
   const { openDatabase } = await import('#lib/ledger/store/database.ts');
   const database = await openDatabase(join(folder, 'db'));
-  const states = await States.open(database, nodeSha256);
+  const states = await States.open(database);
   const { app, ...rest } = state.state;
   await states.save(
     { recordId: state.recordId, toldAgainId: state.recordId, logKey: life.owner.key },
-    { ...rest, snapshot: optionsFor(life, folder).snapshot(app) },
+    rest,
+    optionsFor(life, folder).parts(app),
   );
   await database.close();
   const again = await ReplicaStore.open(optionsFor(life, folder));
@@ -184,7 +185,7 @@ test('[B1] also one of another process, and its end frees the folder', async () 
   await once(child.stdout, 'data');
   const options = {
     ...{ folder, chain: new Uint8Array(32).fill(1), voteKey: new Uint8Array(32).fill(2) },
-    ...{ sha256: nodeSha256, snapshot: () => [], isFirst: () => true },
+    ...{ sha256: nodeSha256, parts: () => [], isFirst: () => true },
   };
   await expect(ReplicaStore.open(options)).rejects.toMatchObject({ code: 'ledger/folder-in-use' });
   child.kill('SIGKILL');
