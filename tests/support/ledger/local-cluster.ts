@@ -3,6 +3,7 @@ import { isFault } from '#lib/kernel/errors.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import type { Change } from '#lib/ledger/account/codec/bodies.ts';
 import type { Genesis } from '#lib/ledger/account/genesis.ts';
+import type { LedgerState } from '#lib/ledger/account/state.ts';
 import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
 import { leafHash } from '#lib/ledger/crypto/merkle.ts';
 import { appendLeaf, EMPTY_RANGE } from '#lib/ledger/crypto/mountain-range.ts';
@@ -46,8 +47,13 @@ export class LocalCluster {
   /** How far the monotonic clock is ahead of the wall's. */
   #restedMs = 0;
 
-  constructor(parameters: Partial<Genesis['parameters']> = {}) {
+  /** @param begin what the ledger begins with in the place of its genesis' state. */
+  constructor(
+    parameters: Partial<Genesis['parameters']> = {},
+    begin: (world: World) => LedgerState = ({ state }) => state,
+  ) {
     this.world = new World(parameters, signerOf);
+    this.world.state = begin(this.world);
     this.replicas = OPERATORS.map((operator, i) => this.#replica(operator, `vote ${i}`));
   }
 
