@@ -46,29 +46,19 @@ export class Votes {
    * leaves a view.
    */
   executed(node: Node, { epoch, sequence, batchDigest }: Header): void {
-    const views = [...(this.commits.get(`${epoch}/${sequence}`)?.values() ?? [])];
-    const isContested = this.left.has(epoch) || views.some((byDigest) => byDigest.size > 1);
+    const views = [...(this.commits.get(`${epoch}/${sequence}`) ?? [])];
+    const isContested = this.left.has(epoch) || views.some(([, byDigest]) => byDigest.size > 1);
     if (!isContested) return;
-    const n = this.chain.epochs[epoch]?.constitution.members.length ?? 0;
+    const q = quorumOf(this.chain.epochs[epoch]?.constitution.members.length ?? 0);
     const digest = toHex(batchDigest);
-    const most = Math.max(0, ...views.map((byDigest) => byDigest.get(digest)?.size ?? 0));
-    const isCommitted = (): boolean =>
-      most >= quorumOf(n) ||
-      (most === quorumOf(n) - 1 && this.hasUnsent(node, `${epoch}/${sequence}`));
-    expected(isCommitted(), 'certificate', () => {
-      return `${node.operator} executed #${sequence} without q COMMITs for its batch`;
+    const isCommitted = views.some(([view, byDigest]) => {
+      const by = byDigest.get(digest) ?? new Set();
+      if (by.size >= q) return true;
+      const isUnsent = (): boolean => hasUnsent(node, { epoch, view, sequence, digest });
+      return by.size === q - 1 && !by.has(node.state.self) && isUnsent();
     });
-  }
-
-  /** Its own COMMIT is on its disk, and no crash left time to send it. */
-  private hasUnsent(node: Node, name: string): boolean {
-    if (this.bookOf(node).commits.has(name)) return false;
-    const [epoch = 0, sequence = 0] = name.split('/').map(Number);
-    return node.disk.records.some(({ bytes }) => {
-      const record = decodeRecord(bytes);
-      if (isFault(record) || record.type !== 'commit') return false;
-      const { certificate } = record;
-      return certificate.epoch === epoch && certificate.sequence === sequence;
+    expected(isCommitted, 'certificate', () => {
+      return `${node.operator} executed #${sequence} without q COMMITs for its batch`;
     });
   }
 
@@ -216,5 +206,24 @@ function checkKept(node: Node, said: Iterable<Saying>): void {
   const last = Math.max(...sealed);
   expected(head.sequence >= last, 'forgotten', () => {
     return `${node.operator} had said CHECKPOINT #${last}, and its disk leads to #${head.sequence}`;
+  });
+}
+
+/** Its own COMMIT in this view is on its disk, and no crash left time to send it. */
+function hasUnsent(
+  { disk }: Node,
+  of: {
+    readonly epoch: number;
+    readonly view: number;
+    readonly sequence: number;
+    readonly digest: string;
+  },
+): boolean {
+  return disk.records.some(({ bytes }) => {
+    const record = decodeRecord(bytes);
+    if (isFault(record) || record.type !== 'commit') return false;
+    const { epoch, view, sequence, digest } = record.certificate;
+    const isPlace = epoch === of.epoch && view === of.view && sequence === of.sequence;
+    return isPlace && toHex(digest) === of.digest;
   });
 }
