@@ -13,6 +13,8 @@ export const STAGE = {
   prefillMsMin: 40,
   /** Chunks are cut to this share of that: measured steps of one kind differ by a tenth. */
   prefillAim: 0.85,
+  /** What else the thread does between runs costs prefill half of that at most: else it might never run. */
+  restMsMax: 20,
   /** Frames of sessions not open yet, of all peers together: what strangers can make us hold. */
   heldFramesMax: 64,
   /** Of one peer: sixteen sessions that begin at once would send it as many first chunks. */

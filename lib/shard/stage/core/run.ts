@@ -8,6 +8,7 @@ import type { RunSegment } from '../types.ts';
 import { draftsAfter } from './drafts.ts';
 import { refuseUnfit } from './frames.ts';
 import { grammarOf, lacksGrammar } from './grammars.ts';
+import { STAGE } from './limits.ts';
 import { planRun, type Plan, type Work } from './plan-run.ts';
 import { makeRoom } from './room.ts';
 import { allSeats, isDecoding, isLast, type Seat, type Turn } from './state.ts';
@@ -40,7 +41,8 @@ export function onTurn(turn: Turn): void {
   core.restsSince = null;
   if (since === null) return;
   for (const seat of allSeats(core)) {
-    if (isDecoding(seat) && workOf(turn, seat) > 0) seat.flow.prefillMs += now - since;
+    const waits = isDecoding(seat) && workOf(turn, seat) > 0;
+    if (waits) seat.flow.prefillMs += Math.min(now - since, STAGE.restMsMax);
   }
 }
 
