@@ -12,6 +12,8 @@ export interface LinkSpeed {
   readonly round: number;
   /** When it left, while it is on its way. */
   readonly sentAt: InstantMs | null;
+  /** Trains before it that nobody answered, one after the other. */
+  readonly lost: number;
   /** Bytes a millisecond, the latest last. */
   readonly samples: readonly number[];
   readonly sampledAt: InstantMs;
@@ -20,6 +22,7 @@ export interface LinkSpeed {
 export const NEW_SPEED: LinkSpeed = {
   round: 0,
   sentAt: null,
+  lost: 0,
   samples: [],
   sampledAt: 0 as InstantMs,
 };
@@ -32,9 +35,14 @@ export interface Car {
 }
 
 /** Whether a train should leave now: a few one after the other, then one a minute. */
-export function isTrainDue({ sentAt, samples, sampledAt }: LinkSpeed, now: InstantMs): boolean {
-  // A peer that is not idle says nothing of it.
-  if (sentAt !== null) return now >= later(sentAt, MESH.trainLostMs);
+export function isTrainDue(
+  { sentAt, lost, samples, sampledAt }: LinkSpeed,
+  now: InstantMs,
+): boolean {
+  // A peer that is not idle says nothing of it: its line has better things to carry, so each is later.
+  if (sentAt !== null) {
+    return now >= later(sentAt, Math.min(MESH.trainLostMs * 2 ** lost, MESH.trainEveryMs));
+  }
   return samples.length < MESH.speedSamplesMax || now >= later(sampledAt, MESH.trainEveryMs);
 }
 
@@ -47,7 +55,8 @@ export function nextTrain(
   const latest = speed.samples.at(-1) ?? 0;
   const of = latest < MESH.shortTrainBytesPerMs ? MESH.trainCarsMin : MESH.trainCarsMax;
   const cars = Array.from({ length: of }, (_, at) => ({ round, at, of }));
-  return { speed: { ...speed, round, sentAt: now }, cars };
+  const lost = speed.sentAt === null ? 0 : speed.lost + 1;
+  return { speed: { ...speed, round, sentAt: now, lost }, cars };
 }
 
 /** The peer's word of a train. */

@@ -82,6 +82,20 @@ describe('[S9] how fast a link is', () => {
     const { speed: sent } = nextTrain(NEW_SPEED, at(0));
     expect(isTrainDue(sent, at(MESH.trainLostMs - 1))).toBe(false);
     expect(isTrainDue(sent, at(MESH.trainLostMs))).toBe(true);
+    // A peer at work is not sent one after the other.
+    const waits: number[] = [];
+    let unanswered = sent;
+    for (let i = 0; i < 6; i += 1) {
+      const since = unanswered.sentAt ?? at(0);
+      let ms = 0;
+      while (!isTrainDue(unanswered, at(since + ms))) ms += 1_000;
+      waits.push(ms / 1_000);
+      unanswered = nextTrain(unanswered, at(since + ms)).speed;
+    }
+    expect(waits).toEqual([5, 10, 20, 40, 60, 60]);
+    const { round, sentAt } = unanswered;
+    const heard = trainTold(unanswered, { round, bytesPerMs: 80 }, at((sentAt ?? 0) + 100));
+    expect(isTrainDue(nextTrain(heard, at(1e6)).speed, at(1e6 + MESH.trainLostMs))).toBe(true);
     const known = told(...Array.from({ length: MESH.speedSamplesMax }, () => 80));
     expect(isTrainDue(told(80), at(1_200))).toBe(true);
     expect(isTrainDue(known, at(known.sampledAt + MESH.trainEveryMs - 1))).toBe(false);
