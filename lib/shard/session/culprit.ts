@@ -48,17 +48,21 @@ function decoding(route: Route, at: number): Culprit | null {
 function whileFilling(route: Route): Culprit | null {
   for (let at = route.places.length - 1; at >= 0; at -= 1) {
     const own = route.progress.get(at);
-    const kvLength = route.reports[at]?.kvLength ?? 0;
+    const kvLength = lengthOf(route, at);
     if (kvLength >= route.resumeAt) continue;
     // It took rows and did not compute them; stage 0 has its ids from the start.
     if (!own || own.taken > kvLength || at === 0) return blameNode(route, at);
     const sent = route.progress.get(at - 1)?.sent ?? 0;
-    const ready = route.reports[at - 1]?.kvLength ?? 0;
+    const ready = lengthOf(route, at - 1);
     // Lost on the way here; or the upstream has more, and the chunk acks were lost on the way back.
     if (sent > own.taken || ready > sent) return blameLink(route, at - 1, at);
   }
   return null;
 }
+
+/** What a place held before its fill told it to start below that is gone: what it reached since counts. */
+const lengthOf = ({ reports, reached }: Route, at: number): number =>
+  Math.min(reports[at]?.kvLength ?? 0, reached[at] ?? 0);
 
 const blameNode = (route: Route, at: number): Culprit | null => {
   const holder = route.places[at];

@@ -162,6 +162,27 @@ describe('liveness', () => {
     expect(only(rig.tickAt(6_000), 'declare')).toMatchObject([{ node: node(3) }]);
   });
 
+  test('[V1] second time: what a place held before its fill is not ready, and its link downstream is sound', () => {
+    const rig = new OwnerRig();
+    const fill = (): void => {
+      rig.prepared(1, 2, 3);
+      rig.report(1, 3);
+      // A shared prefix, of which it has no rows to pass on: it computes them again.
+      rig.report(2, 4, 4);
+      rig.report(3, 0);
+    };
+    fill();
+    rig.tickAt(2_000);
+    fill();
+    pongs(rig, [
+      [3, 3],
+      [0, 0],
+      [0, 0],
+    ]);
+    const asked = only(rig.tickAt(6_000), 'need-route');
+    expect(asked).toMatchObject([{ relay: [[node(1), node(2)]] }]);
+  });
+
   test('[V1] one token an epoch does not clear a link that is dead in one direction', () => {
     const rig = new OwnerRig();
     rig.reachDecoding();
