@@ -4,9 +4,14 @@ const PIECE_BYTES = 1_024;
 
 /** Made in one piece, and not digit by digit: what it names is looked up more often than it is read. */
 export function toHex(bytes: Uint8Array): string {
-  if (bytes.length > PIECE_BYTES) {
-    return toHex(bytes.subarray(0, PIECE_BYTES)) + toHex(bytes.subarray(PIECE_BYTES));
-  }
+  if (bytes.length <= PIECE_BYTES) return pieceToHex(bytes);
+  let text = '';
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES)
+    text += pieceToHex(bytes.subarray(at, at + PIECE_BYTES));
+  return text;
+}
+
+function pieceToHex(bytes: Uint8Array): string {
   const codes = new Array<number>(2 * bytes.length);
   for (let i = 0; i < bytes.length; i += 1) {
     const byte = bytes[i] ?? 0;

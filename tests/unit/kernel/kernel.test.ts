@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { InvariantError, invariant } from '#lib/kernel/assert.ts';
 import { fromHex, toHex } from '#lib/kernel/bytes.ts';
+import { MIB } from '#lib/kernel/units.ts';
 import { canonicalJson } from '#lib/kernel/canonical.ts';
 import { digestJson, sha256Hex, sha256HexFast } from '#lib/kernel/digest.ts';
 import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
@@ -28,6 +29,10 @@ test('both digests agree with the standard', async () => {
 
 test('hex goes both ways and refuses the rest', () => {
   expect(toHex(fromHex('00ff10') ?? new Uint8Array())).toBe('00ff10');
+  // Longer than a stack is deep.
+  const long = new Uint8Array(16 * MIB).fill(0xab);
+  expect(toHex(long).length).toBe(2 * long.length);
+  expect(toHex(long.subarray(0, 1_025))).toBe('ab'.repeat(1_025));
   expect(fromHex('0')).toBeNull();
   expect(fromHex('zz')).toBeNull();
 });
