@@ -36,9 +36,10 @@ export function onFetchState(turn: Turn, message: FetchState, link: Link): void 
 /** One piece, to who asks for it: the asker's pace is the rate. */
 export function onFetchParts(turn: Turn, { sequence, from }: FetchParts, link: Link): void {
   const { giving } = turn.state;
-  if (giving?.head.sequence !== sequence) return;
+  if (giving?.head.sequence !== sequence || from >= giving.parts.length) return;
+  // Before it is packed, which costs milliseconds.
+  if (!mayAnswer(turn, `parts/${link.id}`, LIMITS.piecesPerPeerMax)) return;
   const parts = pieceFrom(turn, giving.parts, from);
-  if (parts.length === 0 || !mayAnswer(turn, `parts/${link.id}`, LIMITS.piecesPerPeerMax)) return;
   update(turn, { giving: { ...giving, askedAt: turn.now.atMs } });
   send(turn, { id: link.id }, { type: 'parts', sequence, from, parts });
 }
