@@ -4,12 +4,14 @@ import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 
 /** Transactions that are kept: a request is checked when it comes, and again in its batch, soon after. */
-const KEPT_MAX = 8_192;
-const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+const CHECKED = { countMax: 8_192, bytesMax: 16 * 1024 * 1024 };
+/** Between a door and a check; who has no key may bring as many as it likes. */
+const READ = { countMax: 1_024, bytesMax: 2 * 1024 * 1024 };
 
 type Judge = (bytes: Uint8Array) => Transaction | FaultError;
 
 interface Kept {
+  readonly name: string;
   readonly transaction: Transaction;
   isChecked: boolean;
 }
@@ -24,7 +26,7 @@ export interface Remembered {
 
 /**
  * The same verdicts, those that hold remembered by SHA-256 of all the bytes, signatures too: what has
- * another signature is checked anew. The oldest goes first. The same array asked for again at once, as a
+ * another signature is checked anew. The same array asked for again at once, as a
  * door and a core do, is not even hashed: it must not be changed.
  * @param check is given what `read` gave.
  */
@@ -33,32 +35,21 @@ export function remembered(
   check: (transaction: Transaction) => Transaction | FaultError,
   sha256: Sha256,
 ): Remembered {
-  const all = new Map<string, Kept>();
-  let bytesOfAll = 0;
+  // Apart, so that strangers' push out nothing that was verified.
+  const checked = new Shelf(CHECKED);
+  const unchecked = new Shelf(READ);
   let last: { readonly bytes: Uint8Array; readonly kept: Kept } | null = null;
 
   const found = (bytes: Uint8Array): Kept | FaultError => {
     if (last?.bytes === bytes) return last.kept;
     const name = toHex(sha256(bytes));
-    let kept = all.get(name);
-    if (kept === undefined) {
-      const transaction = read(bytes);
-      if (isFault(transaction)) return transaction;
-      kept = { transaction, isChecked: false };
-      all.set(name, kept);
-      bytesOfAll += bytes.length;
-      forgetOldest();
-    }
+    const verified = checked.get(name);
+    const transaction = verified ?? unchecked.get(name) ?? read(bytes);
+    if (isFault(transaction)) return transaction;
+    const kept = { name, transaction, isChecked: verified !== undefined };
+    if (!kept.isChecked) unchecked.put(name, transaction);
     last = { bytes, kept };
     return kept;
-  };
-
-  const forgetOldest = (): void => {
-    for (const [oldest, { transaction }] of all) {
-      if (all.size <= KEPT_MAX && bytesOfAll <= KEPT_BYTES_MAX) return;
-      all.delete(oldest);
-      bytesOfAll -= transaction.bytes.length;
-    }
   };
 
   return {
@@ -71,8 +62,42 @@ export function remembered(
       if (isFault(kept)) return kept;
       if (kept.isChecked) return kept.transaction;
       const verdict = check(kept.transaction);
-      kept.isChecked = !isFault(verdict);
+      if (isFault(verdict)) return verdict;
+      kept.isChecked = true;
+      unchecked.remove(kept.name);
+      checked.put(kept.name, kept.transaction);
       return verdict;
     },
   };
+}
+
+/** Transactions by the hash of all their bytes; the oldest goes first. */
+class Shelf {
+  readonly #most: typeof CHECKED;
+  readonly #all = new Map<string, Transaction>();
+  #bytes = 0;
+
+  constructor(most: typeof CHECKED) {
+    this.#most = most;
+  }
+
+  get(name: string): Transaction | undefined {
+    return this.#all.get(name);
+  }
+
+  put(name: string, transaction: Transaction): void {
+    if (this.#all.has(name)) return;
+    this.#all.set(name, transaction);
+    this.#bytes += transaction.bytes.length;
+    const { countMax, bytesMax } = this.#most;
+    for (const oldest of this.#all.keys()) {
+      if (this.#all.size <= countMax && this.#bytes <= bytesMax) return;
+      this.remove(oldest);
+    }
+  }
+
+  remove(name: string): void {
+    this.#bytes -= this.#all.get(name)?.bytes.length ?? 0;
+    this.#all.delete(name);
+  }
 }
