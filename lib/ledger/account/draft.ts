@@ -114,7 +114,7 @@ export class Draft {
 
   /** @param decoded what its value says, where that is known. */
   #at(kind: Kind, id: Uint8Array, decoded: AnyRecord | null = null): Touched {
-    const name = kind + String.fromCharCode(...id);
+    const name = kind + String.fromCharCode.apply(null, id as unknown as number[]);
     const known = this.#touched.get(name);
     if (known) return known;
     const key = recordKey(kind, id, this.sha256);

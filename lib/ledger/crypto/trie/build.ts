@@ -12,19 +12,26 @@ export class TrieBuilder {
   readonly #room: Room;
   /** Depth of the node that is built. */
   readonly #depth: number;
-  /** Nodes on the path to the last key, from `#depth` down; the first `#open` of them are under way. */
-  readonly #path: NodeDraft[] = [];
+  /** By depth, nodes on the path to the last key: `#open` of them, from `#depth` down, are under way. */
+  readonly #path: NodeDraft[];
   #open = 0;
   /** The last entry, key ‖ value: its place depends on the next key. */
   #last = new Uint8Array(256);
   #lastLength = 0;
   #size = 0;
 
-  /** @param depth all keys share so many nibbles, and the node stands under them. */
-  constructor(sha256: Sha256, { depth = 0, room = ownRoom }: { depth?: number; room?: Room } = {}) {
+  /**
+   * @param of.depth all keys share so many nibbles, and the node stands under them.
+   * @param of.path drafts by depth, of which those from `depth` on are free.
+   */
+  constructor(
+    sha256: Sha256,
+    of: { readonly depth?: number; readonly room?: Room; readonly path?: NodeDraft[] } = {},
+  ) {
     this.#sha256 = sha256;
-    this.#depth = depth;
-    this.#room = room;
+    this.#depth = of.depth ?? 0;
+    this.#room = of.room ?? ownRoom;
+    this.#path = of.path ?? [];
   }
 
   get size(): number {
@@ -54,7 +61,7 @@ export class TrieBuilder {
       return { node, hash: leafHashOf(node, this.#sha256) };
     }
     this.#place(this.#depth);
-    return must(this.#path[0], 'an open node').finish(this.#room, this.#sha256);
+    return must(this.#path[this.#depth], 'an open node').finish(this.#room, this.#sha256);
   }
 
   trie(): Trie {
@@ -65,13 +72,14 @@ export class TrieBuilder {
 
   /** The last entry becomes a leaf, and every node deeper than what the next key shares with it is done. */
   #place(shared: number): void {
-    for (; this.#depth + this.#open <= shared; this.#open += 1)
-      this.#path[this.#open] ??= new NodeDraft();
+    for (; this.#depth + this.#open <= shared; this.#open += 1) {
+      this.#path[this.#depth + this.#open] ??= new NodeDraft();
+    }
     const leaf = this.#last.subarray(0, this.#lastLength);
     let made: Hashed = { node: leaf, hash: leafHashOf(leaf, this.#sha256) };
     for (;;) {
       const depth = this.#depth + this.#open - 1;
-      const draft = must(this.#path[this.#open - 1], 'an open node');
+      const draft = must(this.#path[depth], 'an open node');
       draft.add(nibbleAt(leaf, depth), made.node, made.hash);
       if (depth <= shared) return;
       made = must(draft.finish(this.#room, this.#sha256), 'a node with a child');

@@ -2,7 +2,11 @@ import { HASH_BYTES, type Sha256 } from '../sha256.ts';
 import {
   bitCount,
   END_BYTES,
+  hashesOf,
   INNER,
+  leafStart,
+  leavesAt,
+  slotOf,
   WIDTH,
   writeEnd,
   type TrieInner,
@@ -50,18 +54,57 @@ export class NodeDraft {
     else this.#children.push(node);
   }
 
+  /** The children that another node has from one nibble up to another. */
+  addOf(old: TrieInner, from: number, to: number): void {
+    const run = ((1 << to) - 1) & ~((1 << from) - 1);
+    const present = old.present & run;
+    if (present === 0) return;
+    const leaves = old.leaves & run;
+    const slot = slotOf(old.present, from);
+    spread(hashesOf(old, slot, slot + bitCount(present)), present, this.#preimage);
+    this.#present |= present;
+    if (present !== leaves) this.#addInnersOf(old, present & ~leaves);
+    if (leaves !== 0) this.#addLeavesOf(old, leaves);
+  }
+
+  #addInnersOf(old: TrieInner, inners: number): void {
+    const first = slotOf(old.present & ~old.leaves, lowest(inners));
+    for (let slot = first; slot < first + bitCount(inners); slot += 1) {
+      const child = old.children[slot];
+      if (child !== undefined) this.#children.push(child);
+    }
+  }
+
+  /** Those of one run lie one after the other. */
+  #addLeavesOf(old: TrieInner, leaves: number): void {
+    const first = slotOf(old.leaves, lowest(leaves));
+    const last = first + bitCount(leaves) - 1;
+    const bytes = leavesAt(old, first, last);
+    const offset = this.#leafLength - leafStart(old, first);
+    const before = bitCount(this.#leaves);
+    this.#append(bytes);
+    for (let slot = first; slot <= last; slot += 1) {
+      this.#ends[before + slot - first] = leafStart(old, slot + 1) + offset;
+    }
+    this.#leaves |= leaves;
+  }
+
   #addLeaf(nibble: number, leaf: TrieLeaf): void {
+    this.#append(leaf);
+    this.#ends[bitCount(this.#leaves)] = this.#leafLength;
+    this.#leaves |= 1 << nibble;
+  }
+
+  #append(bytes: Uint8Array): void {
     const start = this.#leafLength;
-    const end = start + leaf.length;
+    const end = start + bytes.length;
     if (end > this.#leafBytes.length) {
       const grown = new Uint8Array(2 * end);
       grown.set(this.#leafBytes);
       this.#leafBytes = grown;
     }
-    this.#leafBytes.set(leaf, start);
+    this.#leafBytes.set(bytes, start);
     this.#leafLength = end;
-    this.#ends[bitCount(this.#leaves)] = end;
-    this.#leaves |= 1 << nibble;
   }
 
   /** The node and its hash; a leaf left alone takes its parent's place; null where there is nothing. */
@@ -91,13 +134,7 @@ export class NodeDraft {
     const ends = bitCount(present) * HASH_BYTES;
     const first = ends + leafCount * END_BYTES;
     const bytes = room(first + this.#leafLength);
-    let at = 0;
-    for (let nibble = 0; nibble < WIDTH; nibble += 1) {
-      if ((present & (1 << nibble)) === 0) continue;
-      const from = 1 + nibble * HASH_BYTES;
-      for (let i = 0; i < HASH_BYTES; i += 1) bytes[at + i] = this.#preimage[from + i] ?? 0;
-      at += HASH_BYTES;
-    }
+    gather(this.#preimage, present, bytes);
     for (let i = 0; i < leafCount; i += 1)
       writeEnd(bytes, ends + i * END_BYTES, this.#ends[i] ?? 0);
     if (leafCount > 0) bytes.set(this.#leafBytes.subarray(0, this.#leafLength), first);
@@ -105,3 +142,43 @@ export class NodeDraft {
     return { present, leaves: this.#leaves, children, bytes };
   }
 }
+
+/** Hashes in a row to their places in a preimage, by nibble. */
+function spread(hashes: Uint8Array, present: number, preimage: Uint8Array): void {
+  if (isOneRun(present)) {
+    preimage.set(hashes, 1 + lowest(present) * HASH_BYTES);
+    return;
+  }
+  let from = 0;
+  for (let nibble = 0; nibble < WIDTH; nibble += 1) {
+    if ((present & (1 << nibble)) === 0) continue;
+    const to = 1 + nibble * HASH_BYTES;
+    for (let i = 0; i < HASH_BYTES; i += 1) preimage[to + i] = hashes[from + i] ?? 0;
+    from += HASH_BYTES;
+  }
+}
+
+/** The other way round. */
+function gather(preimage: Uint8Array, present: number, hashes: Uint8Array): void {
+  if (isOneRun(present)) {
+    const from = 1 + lowest(present) * HASH_BYTES;
+    hashes.set(preimage.subarray(from, from + bitCount(present) * HASH_BYTES));
+    return;
+  }
+  let to = 0;
+  for (let nibble = 0; nibble < WIDTH; nibble += 1) {
+    if ((present & (1 << nibble)) === 0) continue;
+    const from = 1 + nibble * HASH_BYTES;
+    for (let i = 0; i < HASH_BYTES; i += 1) hashes[to + i] = preimage[from + i] ?? 0;
+    to += HASH_BYTES;
+  }
+}
+
+/** All sixteen mostly are, near the root. */
+function isOneRun(present: number): boolean {
+  const above = present + (present & -present);
+  return (above & (above - 1)) === 0;
+}
+
+/** The lowest nibble of which a bit is set. */
+const lowest = (bits: number): number => 31 - Math.clz32(bits & -bits);

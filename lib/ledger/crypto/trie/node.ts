@@ -55,26 +55,35 @@ export function nibbleAt(key: Uint8Array, depth: number): number {
 export const slotOf = (present: number, nibble: number): number =>
   bitCount(present & ((1 << nibble) - 1));
 
+/** How many of sixteen bits are set: sums of two, of four, of eight. */
 export function bitCount(bits: number): number {
-  let count = 0;
-  for (let rest = bits; rest !== 0; rest &= rest - 1) count += 1;
-  return count;
+  const twos = bits - ((bits >> 1) & 0x5555);
+  const fours = (twos & 0x3333) + ((twos >> 2) & 0x3333);
+  const eights = (fours + (fours >> 4)) & 0x0f0f;
+  return (eights + (eights >> 8)) & 31;
 }
 
 export function childAt(inner: TrieInner, nibble: number): TrieNode | null {
   const { present, leaves, children } = inner;
   const bit = 1 << nibble;
   if ((present & bit) === 0) return null;
-  if ((leaves & bit) !== 0) return leafAt(inner, slotOf(leaves, nibble));
+  if ((leaves & bit) !== 0) {
+    const slot = slotOf(leaves, nibble);
+    return leavesAt(inner, slot, slot);
+  }
   return children[slotOf(present & ~leaves, nibble)] ?? null;
 }
 
-/** The child `slot` of those that are leaves. */
-function leafAt({ present, leaves, bytes }: TrieInner, slot: number): TrieLeaf {
-  const ends = bitCount(present) * HASH_BYTES;
-  const first = ends + bitCount(leaves) * END_BYTES;
-  const start = slot === 0 ? 0 : readEnd(bytes, ends + (slot - 1) * END_BYTES);
-  return bytes.subarray(first + start, first + readEnd(bytes, ends + slot * END_BYTES));
+/** Where the child `slot` of those that are leaves begins, and the one before it ends: from the first. */
+export function leafStart({ present, bytes }: TrieInner, slot: number): number {
+  return slot === 0 ? 0 : readEnd(bytes, bitCount(present) * HASH_BYTES + (slot - 1) * END_BYTES);
+}
+
+/** The leaves of these slots, one after the other. */
+export function leavesAt(inner: TrieInner, first: number, last: number): Uint8Array {
+  const { present, leaves, bytes } = inner;
+  const at = bitCount(present) * HASH_BYTES + bitCount(leaves) * END_BYTES;
+  return bytes.subarray(at + leafStart(inner, first), at + leafStart(inner, last + 1));
 }
 
 /** The children there are, by ascending nibble. */

@@ -5,7 +5,6 @@ import { leafHashOf, slabRoom, TrieBuilder } from './build.ts';
 import { NodeDraft, ownRoom, type Hashed } from './draft.ts';
 import {
   childAt,
-  hashesOf,
   isLeaf,
   KEY_BYTES,
   keyOf,
@@ -69,20 +68,17 @@ class Updating {
 
   #inner(old: TrieInner, changes: readonly TrieChange[], depth: number): Hashed | null {
     const draft = (this.#drafts[depth] ??= new NodeDraft());
-    let [at, slot] = [0, 0];
-    for (let nibble = 0; nibble < WIDTH; nibble += 1) {
-      let end = at;
+    let from = 0;
+    for (let at = 0; at < changes.length;) {
+      const nibble = nibbleAt(keyAt(changes, at), depth);
+      let end = at + 1;
       while (end < changes.length && nibbleAt(keyAt(changes, end), depth) === nibble) end += 1;
-      const child = childAt(old, nibble);
-      if (end > at) {
-        const made = this.node(child, changes.slice(at, end), depth + 1);
-        if (made !== null) draft.add(nibble, made.node, made.hash);
-      } else if (child !== null) {
-        draft.add(nibble, child, hashesOf(old, slot, slot + 1));
-      }
-      at = end;
-      if (child !== null) slot += 1;
+      draft.addOf(old, from, nibble);
+      const made = this.node(childAt(old, nibble), changes.slice(at, end), depth + 1);
+      if (made !== null) draft.add(nibble, made.node, made.hash);
+      [from, at] = [nibble + 1, end];
     }
+    draft.addOf(old, from, WIDTH);
     return draft.finish(ownRoom, this.#sha256);
   }
 
@@ -93,7 +89,7 @@ class Updating {
     const [only] = kept;
     if (only === undefined) return null;
     if (kept.length === 1) return { node: only, hash: leafHashOf(only, this.#sha256) };
-    const builder = new TrieBuilder(this.#sha256, { depth });
+    const builder = new TrieBuilder(this.#sha256, { depth, path: this.#drafts });
     for (const leaf of kept) builder.add(keyOf(leaf), valueOf(leaf));
     return builder.node();
   }
