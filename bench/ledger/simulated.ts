@@ -1,8 +1,7 @@
 import { seededRandom } from '#lib/kernel/random.ts';
 import type { Parameters } from '#lib/ledger/pbft/types.ts';
 import type { Message } from '#lib/ledger/pbft/messages/message.ts';
-import { calmScenario } from '#sim/ledger/scenario.ts';
-import { World } from '#sim/ledger/world.ts';
+import { runLedger } from '#sim/ledger/run.ts';
 import { Cluster, type Node } from '#tests/support/replica-cluster.ts';
 import { atLeast, atMost, type Bar } from '../result.ts';
 
@@ -31,7 +30,10 @@ export function simulated(): readonly Bar[] {
     atLeast('W = 8 beside W = 1, B = 8', (eight ?? 0) / (one ?? 1), { min: 6, unit: '×' }),
     atMost('first commit after the primary’s crash, T and so many δ', crash, { max: 6, unit: 'δ' }),
     ...rates,
-    atLeast('messages a second on one core', messagesPerSecond(), { min: 20_000, unit: '1/s' }),
+    atLeast('messages of a campaign a second on one core', messagesPerSecond(), {
+      min: 20_000,
+      unit: '1/s',
+    }),
   ];
 }
 
@@ -140,16 +142,22 @@ const ATTACKS: readonly Attack[] = [
   },
 ];
 
-const WALL_MS_MAX = 4_000;
+const WARM_SEEDS = 8;
+const CPU_S = 4;
 
-/** Deliveries a second of this process' one thread: whole ledgers, all checkers looking on. */
+/**
+ * Deliveries a second of this process' time, as a campaign counts them: its first seeds, every 50th of
+ * them with real keys, with all that goes wrong in them and all checkers looking on.
+ */
 function messagesPerSecond(): number {
-  const world = new World(1, { scenario: calmScenario() });
-  world.network.heal(world.scenario.healedMs);
-  const startedAt = performance.now();
-  while (performance.now() - startedAt < WALL_MS_MAX) {
-    world.submit(world.clients.next());
-    world.timeline.run(world.timeline.now + 4);
-  }
-  return (1_000 * world.counts.of('message')) / (performance.now() - startedAt);
+  let seed = 1;
+  for (; seed <= WARM_SEEDS; seed += 1) runLedger(seed);
+  const before = process.cpuUsage();
+  const cpuS = (): number => {
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 1e6;
+  };
+  let messages = 0;
+  for (; cpuS() < CPU_S; seed += 1) messages += runLedger(seed).counts.get('message') ?? 0;
+  return messages / cpuS();
 }
