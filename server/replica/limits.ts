@@ -29,6 +29,8 @@ export const REPLICA_LIMITS = {
 export const ALLOWANCES = {
   peer: { burstMs: 50, share: 0.15 },
   client: { burstMs: 100, share: 0.2 },
+  /** Of a client that has brought nothing yet that was to be ordered. */
+  stranger: { burstMs: 100, share: 0.1 },
   /** A frame costs at least so much: decryption, and what it wakes elsewhere, is not measured. */
   frameMsMin: 0.05,
   /** And so much where the disk is asked: by threads that votes wait for, too, while they are written. */

@@ -134,7 +134,7 @@ export class ClientPort {
         frameBytesMax: CLIENT_LIMITS.requestBytesMax,
         queueBytesMax: REPLICA_LIMITS.clientQueueBytesMax,
         turns: this.#turns,
-        allowance: ALLOWANCES.client,
+        allowance: ALLOWANCES.stranger,
         onFrame: (bytes) => this.#onFrame(client, bytes),
         onClose: () => this.#forget(client),
       }),
@@ -222,6 +222,7 @@ export class ClientPort {
     switch (submitted.type) {
       case 'waits':
         this.#waiting.add(submitted.id, client, tag);
+        client.socket.allow(ALLOWANCES.client);
         return null;
       case 'executed':
         return this.#outcome(submitted.id);

@@ -10,7 +10,7 @@ export interface AllowanceRate {
  * of use costs nothing here: turns share the rest.
  */
 export class Allowance {
-  readonly #rate: AllowanceRate;
+  #rate: AllowanceRate;
   #leftMs: number;
   #at: number;
 
@@ -18,6 +18,11 @@ export class Allowance {
     this.#rate = rate;
     this.#leftMs = rate.burstMs;
     this.#at = now;
+  }
+
+  /** Another rate from now on; what is left or owed stays. */
+  become(rate: AllowanceRate): void {
+    this.#rate = rate;
   }
 
   /** @returns for how many ms the connection is in debt; 0: it is in none. */

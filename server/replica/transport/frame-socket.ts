@@ -66,6 +66,11 @@ export class FrameSocket {
     return true;
   }
 
+  /** Of somebody who is known for more by now. */
+  allow(rate: AllowanceRate): void {
+    this.#allowance?.become(rate);
+  }
+
   get waitingBytes(): number {
     return this.#socket.writableLength;
   }

@@ -105,7 +105,7 @@ async function endures(by: FloodJob['by'], portOf: (host: Host) => number): Prom
 test('[X12] a member that sends any message: nothing is lost', async () => {
   const config = must(network.configs[attacker], 'a configuration');
   await endures({ kind: 'member', config, replica: attacker }, ({ replicas }) => replicas.port);
-}, 120_000);
+}, 240_000);
 
 test('[Y7] [L15] what it signed twice convicts it, to everybody who has the genesis', async () => {
   const out = await mkdtemp(join(tmpdir(), 'declai-evidence-'));
@@ -133,4 +133,4 @@ test('[X12] a client that asks for anything: the same', async () => {
   planned.settle();
   const by = { kind: 'client', transaction: toHex(planned.bytes) } as const;
   await endures(by, ({ clients }) => clients.port);
-}, 120_000);
+}, 240_000);

@@ -60,4 +60,7 @@ test('[X12] what is paid back in time costs nothing, and a debt grows with what 
   // No more than the burst is ever saved.
   expect(allowance.spend(100, 1_000_000)).toBe(0);
   expect(allowance.spend(1, 1_000_000)).toBeCloseTo(10);
+  // Who is known for more by now is as much in debt, and out of it sooner.
+  allowance.become({ burstMs: 100, share: 0.5 });
+  expect(allowance.spend(0, 1_000_000)).toBeCloseTo(2);
 });
