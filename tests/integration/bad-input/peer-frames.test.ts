@@ -6,11 +6,7 @@ import { seededRandom } from '#lib/kernel/random.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import type { Frame, RowsFrame } from '#lib/shard/wire/frame.ts';
 import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES } from '#lib/shard/wire/frame-codec.ts';
-import {
-  SmallServer,
-  untilPhase,
-  type TestVolunteer,
-} from '#tests/support/small-server.ts';
+import { SmallServer, untilPhase, type TestVolunteer } from '#tests/support/small-server.ts';
 import { BadPeer } from '#tests/support/bad-peer/bad-peer.ts';
 import { wrongWork } from '#tests/support/bad-peer/wrong-work.ts';
 import type { Tamper } from '#tests/support/bad-peer/tapped-worker.ts';
