@@ -94,7 +94,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     : null;
   const answers = seed !== null && (await untilAnswerable(() => orchestrator.view()));
   operator.write({ event: 'started', model: model.manifest.id, hash: model.hash });
-  // Last: nothing waits for it, and its start takes a second of a core.
+  // Last: nothing waits for it, and its start takes processor time from the first prompt.
   ledger?.start((line) => operator.write({ event: 'ledger', line }));
 
   return {

@@ -9,7 +9,7 @@ import type { Network } from './connect.ts';
 /** Replicas that have just been started need a second to make their genesis and to meet. */
 const STARTING_MS = 1_000;
 
-/** A quarter of the server's start, and most runs ask for no block. */
+/** Loading it takes as long as a good part of the server's start, and many a server is asked for nothing. */
 const connecting = () => import('./connect.ts');
 
 /** A gateway's way to the ledger: found and connected to when somebody first asks for it. */

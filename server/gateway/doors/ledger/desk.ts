@@ -7,7 +7,7 @@ import { AnswerRates } from './answer-rates.ts';
 
 /** The ledger as this server reaches it. */
 export interface LedgerAccess {
-  /** The genesis file's bytes. @throws FaultError `ledger/no-quorum` where it is not made yet */
+  /** The genesis file's bytes. @throws FaultError `request/not-found` where it is not made yet */
   genesis(): Promise<Uint8Array>;
   /** Shown by enough replicas. @throws FaultError `ledger/conflicting-certificates` */
   serve(question: Question): Promise<Reply>;
