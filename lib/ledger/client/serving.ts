@@ -10,7 +10,7 @@ import { stands } from './light/trust.ts';
 import { CLIENT_TIMES } from './limits.ts';
 import { recordsFromAll, type Readers } from './reading.ts';
 import { replyOf, type ReplyOf } from './source.ts';
-import { FORGOTTEN, proven, submitToAll, type Certificate } from './submitting.ts';
+import { FORGOTTEN, proven, sleep, submitToAll, type Certificate } from './submitting.ts';
 import type { ChainBlock, Reply, SealSet } from './wire/answers.ts';
 import { isRefusal, refusalFault } from './wire/codes.ts';
 import type { AskBlocks, Question, Read } from './wire/requests.ts';
@@ -185,7 +185,6 @@ function inTurn(
 
 /** One each time: what waits for a promise stays with it. */
 const never = (): Promise<never> => new Promise(() => undefined);
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function mostFrequent(errors: readonly unknown[]): unknown {
   const codes = errors.map((error) => (isFault(error) ? error.code : ''));

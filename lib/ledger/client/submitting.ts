@@ -118,7 +118,8 @@ export function submitToAll(
   });
 }
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+export const sleep = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));
 
 const unknownOutcome = (): FaultError =>
   new FaultError(
