@@ -12,6 +12,7 @@ import {
   type ViewChange,
 } from '#lib/ledger/pbft/messages/view-change.ts';
 import { voteBodyBytes, type Vote } from '#lib/ledger/pbft/messages/vote.ts';
+import { inWindow, isPrimary } from '#lib/ledger/pbft/state.ts';
 import type { Signer } from '#lib/kernel/ports.ts';
 import type { Node } from './node.ts';
 
@@ -54,7 +55,7 @@ export class Fuzz {
         return this.proposal(self, message);
       case 'prepare':
       case 'commit':
-        return this.vote(self, message);
+        return this.proposalPastEnd(self) ?? this.vote(self, message);
       case 'seal':
         return this.seal(self, message);
       case 'view-change':
@@ -112,6 +113,24 @@ export class Fuzz {
           vote: signed(self, { ...vote, digest: other.digest }),
         };
     }
+  }
+
+  /**
+   * Of the primary of an epoch that ends, once its last checkpoint but one is stable: before that, all past
+   * c is outside of the window, and by then an honest core has proposed all that it may.
+   */
+  private proposalPastEnd(self: Self): Message | null {
+    const { random, batches } = this;
+    const { state } = self.node;
+    const { endsAfter, epoch } = state.head.constitution;
+    const isNear = endsAfter !== null && inWindow(state, endsAfter + 1) && isPrimary(state);
+    if (!isNear || batches.length === 0 || random.chance(0.5)) return null;
+    const { digest, bytes } = random.pick(batches);
+    const { self: replica, view } = state;
+    const sequence = endsAfter + 1 + random.below(2);
+    const body = { type: 'pre-prepare' as const, epoch, view, sequence, digest, replica };
+    const vote = { ...body, signature: self.sign('pre-prepare', voteBodyBytes(body)) };
+    return { type: 'pre-prepare', vote, batch: bytes };
   }
 
   private vote<T extends Vote & { readonly type: 'prepare' | 'commit' }>(self: Self, vote: T): T {
