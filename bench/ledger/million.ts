@@ -6,7 +6,7 @@ import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { Reader, Writer } from '#lib/ledger/pbft/codec/bytes.ts';
-import { partBytes } from '#lib/ledger/pbft/state-parts.ts';
+import { partBytes, readParts } from '#lib/ledger/pbft/state-parts.ts';
 import { START_MS, World } from '#tests/support/ledger/world.ts';
 import { holdsOver, withAccounts } from './accounts.ts';
 
@@ -43,7 +43,8 @@ function load(): object {
   const readAt = performance.now();
   for (const part of parts) nodeSha256(part);
   const hashedAt = performance.now();
-  const app = must(application.restore(parts, root), 'the state that was written');
+  const read = must(readParts(application, parts), 'parts');
+  const app = must(application.restore(read, root), 'the state that was written');
   const loadedAt = performance.now();
   parts.length = 0;
   let state = ledgerState(app);

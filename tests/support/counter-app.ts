@@ -126,8 +126,9 @@ export const counterApp: Application = {
       return { hash: nodeSha256(part), bytes: () => part };
     });
   },
+  readPart: (bytes) => bytes,
   restore(parts, stateRoot) {
-    const bytes = concatBytes(parts);
+    const bytes = concatBytes(parts as readonly Uint8Array[]);
     return bytesEqual(nodeSha256(bytes), stateRoot)
       ? (JSON.parse(new TextDecoder().decode(bytes)) as CounterState)
       : null;

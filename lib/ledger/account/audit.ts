@@ -21,6 +21,19 @@ function microBelow(node: TrieNode): bigint {
 }
 
 /**
+ * So much credit is below a node, as its records were read when it was made: so that who restored a state
+ * does not read all of it once more at its first audit.
+ */
+export function countedAs(root: TrieNode | null, micro: bigint): void {
+  // Down to where keys part: what is put beside it takes the place of the nodes above.
+  for (let node = root; node !== null && !isLeaf(node);) {
+    counted.set(node, micro);
+    const [child = null, ...others] = childrenOf(node);
+    node = others.length === 0 ? child : null;
+  }
+}
+
+/**
  * Counts all credit from the records themselves, not from the totals that blocks carry on (A1). What an
  * earlier audit counted and no block touched since is not counted again.
  * @throws InvariantError where any is missing or too much.

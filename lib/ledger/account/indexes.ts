@@ -1,7 +1,7 @@
-import { toHex } from '#lib/kernel/bytes.ts';
+import { concatBytes, toHex } from '#lib/kernel/bytes.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { entriesFrom, setOf, withEntry, withoutEntry, type ByteSet } from './byte-set.ts';
-import { dueMsOf, type AnyRecord } from './records/kinds.ts';
+import { dueMsOf, type AnyRecord, type Records } from './records/kinds.ts';
 import { HOLD_OPEN } from './records/records.ts';
 
 /** What is found by order and not by key. Made from the records, and so part of no root. */
@@ -16,6 +16,7 @@ export const NO_INDEXES: Indexes = { due: null, openHolds: new Map() };
 
 const TIME_BYTES = 8;
 const DUE_BYTES = TIME_BYTES + 32;
+const HOLD_ID_BYTES = 16;
 
 /** The indexes once the record under `key` is what it is now; null: there is none. */
 export function reindexed(
@@ -30,33 +31,50 @@ export function reindexed(
   };
 }
 
-/** The indexes of a whole state, from its records in any order. */
-export class IndexesBuilder {
-  #due = new Uint8Array(64 * DUE_BYTES);
-  #length = 0;
-  #openHolds = NO_INDEXES.openHolds;
+/** What some records of a state are to its indexes. */
+export interface IndexPart {
+  /** Entries of `Indexes.due`, in the order of the records, one after the other. */
+  readonly due: Uint8Array;
+  readonly openHolds: readonly Records['hold'][];
+}
 
-  add(key: Uint8Array, record: AnyRecord): void {
-    this.#openHolds = withHold(this.#openHolds, record, withEntry);
-    const due = dueEntry(record, key);
-    if (due === null) return;
-    if (this.#length === this.#due.length) {
-      const grown = new Uint8Array(2 * this.#length);
-      grown.set(this.#due);
-      this.#due = grown;
-    }
-    this.#due.set(due, this.#length);
-    this.#length += due.length;
+/** An index part, record by record. */
+export class IndexPartBuilder {
+  readonly #due: Uint8Array[] = [];
+  readonly #openHolds: Records['hold'][] = [];
+
+  add(key: Uint8Array, entry: AnyRecord): void {
+    const due = dueEntry(entry, key);
+    if (due !== null) this.#due.push(due);
+    const hold = openHoldOf(entry);
+    if (hold !== null) this.#openHolds.push(hold);
   }
 
-  /** No key was added twice. */
-  done(): Indexes {
-    const due = setOf(this.#due.subarray(0, this.#length), DUE_BYTES);
-    return { due, openHolds: this.#openHolds };
+  done(): IndexPart {
+    return { due: concatBytes(this.#due), openHolds: this.#openHolds };
   }
 }
 
+/** The indexes of a whole state from its parts, in any order; no record is in two of them. */
+export function joinIndexes(parts: readonly IndexPart[]): Indexes {
+  const ids = new Map<string, Uint8Array[]>();
+  for (const { gateway, id } of parts.flatMap(({ openHolds }) => openHolds)) {
+    const name = toHex(gateway);
+    const known = ids.get(name) ?? [];
+    if (known.push(id) === 1) ids.set(name, known);
+  }
+  return {
+    due: setOf(concatBytes(parts.map(({ due }) => due)), DUE_BYTES, TIME_BYTES),
+    openHolds: new Map(
+      [...ids].map(([name, all]) => [name, setOf(concatBytes(all), HOLD_ID_BYTES)]),
+    ),
+  };
+}
+
 type OpenHolds = Indexes['openHolds'];
+
+const openHoldOf = (entry: AnyRecord | null): Records['hold'] | null =>
+  entry?.kind === 'hold' && entry.record.status === HOLD_OPEN ? entry.record : null;
 
 /** Puts an open hold in or takes it out; what is no open hold is in no list. */
 function withHold(
@@ -64,8 +82,9 @@ function withHold(
   entry: AnyRecord | null,
   change: (set: ByteSet, id: Uint8Array) => ByteSet,
 ): OpenHolds {
-  if (entry?.kind !== 'hold' || entry.record.status !== HOLD_OPEN) return all;
-  const { gateway, id } = entry.record;
+  const hold = openHoldOf(entry);
+  if (hold === null) return all;
+  const { gateway, id } = hold;
   const name = toHex(gateway);
   const set = change(all.get(name) ?? null, id);
   const others = [...all].filter(([each]) => each !== name);

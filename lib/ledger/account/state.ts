@@ -1,21 +1,11 @@
 import { must } from '#lib/kernel/assert.ts';
-import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
-import { slabRoom, TrieBuilder } from '#lib/ledger/crypto/trie/build.ts';
+import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { Trie } from '#lib/ledger/crypto/trie/node.ts';
-import { trieEntries, trieGet, type TrieEntry } from '#lib/ledger/crypto/trie/read.ts';
+import { trieGet } from '#lib/ledger/crypto/trie/read.ts';
 import { trieProve } from '#lib/ledger/crypto/trie/proof.ts';
-import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
-import { IndexesBuilder, type Indexes } from './indexes.ts';
-import {
-  idOf,
-  readRecord,
-  recordKey,
-  type AnyRecord,
-  type Kind,
-  type Records,
-} from './records/kinds.ts';
+import type { Indexes } from './indexes.ts';
+import { readRecord, recordKey, type AnyRecord, type Kind, type Records } from './records/kinds.ts';
 
 /** The whole ledger at one sequence. Never changed: an older one is a snapshot. */
 export interface LedgerState {
@@ -85,43 +75,3 @@ export function prove(
   const key = recordKey(kind, id, sha256);
   return { value: trieGet(state.trie, key), proof: trieProve(state.trie, key, sha256) };
 }
-
-/** All of a state, in parts for a store or a peer: each record's value, by ascending key. */
-export function* snapshot(state: LedgerState): Generator<Uint8Array, undefined> {
-  for (const { value } of trieEntries(state.trie)) yield value;
-}
-
-/**
- * The state of a snapshot under `rootHash`, or null where the values are not exactly that state. By
- * ascending key, as `snapshot` gives them, they are built in one pass. Takes anything; never throws.
- */
-export function restore(
-  values: Iterable<Uint8Array>,
-  rootHash: Uint8Array,
-  sha256: Sha256,
-): LedgerState | null {
-  const builder = new TrieBuilder(sha256, { room: slabRoom() });
-  const outOfOrder: TrieEntry[] = [];
-  const indexes = new IndexesBuilder();
-  for (const value of values) {
-    const read = readRecord(value);
-    if (isFault(read)) return null;
-    const key = keyOfRecord(read, sha256);
-    if (!builder.add(key, value)) outOfOrder.push({ key, value });
-    indexes.add(key, read);
-  }
-  const trie = withEntries(builder.trie(), outOfOrder, sha256);
-  if (trie === null || !bytesEqual(trie.rootHash, rootHash)) return null;
-  return { trie, indexes: indexes.done() };
-}
-
-/** The trie with these entries more; null where a key comes twice. */
-function withEntries(trie: Trie, entries: readonly TrieEntry[], sha256: Sha256): Trie | null {
-  const keys = new Set(entries.map(({ key }) => toHex(key)));
-  const isTwice = keys.size < entries.length;
-  if (isTwice || entries.some(({ key }) => trieGet(trie, key) !== null)) return null;
-  return trieUpdate(trie, entries, sha256);
-}
-
-const keyOfRecord = ({ kind, record }: AnyRecord, sha256: Sha256): Uint8Array =>
-  recordKey(kind, idOf(kind, record as never), sha256);

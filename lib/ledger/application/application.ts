@@ -11,7 +11,9 @@ import { membershipBytes, readMembership } from '#lib/ledger/account/epochs.ts';
 import { execute, resultBytes } from '#lib/ledger/account/execute.ts';
 import { nextDueMs } from '#lib/ledger/account/indexes.ts';
 import type { Records } from '#lib/ledger/account/records/kinds.ts';
-import { constitutionOf, restore, type LedgerState } from '#lib/ledger/account/state.ts';
+import { restoreFrom, restorePart, type RestoredPart } from '#lib/ledger/account/snapshot.ts';
+import { constitutionOf, type LedgerState } from '#lib/ledger/account/state.ts';
+import { slabRoom } from '#lib/ledger/crypto/trie/build.ts';
 import type {
   Application,
   AppState,
@@ -44,6 +46,7 @@ export interface LedgerApplication extends Application {
 export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): LedgerApplication {
   const { sha256 } = rules;
   const parts = new StateParts(sha256, rules.cut);
+  const room = slabRoom();
   const { read, check } = remembered(
     (bytes) => readTransaction(bytes, sha256),
     (transaction) => checkTransaction(transaction.bytes, rules, () => transaction),
@@ -90,14 +93,15 @@ export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): L
       return dueMs === null ? null : Number(dueMs);
     },
     parts: (state) => parts.of(ledgerState(state).trie),
-    restore(given, stateRoot) {
+    readPart(bytes) {
       try {
-        return restore(unpackParts(given), stateRoot, sha256);
+        return restorePart(unpackParts([bytes]), sha256, room);
       } catch (error) {
         if (isFault(error, 'wire/malformed')) return null;
         throw error;
       }
     },
+    restore: (read, stateRoot) => restoreFrom(read as readonly RestoredPart[], stateRoot, sha256),
     readMembership(bytes) {
       const read = readMembership(bytes);
       return read && { epoch: Number(read.epoch), members: read.replicas.map(memberOf) };

@@ -69,7 +69,7 @@ function takePiece(turn: Turn, piece: Pick<Parts, 'from' | 'parts'>): void {
   else if (isWorth) askForParts(turn);
 }
 
-/** Null where a part is another than its hash says, or all together are too much. */
+/** Null where a part is another than its hash says, or none, or all together are too much. */
 function withPiece(
   { state }: Turn,
   receiving: Receiving,
@@ -82,7 +82,10 @@ function withPiece(
     const name = toHex(state.env.sha256(part));
     const wanted = offer.partHashes[piece.from + i];
     if (wanted === undefined || toHex(wanted) !== name) return null;
-    parts.set(name, part);
+    // Read as it comes: what is left for the last one is to put them together.
+    const read = parts.get(name) ?? state.env.application.readPart(part);
+    if (read === null) return null;
+    parts.set(name, read);
     bytes += part.length;
   }
   if (bytes > LIMITS.stateBytesMax) return null;
@@ -104,9 +107,9 @@ function isWorthTime({ state }: Turn, { pieces }: Receiving, before: number): bo
 
 /** Whole: the root of what they make is the header's, or whoever gave them lied. */
 function finish(turn: Turn, { offer, parts }: Receiving): void {
-  const snapshot = offer.partHashes.flatMap((hash) => parts.get(toHex(hash)) ?? []);
+  const read = offer.partHashes.flatMap((hash) => parts.get(toHex(hash)) ?? []);
   update(turn, { receiving: null });
-  const head = headOf(turn.state.env, { ...offer, snapshot });
+  const head = headOf(turn.state.env, { ...offer, parts: read });
   if (head === null) {
     met(turn, 'R20 a state is refused');
     const asked = turn.state.askedForState;

@@ -4,7 +4,7 @@ import { genesisState } from './genesis.ts';
 import { persist } from './persist.ts';
 import { founded, isMarked, judgeLog, replay } from './replay.ts';
 import { met, selfIn, update, type ReplicaState, type Turn } from './state.ts';
-import { headOf } from './transfer.ts';
+import { storedHead } from './transfer.ts';
 import type { Environment, Image, Now, StoredState } from './types.ts';
 
 /** What a replica is after its disk was read: it votes as before, or, if it cannot know how, not at all. */
@@ -47,7 +47,7 @@ function isBehind({ constitution, view }: ReplicaState, { head }: Image): boolea
 /** The replica at its stored checkpoint, in view 0; null where there is none, or it is not whole. */
 function storedState(env: Environment, stored: StoredState | null, now: Now): ReplicaState | null {
   if (stored === null) return null;
-  const head = headOf(env, stored);
+  const head = storedHead(env, stored);
   if (head === null) return null;
   const genesis = genesisState(env, now);
   const { certificate, epochEnds } = stored;

@@ -15,6 +15,7 @@ import { quorumOf } from './quorum.ts';
 import type { StatePart } from './state-parts.ts';
 import type { RuleBranch } from './rule-branches.ts';
 import type {
+  AppPart,
   AppState,
   CheckedBatch,
   Constitution,
@@ -81,7 +82,7 @@ export interface Receiving {
   readonly link: string | null;
   readonly offer: Omit<StateTransfer, 'type' | 'parts'>;
   /** By their hashes in hex, of a giver before, too. */
-  readonly parts: ReadonlyMap<string, Uint8Array>;
+  readonly parts: ReadonlyMap<string, AppPart>;
   /** Of this giver: how many, and how large together. */
   readonly pieces: { readonly count: number; readonly bytes: number };
 }

@@ -22,7 +22,8 @@ import {
   type ReplicaState,
   type Turn,
 } from './state.ts';
-import type { Environment, Link, Member, StoredState } from './types.ts';
+import { readParts } from './state-parts.ts';
+import type { AppPart, Environment, Link, Member, StoredState } from './types.ts';
 
 /** Links are the members' and a few observers': the transport knows them all by key. */
 const HINTS_MAX = 128;
@@ -140,14 +141,21 @@ function isCertified(
   );
 }
 
-/** The chain's head that a stored or sent state makes; null where a part is not under the header. */
+/** The chain's head that a stored state makes; null where a part is not under the header. */
+export function storedHead(env: Environment, stored: StoredState): ChainHead | null {
+  const parts = readParts(env.application, stored.snapshot);
+  return parts && headOf(env, { ...stored, parts });
+}
+
+/** The same of a state that came in parts. */
 export function headOf(
   env: Environment,
-  { header, peaks, snapshot }: Pick<StoredState, 'header' | 'peaks' | 'snapshot'>,
+  of: Pick<StoredState, 'header' | 'peaks'> & { readonly parts: readonly AppPart[] },
 ): ChainHead | null {
+  const { header, peaks, parts } = of;
   const range = rangeUnder({ header, peaks }, env.sha256);
   if (range === null) return null;
-  const app = env.application.restore(snapshot, header.stateRoot);
+  const app = env.application.restore(parts, header.stateRoot);
   if (app === null) return null;
   const constitution = env.application.constitution(app);
   if (!bytesEqual(env.sha256(constitution.membership), header.nextMembersHash)) return null;

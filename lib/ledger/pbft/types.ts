@@ -42,6 +42,8 @@ export interface Constitution {
 
 /** The application's state: opaque here, never changed in place. */
 export type AppState = object;
+/** A part of a state as the application has read it: opaque, too. */
+export type AppPart = object;
 
 /** A batch that is valid whoever looks, with what the core reads of it. */
 export interface CheckedBatch {
@@ -97,8 +99,10 @@ export interface Application {
   dueAt(state: AppState): number | null;
   /** All of it, in order. A part that a state shares with one before costs no hashing: step by step it is cheap. */
   parts(state: AppState): Iterable<StatePart>;
+  /** A part from anybody, made ready for `restore`, which takes the time; null where it is none. */
+  readPart(bytes: Uint8Array): AppPart | null;
   /** Null where the parts are not exactly the state under this root. */
-  restore(parts: readonly Uint8Array[], stateRoot: Uint8Array): AppState | null;
+  restore(parts: readonly AppPart[], stateRoot: Uint8Array): AppState | null;
   /** A member list's bytes, from anybody. */
   readMembership(bytes: Uint8Array): Pick<Constitution, 'epoch' | 'members'> | null;
 }

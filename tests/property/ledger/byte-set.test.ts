@@ -38,6 +38,10 @@ test('[A13] an index is a sorted list, from any point on, whatever its past', ()
       expect(again).toEqual(set);
       const packed = concatBytes([...model.values()]);
       expect(setOf(packed, 5)).toEqual(set);
+      // By their last bytes, as entries come from records by ascending key; or only said to be so.
+      const byTail = [...model].sort(([a], [b]) => (a.slice(4) < b.slice(4) ? -1 : 1));
+      expect(setOf(concatBytes(byTail.map(([, entry]) => entry)), 5, 2)).toEqual(set);
+      expect(setOf(packed, 5, 2)).toEqual(set);
     }),
     { numRuns: 100 },
   );

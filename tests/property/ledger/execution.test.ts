@@ -11,7 +11,7 @@ import { RESULT_CODES } from '#lib/ledger/account/codes.ts';
 import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { execute } from '#lib/ledger/account/execute.ts';
 import { readRecord, writeRecord } from '#lib/ledger/account/records/kinds.ts';
-import { restore, snapshot } from '#lib/ledger/account/state.ts';
+import { restore, snapshot } from '#lib/ledger/account/snapshot.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { portableSha256 } from '#lib/ledger/crypto/sha256.ts';
 import { digestRun, Traffic, type RunDigest } from '#tests/support/ledger/traffic.ts';

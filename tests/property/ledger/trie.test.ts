@@ -8,6 +8,7 @@ import { TrieBuilder } from '#lib/ledger/crypto/trie/build.ts';
 import { EMPTY_TRIE, type Trie } from '#lib/ledger/crypto/trie/node.ts';
 import { trieProve, verifyTrieProof } from '#lib/ledger/crypto/trie/proof.ts';
 import { trieEntries, trieGet } from '#lib/ledger/crypto/trie/read.ts';
+import { trieUnion } from '#lib/ledger/crypto/trie/union.ts';
 import { trieUpdate, type TrieChange } from '#lib/ledger/crypto/trie/update.ts';
 import { naiveTrieRoot } from '#tests/support/naive-trie.ts';
 
@@ -99,6 +100,53 @@ test('[C6] entries by ascending key give that trie in one pass; any other order 
     }),
     { numRuns: 60 },
   );
+});
+
+test('[C6] tries with no key in common are one trie together, whatever each has; a key twice is refused', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0 }), (seed) => {
+      const random = seededRandom(seed);
+      const model = new Map<string, Uint8Array>();
+      const parts = Array.from(
+        { length: 1 + random.below(6) },
+        () => new Map<string, Uint8Array>(),
+      );
+      for (let i = random.below(40); i > 0; i -= 1)
+        model.set(toHex(keyOf(random)), Uint8Array.of(i));
+      // In parts as a snapshot is cut, or each key anywhere.
+      const isCut = random.chance(0.5);
+      for (const [i, [key, value]] of [...model].sort(([a], [b]) => (a < b ? -1 : 1)).entries()) {
+        const at = isCut ? Math.floor((i * parts.length) / model.size) : random.below(parts.length);
+        parts[at]!.set(key, value);
+      }
+      const tries = parts.map(fromModel);
+      expect(trieUnion(tries, nodeSha256)).toEqual(fromModel(model));
+      const [again] = model;
+      if (again === undefined) return;
+      const twice = fromModel(new Map([[again[0], Uint8Array.of(99)]]));
+      expect(trieUnion([...tries, twice], nodeSha256)).toBeNull();
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('[C6] what one trie has alone is taken as it is', () => {
+  const keys = Array.from({ length: 512 }, (_, i) => nodeSha256(Uint8Array.of(i, i >> 8)));
+  const of = (first: number): Trie =>
+    trieUpdate(
+      EMPTY_TRIE,
+      keys.filter(([byte = 0]) => byte >> 4 === first).map((key) => ({ key, value: key })),
+      nodeSha256,
+    );
+  const tries = Array.from({ length: 16 }, (_, first) => of(first));
+  let hashed = 0;
+  const counting = (bytes: Uint8Array): Uint8Array => {
+    hashed += 1;
+    return nodeSha256(bytes);
+  };
+  const whole = trieUnion(tries, counting);
+  expect(whole?.size).toBe(keys.length);
+  expect(hashed).toBe(1);
 });
 
 test('[C7] every key is proven there with its value or proven absent, and nothing else is', () => {

@@ -4,7 +4,8 @@ import { instantMs } from '#lib/kernel/units.ts';
 import { BATCH_BYTES_MAX, VALIDITY_MS_MAX } from '#lib/ledger/account/limits.ts';
 import { membersHash, readMembership } from '#lib/ledger/account/epochs.ts';
 import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
-import { snapshot, type LedgerState } from '#lib/ledger/account/state.ts';
+import { snapshot } from '#lib/ledger/account/snapshot.ts';
+import type { LedgerState } from '#lib/ledger/account/state.ts';
 import { nextDueMs } from '#lib/ledger/account/indexes.ts';
 import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
 import { DOOR_MARGIN_MS, judgeAtDoor } from '#lib/ledger/application/door.ts';
@@ -14,7 +15,7 @@ import type { Verify } from '#lib/ledger/crypto/ed25519/rule.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import type { AppState, Application, Execution } from '#lib/ledger/pbft/types.ts';
-import { partBytes } from '#lib/ledger/pbft/state-parts.ts';
+import { partBytes, readParts } from '#lib/ledger/pbft/state-parts.ts';
 import { DAY, World, type Ask } from '#tests/support/ledger/world.ts';
 import { Traffic } from '#tests/support/ledger/traffic.ts';
 
@@ -269,14 +270,18 @@ test('[P5] a snapshot comes back from its parts, and from no others', () => {
   world.do(world.grant('one more'));
   const now = new Set(partBytes(application.parts(world.state)).map((part) => toHex(part)));
   expect(parts.filter((part) => now.has(toHex(part))).length).toBeGreaterThan(parts.length / 2);
-  const back = application.restore(parts, root)!;
+  const restored = (bytes: readonly Uint8Array[]): AppState | null => {
+    const read = readParts(application, bytes);
+    return read && application.restore(read, root);
+  };
+  const back = restored(parts)!;
   expect(application.stateRoot(back)).toEqual(root);
   expect(ledgerState(back).indexes).toEqual(ledgerState(state).indexes);
   const [first] = parts as [Uint8Array];
   const changed = Uint8Array.from(first);
   changed[40]! ^= 1;
   for (const wrong of [[], parts.slice(1), [...parts, first], [first.subarray(1)], [changed]])
-    expect(application.restore(wrong, root)).toBeNull();
+    expect(restored(wrong)).toBeNull();
 });
 
 test('[P5] what a state shares with the one before is neither packed nor hashed again', () => {

@@ -6,9 +6,17 @@ import { Draft } from '#lib/ledger/account/draft.ts';
 import { execute } from '#lib/ledger/account/execute.ts';
 import { SUPPLY_MICRO } from '#lib/ledger/account/limits.ts';
 import { audit } from '#lib/ledger/account/audit.ts';
-import { readRecord, recordKey, writeRecord } from '#lib/ledger/account/records/kinds.ts';
-import { prove, restore, snapshot, type LedgerState } from '#lib/ledger/account/state.ts';
+import {
+  idOf,
+  keyOfValue,
+  readRecord,
+  recordKey,
+  writeRecord,
+} from '#lib/ledger/account/records/kinds.ts';
+import { restore, restoreFrom, restorePart, snapshot } from '#lib/ledger/account/snapshot.ts';
+import { prove, type LedgerState } from '#lib/ledger/account/state.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
+import { slabRoom } from '#lib/ledger/crypto/trie/build.ts';
 import { trieUpdate } from '#lib/ledger/crypto/trie/update.ts';
 import { verifyTrieProof } from '#lib/ledger/crypto/trie/proof.ts';
 import { HOUR, World } from '#tests/support/ledger/world.ts';
@@ -50,6 +58,43 @@ test('[A17] a snapshot with a part more, a part less, another part or noise is n
   expect(restore([...parts].reverse(), rootHash, nodeSha256)).toEqual(world.state);
 });
 
+test('[A17] a snapshot comes back part by part, however it is cut and in whatever order', () => {
+  const world = lived();
+  const { rootHash } = world.state.trie;
+  const values = [...snapshot(world.state)];
+  const room = slabRoom();
+  for (const size of [1, 3, 7]) {
+    const parts = Array.from({ length: Math.ceil(values.length / size) }, (_, i) =>
+      restorePart(values.slice(i * size, (i + 1) * size), nodeSha256, room),
+    ).filter((part) => part !== null);
+    expect(restoreFrom(parts, rootHash, nodeSha256)).toEqual(world.state);
+    expect(restoreFrom([...parts].reverse(), rootHash, nodeSha256)).toEqual(world.state);
+    expect(restoreFrom(parts.slice(1), rootHash, nodeSha256)).toBeNull();
+    expect(restoreFrom([...parts, parts[0]!], rootHash, nodeSha256)).toBeNull();
+  }
+  expect(restorePart([...values, Uint8Array.of(99)], nodeSha256, room)).toBeNull();
+  expect(restorePart([...values, values[0]!], nodeSha256, room)).toBeNull();
+});
+
+test('[A17] of every kind a record begins with what its key is the hash of', () => {
+  /** One that is as long as it is with nothing in its lists: zeros behind so many bytes. */
+  const recordOf = (number: number, told: number): Uint8Array | undefined =>
+    Array.from({ length: 512 }, (_, length) =>
+      Uint8Array.from({ length }, (_, i) => (i === 0 ? number : i <= told ? i : 0)),
+    ).find((value) => !isFault(readRecord(value)));
+  const kinds = new Set<string>();
+  for (let number = 1; number <= 13; number += 1) {
+    const value = recordOf(number, 68) ?? recordOf(number, 40);
+    const read = readRecord(value ?? new Uint8Array(0));
+    if (isFault(read) || value === undefined) throw new Error(`no record of kind ${number}`);
+    const { kind, record } = read;
+    kinds.add(kind);
+    const key = recordKey(kind, idOf(kind, record as never), nodeSha256);
+    expect(toHex(keyOfValue(kind, value, nodeSha256)), kind).toBe(toHex(key));
+  }
+  expect(kinds.size).toBe(13);
+});
+
 test('[A17] a balance and an absence are proven to who has the root alone', () => {
   const world = lived();
   const { rootHash } = world.state.trie;
@@ -80,6 +125,19 @@ test('[A1] an audit counts from the records, and finds what totals hide', () => 
   expect(() => audit(change(richer, ann.id), nodeSha256)).toThrow(/neither made nor lost/);
   const same = writeRecord('account', ann);
   audit(change(same, ann.id), nodeSha256);
+});
+
+test('[A1] what a restored state was counted for is what its records say', () => {
+  const world = lived();
+  const restored = restore(snapshot(world.state), world.state.trie.rootHash, nodeSha256)!;
+  audit(restored, nodeSha256);
+  const ann = world.account('ann');
+  const key = recordKey('account', ann.id, nodeSha256);
+  const value = writeRecord('account', { ...ann, earnedMicro: ann.earnedMicro + 1n });
+  const richer = trieUpdate(restored.trie, [{ key, value }], nodeSha256);
+  expect(() => audit({ ...restored, trie: richer }, nodeSha256)).toThrow(/neither made nor lost/);
+  const made = restore(snapshot({ ...restored, trie: richer }), richer.rootHash, nodeSha256)!;
+  expect(() => audit(made, nodeSha256)).toThrow(/neither made nor lost/);
 });
 
 test('[A1] a block that made credit, or lost some, is no block', () => {

@@ -43,6 +43,8 @@ interface KindOf<R> {
   readonly number: number;
   readonly layout: Place<R>;
   readonly id: (record: R) => Uint8Array;
+  /** The id stands first in the layout, and is so long. */
+  readonly idBytes: number;
   /** When the sweep has to look at it; null: never by time. */
   readonly dueMs: (record: R) => bigint | null;
   /** Credit that is in this record and in no other. */
@@ -70,11 +72,19 @@ export function noncePageId(publicKey: Uint8Array, from: bigint): Uint8Array {
 }
 
 const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
-  totals: { number: 1, layout: layouts.totals, id: () => NOTHING, dueMs: never, micro: none },
+  totals: {
+    number: 1,
+    layout: layouts.totals,
+    id: () => NOTHING,
+    idBytes: 0,
+    dueMs: never,
+    micro: none,
+  },
   constitution: {
     number: 2,
     layout: layouts.constitution,
     id: () => NOTHING,
+    idBytes: 0,
     dueMs: never,
     micro: none,
   },
@@ -82,6 +92,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 3,
     layout: layouts.account,
     id: ({ id }) => id,
+    idBytes: 32,
     dueMs: (record) =>
       record.starterMicro > 0n
         ? record.starterExpiresAtMs
@@ -94,6 +105,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 4,
     layout: layouts.cluster,
     id: ({ id }) => id,
+    idBytes: 32,
     dueMs: (record) => (isEmptyCluster(record) ? idleAtMs(record.activeDay) : null),
     micro: ({ micro }) => micro,
   },
@@ -101,6 +113,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 5,
     layout: layouts.member,
     id: ({ cluster, account }) => concatBytes([cluster, account]),
+    idBytes: 64,
     dueMs: ({ activeDay }) => idleAtMs(activeDay),
     micro: none,
   },
@@ -108,6 +121,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 6,
     layout: layouts.hold,
     id: ({ id }) => id,
+    idBytes: 16,
     dueMs: ({ status, expiresAtMs, closedAtMs }) =>
       status === layouts.HOLD_OPEN
         ? expiresAtMs
@@ -118,6 +132,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 7,
     layout: layouts.pot,
     id: ({ id }) => id,
+    idBytes: 16,
     dueMs: ({ closesAtMs }) => closesAtMs,
     micro: ({ micro }) => micro,
   },
@@ -126,6 +141,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     layout: layouts.minted,
     id: ({ holdId, segment, chunk, worker }) =>
       concatBytes([holdId, u32Bytes(segment), u32Bytes(chunk), worker]),
+    idBytes: 56,
     dueMs: ({ closesAtMs }) => closesAtMs,
     micro: none,
   },
@@ -133,6 +149,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 9,
     layout: layouts.maturing,
     id: ({ account, gateway, day }) => concatBytes([account, gateway, u32Bytes(day)]),
+    idBytes: 68,
     dueMs: ({ day }) => BigInt(day + MATURING_DAYS) * DAY_MS,
     micro: ({ micro }) => micro,
   },
@@ -140,6 +157,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 10,
     layout: layouts.gateway,
     id: ({ publicKey }) => publicKey,
+    idBytes: 32,
     dueMs: never,
     micro: none,
   },
@@ -147,6 +165,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 11,
     layout: layouts.nonces,
     id: ({ publicKey }) => publicKey,
+    idBytes: 32,
     dueMs: ({ keepUntilMs }) => keepUntilMs,
     micro: none,
   },
@@ -154,6 +173,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 13,
     layout: layouts.noncePage,
     id: ({ publicKey, from }) => noncePageId(publicKey, from),
+    idBytes: 40,
     dueMs: never,
     micro: none,
   },
@@ -161,6 +181,7 @@ const KINDS: { readonly [K in Kind]: KindOf<Records[K]> } = {
     number: 12,
     layout: layouts.voteKey,
     id: ({ publicKey }) => publicKey,
+    idBytes: 32,
     dueMs: never,
     micro: none,
   },
@@ -182,6 +203,10 @@ const BY_NUMBER = new Map<number, Kind>(
 /** The key of the trie under which a record stands: SHA-256(kind ‖ id). */
 export const recordKey = (kind: Kind, id: Uint8Array, sha256: Sha256): Uint8Array =>
   sha256(concatBytes([Uint8Array.of(KINDS[kind].number), id]));
+
+/** The same from the record's value, which begins with its kind and its id. */
+export const keyOfValue = (kind: Kind, value: Uint8Array, sha256: Sha256): Uint8Array =>
+  sha256(value.subarray(0, 1 + KINDS[kind].idBytes));
 
 /** A record of any kind, with its kind. */
 export type AnyRecord = { [K in Kind]: { readonly kind: K; readonly record: Records[K] } }[Kind];

@@ -1,9 +1,9 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import { encodeMessage, type Message } from '#lib/ledger/pbft/messages/message.ts';
-import { PART_BYTES } from '#tests/support/counter-app.ts';
+import { counterApp, PART_BYTES } from '#tests/support/counter-app.ts';
 import { Cluster, type Fate, type Node } from '#tests/support/replica-cluster.ts';
 
 const PIECE_BYTES = 4 * PART_BYTES;
@@ -55,6 +55,35 @@ test('[R28] a state comes in pieces, one asked for after the other, none larger 
     turns.map((_, i) => (i === 0 ? 'state' : i % 2 === 1 ? 'fetch-parts' : 'parts')),
   );
   expect(new Set(pieces.map(({ from }) => from.name)).size).toBe(1);
+});
+
+test('[R28] each part is read once, as it comes; one that the application does not take is refused', () => {
+  const cluster = away();
+  const read = vi.spyOn(counterApp, 'readPart');
+  try {
+    let first: string | null = null;
+    const readBefore: number[] = [];
+    listen(cluster, ({ from, message }) => {
+      if (message.type !== 'parts') return [5];
+      first ??= from.name;
+      readBefore.push(read.mock.calls.length);
+      // Of the first giver's one is none.
+      const isLie = from.name === first && readBefore.length === 3;
+      if (isLie) read.mockReturnValueOnce(null);
+      // Twice, as a question that was repeated is answered twice.
+      return [5, 8];
+    });
+    cluster.restart(3);
+    expect(cluster.until(() => cluster.view(3).stable === 24, 20_000)).toBeLessThan(Infinity);
+    expect(readBefore.length).toBeGreaterThan(4);
+    readBefore.slice(1).forEach((count, i) => expect(count).toBeGreaterThanOrEqual(readBefore[i]!));
+    expect(readBefore.at(-1)).toBeGreaterThan(readBefore[0]!);
+    // The one that was none comes once more.
+    const parts = new Set(read.mock.calls.map(([bytes]) => toHex(bytes)));
+    expect(read.mock.calls.length).toBe(parts.size + 1);
+  } finally {
+    read.mockRestore();
+  }
 });
 
 test('[R28] the giver goes: another goes on with what is lacking', () => {
