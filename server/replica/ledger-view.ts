@@ -7,6 +7,7 @@ import type { LedgerState } from '#lib/ledger/account/state.ts';
 import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
 import type { Answer, ChainBlock, ProvenRecord, SealSet } from '#lib/ledger/client/wire/answers.ts';
 import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
+import { endsPage } from '#lib/ledger/client/wire/ends-page.ts';
 import type { ClientRequest } from '#lib/ledger/client/wire/requests.ts';
 import { merklePaths } from '#lib/ledger/crypto/merkle.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
@@ -140,7 +141,7 @@ export class LedgerView {
 
   epochEnds(from: number): Said {
     const all = this.#sources.state().epochEnds.filter(({ header }) => header.epoch >= from);
-    return { type: 'epoch-ends', ends: all.slice(0, CLIENT_LIMITS.epochEndsMax) };
+    return { type: 'epoch-ends', ends: endsPage(all) };
   }
 
   status(peers: number, firstBlock: number): Said {

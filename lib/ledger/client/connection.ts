@@ -43,6 +43,8 @@ export class Connection implements Source {
   #link: ReplicaLink | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #delayMs: number = CLIENT_TIMES.redialMsMin;
+  /** Until when it is not dialled for what it sent, and for how long that was. */
+  #shunned = { until: -Infinity, ms: 0 };
   #tag = 0;
   #isClosed = false;
   #isDialling = false;
@@ -175,9 +177,22 @@ export class Connection implements Source {
 
   #onFrame(bytes: Uint8Array): void {
     const answer = decodeAnswer(bytes);
-    // Who says what cannot be read will not be understood later either.
-    if (isFault(answer)) this.#link?.close();
-    else this.#waiting.get(answer.tag)?.onReply(answer);
+    if (!isFault(answer)) {
+      this.#waiting.get(answer.tag)?.onReply(answer);
+      return;
+    }
+    this.#shun();
+    this.#link?.close();
+  }
+
+  /** Who says what cannot be read will hardly be understood soon: it is dialled later, and later each time. */
+  #shun(): void {
+    const { shunMsMin, shunMsMax } = CLIENT_TIMES;
+    const now = performance.now();
+    const { until, ms } = this.#shunned;
+    const isSoon = now - until < shunMsMax;
+    const next = isSoon ? Math.min(2 * ms, shunMsMax) : shunMsMin;
+    this.#shunned = { until: now + next, ms: next };
   }
 
   #onClose(): void {
@@ -187,7 +202,8 @@ export class Connection implements Source {
     this.#waiting.clear();
     for (const each of waiting) each.onLost();
     if (this.#isClosed) return;
-    this.#timer = setTimeout(() => this.#dial(), this.#delayMs);
+    const shunnedMs = this.#shunned.until - performance.now();
+    this.#timer = setTimeout(() => this.#dial(), Math.max(this.#delayMs, shunnedMs));
     this.#delayMs = Math.min(2 * this.#delayMs, CLIENT_TIMES.redialMsMax);
   }
 

@@ -19,8 +19,7 @@ export async function transcriptFrom(
   readers: Readers,
 ): Promise<Exchange[]> {
   const { fromSequence: first, count } = of;
-  const ends = await askAny({ type: 'epoch-ends', from: 0 }, 'epoch-ends', readers);
-  const exchanges: Exchange[] = [ends];
+  const exchanges: Exchange[] = await allEnds(readers);
   for (let from = first; from < first + count;) {
     const most = Math.min(CLIENT_LIMITS.blocksMax, first + count - from);
     const question = { type: 'blocks', from, count: most } as const;
@@ -32,6 +31,18 @@ export async function transcriptFrom(
     from += blocks.length;
   }
   return exchanges;
+}
+
+/** Page by page; the first, which may be empty, says that no epoch has ended. */
+async function allEnds(readers: Readers): Promise<Exchange[]> {
+  const pages: Exchange[] = [];
+  for (let from = 0; ;) {
+    const page = await askAny({ type: 'epoch-ends', from }, 'epoch-ends', readers);
+    const { ends } = page.reply;
+    if (pages.length === 0 || ends.length > 0) pages.push(page);
+    if (ends.length === 0) return pages;
+    from += ends.length;
+  }
 }
 
 async function askAny<T extends Reply['type']>(

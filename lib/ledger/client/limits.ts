@@ -28,7 +28,10 @@ export const CLIENT_LIMITS = {
   sealSetsMax: 32,
   /** Headers that show one block to follow another, where no path is kept: 11 hours of an idle ledger. */
   headersBetweenMax: 4_096,
-  epochEndsMax: LIMITS.epochEndsMax,
+  /** Ends of epochs in one answer; who wants more asks again from the last. */
+  epochEndsMax: 1_024,
+  /** Epochs that a client's own place, or evidence, may lead over. */
+  epochsMax: 65_535,
   /** Pieces of evidence that one source is asked for. */
   evidenceMax: 1_024,
 } as const;
@@ -36,6 +39,9 @@ export const CLIENT_LIMITS = {
 export const CLIENT_TIMES = {
   redialMsMin: 100,
   redialMsMax: 5_000,
+  /** A replica that sent what is no answer is not dialled for so long, doubled each time. */
+  shunMsMin: 1_000,
+  shunMsMax: 30_000,
   /** A replica that is not connected after so long counts as one that is not there. */
   connectMs: 500,
   /** One replica's answer to what it can say at once. */

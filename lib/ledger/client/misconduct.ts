@@ -35,7 +35,7 @@ export function readMisconduct(bytes: Uint8Array): Misconduct | FaultError {
   try {
     const from = new Reader(bytes);
     if (from.u8() !== MISCONDUCT_VERSION) throw malformed('evidence of another version');
-    const ends = from.list(CLIENT_LIMITS.epochEndsMax, readEpochEnd);
+    const ends = from.list(CLIENT_LIMITS.epochsMax, readEpochEnd);
     const evidence = readEvidence(from);
     from.end();
     return { evidence, ends };

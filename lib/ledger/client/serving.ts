@@ -12,6 +12,7 @@ import { recordsFromAll, type Readers } from './reading.ts';
 import { replyOf, type ReplyOf } from './source.ts';
 import { FORGOTTEN, proven, sleep, submitToAll, type Certificate } from './submitting.ts';
 import type { ChainBlock, Reply, SealSet } from './wire/answers.ts';
+import { endsPage } from './wire/ends-page.ts';
 import { isRefusal, refusalFault } from './wire/codes.ts';
 import type { AskBlocks, Question, Read } from './wire/requests.ts';
 
@@ -50,7 +51,7 @@ async function served(question: Question, serving: Serving): Promise<Reply> {
       return blocks(question, serving);
     case 'epoch-ends':
       await knowledge.loaded;
-      return { type: 'epoch-ends', ends: knowledge.endsFrom(question.from) };
+      return { type: 'epoch-ends', ends: endsPage(knowledge.endsFrom(question.from)) };
     case 'history':
       return agreed(question, { type: 'history', nameOf: pathName }, serving);
     case 'status':

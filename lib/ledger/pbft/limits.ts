@@ -20,7 +20,8 @@ export const LIMITS = {
   piecesInTurnMax: 256,
   /** Pieces that a peer gets between two of our STATUS. */
   piecesPerPeerMax: 256,
-  epochEndsMax: 1024,
+  /** Beside a state, in one message or on disk: of 32 replicas 24 MiB. A year of eleven changes a day. */
+  epochEndsMax: 4096,
   /** Slots one certificate list may name: the largest L. */
   logWindowMax: 1024,
   /** Peaks of a mountain range of 2⁵³ headers. */

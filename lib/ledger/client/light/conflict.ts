@@ -58,7 +58,7 @@ export function readEvidence(bytes: Uint8Array, sha256: Sha256): Evidence | Faul
   try {
     const from = new Reader(bytes);
     if (from.u8() !== VERSION) throw malformed('evidence of another version');
-    const ends = from.list(CLIENT_LIMITS.epochEndsMax, readEpochEnd);
+    const ends = from.list(CLIENT_LIMITS.epochsMax, readEpochEnd);
     const [first, second] = [readCertified(from, sha256), readCertified(from, sha256)];
     const flag = from.u8();
     if (flag > 1) throw malformed('a flag is 0 or 1');

@@ -69,13 +69,17 @@ export async function withEpochs(
   { source, header }: { readonly source: Source; readonly header: Pick<Header, 'epoch'> },
   proving: Proving,
 ): Promise<LightChain> {
-  const from = lastEpoch(light).electors.epoch;
-  if (header.epoch <= from) return light;
-  const { ends } = await askFor(source, 'epoch-ends', { type: 'epoch-ends', from });
+  const epochOf = (chain: LightChain): number => lastEpoch(chain).electors.epoch;
   let after = light;
-  for (const end of ends) {
-    if (lastEpoch(after).electors.epoch === header.epoch) break;
-    after = await settle(adoptEnd(after, end, proving.sha256), proving);
+  while (epochOf(after) < header.epoch) {
+    const from = epochOf(after);
+    const { ends } = await askFor(source, 'epoch-ends', { type: 'epoch-ends', from });
+    for (const end of ends) {
+      if (epochOf(after) === header.epoch) break;
+      after = await settle(adoptEnd(after, end, proving.sha256), proving);
+    }
+    // It has no more of them.
+    if (epochOf(after) === from) break;
   }
   return after;
 }

@@ -36,7 +36,7 @@ export function fromImage(
   try {
     const from = new Reader(image);
     if (from.u8() !== VERSION) throw malformed('an image of another version');
-    const ends = from.list(CLIENT_LIMITS.epochEndsMax, readEpochEnd);
+    const ends = from.list(CLIENT_LIMITS.epochsMax, readEpochEnd);
     const header = readHeader(from);
     const seals = from.list(REPLICAS_MAX, readSigned);
     from.end();

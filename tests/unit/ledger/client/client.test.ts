@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { randomBytes } from 'node:crypto';
 import { isFault, type FaultError } from '#lib/kernel/errors.ts';
 import { writeGenesis } from '#lib/ledger/account/genesis.ts';
@@ -21,6 +21,30 @@ import { bytes32, HOUR, signerOf } from '#tests/support/ledger/world.ts';
 const opened: LedgerClient[] = [];
 afterEach(() => {
   for (const client of opened.splice(0)) client.close();
+});
+
+test('[L9] a replica that sends what is no answer is dialled later, and later each time', () => {
+  vi.useFakeTimers();
+  try {
+    const dials: number[] = [];
+    const connection = new Connection({
+      name: 'noise',
+      dial(handlers) {
+        dials.push(performance.now());
+        setTimeout(() => {
+          handlers.onOpen();
+          handlers.onFrame(Uint8Array.of(1, 2, 3));
+        }, 5);
+        return { send: () => true, close: () => handlers.onClose() };
+      },
+    });
+    vi.advanceTimersByTime(120_000);
+    connection.close();
+    const pauses = dials.slice(1).map((at, i) => Math.round((at - dials[i]!) / 1_000));
+    expect(pauses).toEqual([1, 2, 4, 8, 16, 30, 30]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 function setUp(more: Partial<LedgerClientOptions> = {}) {

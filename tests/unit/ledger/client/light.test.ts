@@ -7,7 +7,9 @@ import { adoptEnd } from '#lib/ledger/client/light/adopt.ts';
 import { lightGenesis } from '#lib/ledger/client/light/chain.ts';
 import { sealChecks, weightOf } from '#lib/ledger/client/light/electors.ts';
 import { weigh } from '#lib/ledger/client/light/weigh.ts';
-import type { Reply } from '#lib/ledger/client/wire/answers.ts';
+import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
+import { decodeAnswer, encodeAnswer, type Reply } from '#lib/ledger/client/wire/answers.ts';
+import { endsPage } from '#lib/ledger/client/wire/ends-page.ts';
 import type { Question } from '#lib/ledger/client/wire/requests.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { answerOf, gatewayAnswer, sourceOf, type Lie } from '#tests/support/ledger/client-port.ts';
@@ -69,6 +71,40 @@ test('[L2] an epoch’s end needs q SEALs, its member list and its turn', async 
     const client = pinned(cluster, { sources: [sourceIn(cluster, lie)] });
     expect((await faultOf(client.sync())).code).toBe('ledger/unproven');
   }
+});
+
+test('[L2] ends of epochs come page by page, and a source that has no more of them is not asked for ever', async () => {
+  const cluster = ledger(1);
+  for (const i of [1, 2]) cluster.rotate(i, `new vote ${i}`);
+  cluster.submit(cluster.world.sign(cluster.world.grant('late')));
+  const asked: number[] = [];
+  const paged = sourceOf((question) => {
+    const reply = gatewayAnswer(cluster, question);
+    if (question.type !== 'epoch-ends' || reply.type !== 'epoch-ends') return reply;
+    asked.push(question.from);
+    return { ...reply, ends: reply.ends.slice(0, question.from < most ? 1 : 0) };
+  });
+  let most = 9;
+  expect(await pinned(cluster, { sources: [paged] }).sync()).toMatchObject({ epoch: 2 });
+  expect(asked.splice(0)).toEqual([0, 1]);
+  most = 1;
+  const code = (await faultOf(pinned(cluster, { sources: [paged] }).sync())).code;
+  expect([code, asked]).toEqual(['ledger/unproven', [0, 1]]);
+});
+
+test('[L2] an answer has as many ends of epochs as it may: after thousands of epochs it still decodes', () => {
+  const cluster = ledger(1);
+  cluster.rotate(1, 'new vote 1');
+  const [end] = cluster.replica(0).state.epochEnds;
+  for (const membership of [end!.membership, new Uint8Array(60_000)]) {
+    const ends = endsPage(Array.from({ length: 3_000 }, () => ({ ...end!, membership })));
+    expect(ends.length).toBeGreaterThan(9);
+    const bytes = encodeAnswer({ type: 'epoch-ends', tag: 1, ends });
+    expect(bytes.length).toBeLessThan(2 * CLIENT_LIMITS.answerBytesAim);
+    expect(decodeAnswer(bytes)).toMatchObject({ type: 'epoch-ends' });
+  }
+  const long = { ...end!, membership: new Uint8Array(2 * CLIENT_LIMITS.answerBytesAim) };
+  expect(endsPage([long, long])).toEqual([long]);
 });
 
 test('[L2] a SEAL counts once a replica, and only above the last block before its epoch', () => {
