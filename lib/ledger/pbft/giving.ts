@@ -4,7 +4,7 @@ import { stableHead } from './checkpoints.ts';
 import { LIMITS, TIMES } from './limits.ts';
 import type { FetchState } from './messages/link-messages.ts';
 import type { FetchParts } from './messages/state-transfer.ts';
-import { beatMs, send, update, type Giving, type Turn } from './state.ts';
+import { beatMs, send, update, type Giving, type ReplicaState, type Turn } from './state.ts';
 import type { StatePart } from './state-parts.ts';
 import type { Link } from './types.ts';
 
@@ -38,11 +38,15 @@ export function onFetchParts(turn: Turn, { sequence, from }: FetchParts, link: L
   const { giving } = turn.state;
   if (giving?.head.sequence !== sequence || from >= giving.parts.length) return;
   // Before it is packed, which costs milliseconds.
-  if (!mayAnswer(turn, `parts/${link.id}`, LIMITS.piecesPerPeerMax)) return;
+  if (!mayAnswer(turn, `parts/${link.id}`, piecesABeat(turn.state))) return;
   const parts = pieceFrom(turn, giving.parts, from);
   update(turn, { giving: { ...giving, askedAt: turn.now.atMs } });
   send(turn, { id: link.id }, { type: 'parts', sequence, from, parts });
 }
+
+/** What a peer may be given between two of our STATUS. */
+export const piecesABeat = (state: ReplicaState): number =>
+  Math.ceil(beatMs(state) / TIMES.pieceMsMin);
 
 /** At each beat: nobody may hold a state here for ever. */
 export function forgetGiven(turn: Turn): void {

@@ -18,8 +18,6 @@ export const LIMITS = {
   pieceBytesMax: 512 * KIB,
   /** Pieces that bring their giver new time, doubled with each asking: 128 MiB, then another goes on. */
   piecesInTurnMax: 256,
-  /** Pieces that a peer gets between two of our STATUS. */
-  piecesPerPeerMax: 256,
   /** Beside a state, in one message or on disk: of 32 replicas 24 MiB. A year of eleven changes a day. */
   epochEndsMax: 4096,
   /** Slots one certificate list may name: the largest L. */
@@ -47,6 +45,11 @@ export const TIMES = {
    * together where they come often. One that comes alone waits for nobody.
    */
   batchSpacingMs: 20,
+  /**
+   * A piece takes its giver three, and who reads it eight: a peer gets no more of them than it could read
+   * if it were next door, so that f of them take a quarter of a processor each.
+   */
+  pieceMsMin: 8,
   /** A state that is given is held so many T at most, and 4 T once nobody asks for more of it. */
   givenTimeoutsMax: 64,
   /** T doubles at most so often. */

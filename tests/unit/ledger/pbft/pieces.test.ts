@@ -1,7 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
-import { LIMITS } from '#lib/ledger/pbft/limits.ts';
+import { piecesABeat } from '#lib/ledger/pbft/giving.ts';
+import { LIMITS, TIMES } from '#lib/ledger/pbft/limits.ts';
 import { encodeMessage, type Message } from '#lib/ledger/pbft/messages/message.ts';
 import { counterApp, PART_BYTES } from '#tests/support/counter-app.ts';
 import { Cluster, type Fate, type Node } from '#tests/support/replica-cluster.ts';
@@ -218,12 +219,14 @@ test('[R28] a giver answers so often between two beats, and forgets a state that
   cluster.inject(1, 'r3', { type: 'fetch-state', epoch: 0, above: 0 });
   expect(cluster.node(1).state.giving?.head.sequence).toBe(24);
   const question = encodeMessage({ type: 'fetch-parts', sequence: 24, from: 3 });
-  for (let i = 0; i < LIMITS.piecesPerPeerMax + 40; i += 1) cluster.inject(1, 'r3', question);
-  expect(sent).toBe(LIMITS.piecesPerPeerMax);
+  const most = piecesABeat(cluster.node(1).state);
+  expect(most).toBe(Math.ceil(250 / TIMES.pieceMsMin));
+  for (let i = 0; i < most + 40; i += 1) cluster.inject(1, 'r3', question);
+  expect(sent).toBe(most);
   for (const from of [60_000, 65_535])
     cluster.inject(1, 'r2', { type: 'fetch-parts', sequence: 24, from });
   cluster.inject(1, 'r2', { type: 'fetch-parts', sequence: 16, from: 0 });
-  expect(sent).toBe(LIMITS.piecesPerPeerMax);
+  expect(sent).toBe(most);
   cluster.run(16 * 250 + 500);
   expect(cluster.node(1).state.giving).toBeNull();
 });
