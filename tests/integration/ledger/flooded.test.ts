@@ -80,16 +80,15 @@ const p99 = (values: readonly number[]): number =>
 
 /** All frames, a share to each replica, while transactions go on: nothing is lost, and little is felt. */
 async function endures(by: FloodJob['by'], portOf: (host: Host) => number): Promise<void> {
+  const seed = random.below(2 ** 32);
+  const framesEach = Math.ceil(FRAMES / honest.length);
+  const ready = await floodApart({ by, ports: honest.map(portOf), framesEach, seed });
   const end = performance.now() + QUIET_MS;
   const quiet = IS_FULL ? await offer(() => performance.now() > end) : [0];
   const before = residentKib();
-  const framesEach = Math.ceil(FRAMES / honest.length);
   const startedAt = performance.now();
   let isOver = false;
-  const seed = random.below(2 ** 32);
-  const floods = floodApart({ by, ports: honest.map(portOf), framesEach, seed }).finally(
-    () => (isOver = true),
-  );
+  const floods = ready.run().finally(() => (isOver = true));
   const latencies = await offer(() => isOver);
   const seconds = (performance.now() - startedAt) / 1_000;
   expect(await floods, 'thrown out').toEqual([0, 0, 0]);
