@@ -48,6 +48,9 @@ function callAhead(): void {
   ahead += 64;
 }
 
+/** Bytes of weights that a few tiles take one after the other: they stay in a core's own cache. */
+const CHUNK: usize = 262144;
+
 /** fp32 value of a block's integer sums, d and m of its weights: four output rows, one input row. */
 @inline
 function scaled<T>(d: v128, m: v128, isum: v128, s: v128, sum: v128): v128 {
@@ -295,10 +298,26 @@ function fourRowsTwice<T>(w: usize, cols: usize, row: usize, out: usize, stride:
   }
 }
 
-/** All rows against one group. */
-function oneGroup<T>(w: usize, cols: usize, rows: usize, out: usize, stride: usize): void {
+/**
+ * The groups at `w`, whose outputs end at `end`: all of them for the first tile, then all for the
+ * next. The first reads from memory at the pace of one tile alone, which the processor's own
+ * read-ahead follows, the others from the cache; group by group it would read in bursts.
+ */
+function tileByTile<T>(
+  w: usize,
+  cols: usize,
+  rows: usize,
+  out: usize,
+  end: usize,
+  stride: usize,
+): void {
+  const bytes = (cols / BLOCK) * offsetof<T>();
   for (let row: usize = 0; row < rows; row += TILE) {
-    tile<T>(min(<usize>TILE, rows - row), w, cols, row, out + row * stride, stride);
+    const count = min(<usize>TILE, rows - row);
+    let group = w;
+    for (let to = out; to < end; to += 16, group += bytes) {
+      tile<T>(count, group, cols, row, to + row * stride, stride);
+    }
   }
 }
 
@@ -366,7 +385,10 @@ function allRows<T>(t: Tensor, rows: usize, out: usize, from: usize, to: usize):
       twoGroups<T>(w, cols, rows, out, stride);
     }
   }
-  for (; out < end; out += 16, w += bytes) oneGroup<T>(w, cols, rows, out, stride);
+  const chunk = max<usize>(CHUNK / bytes, 1);
+  for (; out < end; out += chunk * 16, w += chunk * bytes) {
+    tileByTile<T>(w, cols, rows, out, min(out + chunk * 16, end), stride);
+  }
 }
 
 /** out [rows × t.rows, rounded up to 4] = prepared input · tᵀ, of output rows 4·`from` to 4·`to`. */
