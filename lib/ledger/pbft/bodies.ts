@@ -1,9 +1,6 @@
 import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { LIMITS } from './limits.ts';
-import { executeReady } from './execute.ts';
-import { castPrepare } from './pre-prepare.ts';
-import { progress } from './votes.ts';
 import { memberId, met, send, slotsOf, update, type ReplicaState, type Turn } from './state.ts';
 import type { CheckedBatch, Environment, Link } from './types.ts';
 
@@ -50,7 +47,7 @@ function forgetOne(state: ReplicaState, bodies: Map<string, unknown>): void {
 }
 
 /** Digests that slots name and whose batches are not here. */
-function missing(
+export function missing(
   state: ReplicaState,
 ): { readonly sequence: number; readonly digest: Uint8Array }[] {
   return slotsOf(state).flatMap(({ sequence, proposal, committed }) => {
@@ -101,25 +98,4 @@ export function mayAnswer(turn: Turn, name: string, most: number): boolean {
   }
   update(turn, { answered: new Map(answered).set(name, count + 1) });
   return true;
-}
-
-/** Only a batch that a slot waits for; its digest shows that it is the one. */
-export function onBody(turn: Turn, bytes: Uint8Array): void {
-  const wanted = missing(turn.state);
-  if (wanted.length === 0) return;
-  const batch = turn.state.env.application.checkBatch(bytes);
-  if (batch === null) return;
-  const key = toHex(batch.digest);
-  for (const { sequence, digest } of wanted) {
-    if (toHex(digest) === key) onBodyOf(turn, sequence, batch);
-  }
-}
-
-/** The batch of a slot whose proposal came without it. */
-export function onBodyOf(turn: Turn, sequence: number, batch: CheckedBatch): void {
-  met(turn, 'R17 a batch that was lacking comes');
-  keepBody(turn, sequence, batch);
-  castPrepare(turn, sequence);
-  progress(turn, sequence);
-  executeReady(turn);
 }

@@ -2,7 +2,14 @@ import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import type { SealCertificate } from './messages/seal.ts';
 import type { PreparedCertificate, ViewChange } from './messages/view-change.ts';
 import { quorumOf } from './quorum.ts';
-import { sealHolds, viewChangeHolds, voteHolds, type Electorate } from './signatures.ts';
+import {
+  electorateOf,
+  sealHolds,
+  viewChangeHolds,
+  voteHolds,
+  type Electorate,
+} from './signatures.ts';
+import type { ReplicaState } from './state.ts';
 
 /** q equal SEALs of distinct members. Lists are ascending by decoding, so nobody counts twice. */
 export function sealCertificateHolds(of: Electorate, certificate: SealCertificate): boolean {
@@ -37,6 +44,14 @@ export interface EpochFrame {
   readonly checkpointInterval: number;
   readonly logWindow: number;
 }
+
+export const frameOf = (state: ReplicaState): EpochFrame => ({
+  of: electorateOf(state),
+  epoch: state.constitution.epoch,
+  base: state.base,
+  checkpointInterval: state.constitution.parameters.checkpointInterval,
+  logWindow: state.constitution.parameters.logWindow,
+});
 
 /** Signature, checkpoint and every certificate: one that is invalid discards this message only. */
 export function viewChangeIsValid(frame: EpochFrame, message: ViewChange): boolean {

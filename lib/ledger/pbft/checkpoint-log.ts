@@ -1,11 +1,8 @@
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
-import { bodyOf, keepBody } from './bodies.ts';
-import { keepSeal } from './checkpoints.ts';
-import { executeBlock } from './execute.ts';
+import { bodyOf } from './bodies.ts';
 import type { Seal } from './messages/seal.ts';
 import { persist } from './persist.ts';
-import type { CheckpointRecord, LogRecord } from './records.ts';
-import { met, updateSlot, type ChainHead, type ReplicaState, type Turn } from './state.ts';
+import { met, type ChainHead, type ReplicaState, type Turn } from './state.ts';
 
 /**
  * CHECKPOINT is a promise to have the state: with q of them others forget how to make it. So the log says
@@ -44,31 +41,4 @@ function isInLog({ self, newView, slots }: ReplicaState, at: number, digest: Uin
   if (slot === undefined || proposal === null || !bytesEqual(proposal.digest, digest)) return false;
   if (proposal.replica !== self) return slot.preparedIn === proposal.view;
   return newView === null || at > newView.minSequence + newView.carried.length;
-}
-
-/** Of a log that is read again. */
-export function replayBatch(
-  turn: Turn,
-  { sequence, batch }: Extract<LogRecord, { type: 'batch' }>,
-): void {
-  const { state } = turn;
-  if (sequence <= state.stable.sequence) return;
-  const checked = state.env.application.checkBatch(batch);
-  if (checked !== null) keepBody(turn, sequence, checked);
-}
-
-/** Executes again what led to an own CHECKPOINT. @returns its head; null: it is not above ours. */
-export function replayCheckpoint(turn: Turn, record: CheckpointRecord): ChainHead | null {
-  const { sequence, headerHash, digests } = record;
-  if (turn.state.head.sequence !== sequence - digests.length) return null;
-  met(turn, 'R27 a checkpoint is made again from the log');
-  for (const [i, digest] of digests.entries()) {
-    const batch = bodyOf(turn.state, digest);
-    if (batch === null) return null;
-    updateSlot(turn, sequence - digests.length + 1 + i, { committed: digest });
-    const seal = executeBlock(turn, batch);
-    const isSame = seal !== null && bytesEqual(seal.headerHash, headerHash);
-    if (isSame && seal.sequence === sequence) keepSeal(turn, seal);
-  }
-  return turn.state.head;
 }

@@ -1,14 +1,15 @@
 import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
+import { castWaitingCommits } from './casting.ts';
 import { accuse } from './evidence.ts';
 import type { Seal, SealCertificate } from './messages/seal.ts';
+import { inOrder } from './messages/vote.ts';
 import { logAgain } from './log-again.ts';
 import { propose } from './propose.ts';
 import { electorateOf, sealHolds } from './signatures.ts';
 import { enterEpoch } from './epochs.ts';
 import { inWindow, met, quorum, update, votes, type ChainHead, type Turn } from './state.ts';
-import { castWaitingCommits, inOrder } from './votes.ts';
 
 /** CHECKPOINT: another's SEAL at n ≡ 0 mod K. */
 export function onSeal(turn: Turn, seal: Seal): void {

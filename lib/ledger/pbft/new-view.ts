@@ -1,6 +1,7 @@
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { keepBody, fetchMissing, nullBatch } from './bodies.ts';
-import { takeoverOf, viewChangeIsValid } from './certificates.ts';
+import { castPrepare } from './casting.ts';
+import { frameOf, takeoverOf, viewChangeIsValid } from './certificates.ts';
 import { onProven } from './checkpoints.ts';
 import { accuse } from './evidence.ts';
 import { executeReady } from './execute.ts';
@@ -8,7 +9,6 @@ import { newViewBody, type Carried, type NewView } from './messages/new-view.ts'
 import { viewChangeBody, type ViewChange } from './messages/view-change.ts';
 import type { Vote } from './messages/vote.ts';
 import { isWithheld, persist } from './persist.ts';
-import { castPrepare } from './pre-prepare.ts';
 import { propose } from './propose.ts';
 import { electorateOf, newViewHolds, signNewView, signVote, voteHolds } from './signatures.ts';
 import { withoutView } from './slots.ts';
@@ -22,7 +22,6 @@ import {
   type ReplicaState,
   type Turn,
 } from './state.ts';
-import { frameOf } from './view-change.ts';
 import { progress } from './votes.ts';
 
 /** The new primary begins its view from q VIEW-CHANGEs, its own among them. */

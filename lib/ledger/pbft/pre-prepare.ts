@@ -1,12 +1,13 @@
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
-import { bodyOf, isNull, keepBody, onBodyOf } from './bodies.ts';
+import { bodyOf, isNull, keepBody } from './bodies.ts';
+import { castPrepare } from './casting.ts';
 import { accuse } from './evidence.ts';
+import { onBodyOf } from './late-bodies.ts';
 import { TIMES } from './limits.ts';
 import type { PrePrepare } from './messages/pre-prepare.ts';
 import type { Vote } from './messages/vote.ts';
-import { persist } from './persist.ts';
 import { weakQuorumOf } from './quorum.ts';
-import { electorateOf, signVote, voteHolds } from './signatures.ts';
+import { electorateOf, voteHolds } from './signatures.ts';
 import {
   inWindow,
   isClosing,
@@ -15,7 +16,6 @@ import {
   slotAt,
   update,
   updateSlot,
-  votes,
   type ReplicaState,
   type Turn,
 } from './state.ts';
@@ -130,22 +130,4 @@ export function takeProposal(turn: Turn, vote: Vote, batch: CheckedBatch): void 
   if (batch.timeMs > 0) update(turn, { batchAt: turn.now.atMs });
   castPrepare(turn, vote.sequence);
   progress(turn, vote.sequence);
-}
-
-/** PREPARE, once a view and slot, for a proposal whose batch is here. The primary casts none. */
-export function castPrepare(turn: Turn, sequence: number): void {
-  const { state } = turn;
-  const { proposal, preparedIn } = slotAt(state, sequence);
-  if (proposal === null || !votes(state) || state.phase.kind !== 'active') return;
-  if (proposal.replica === state.self || preparedIn >= state.view) return;
-  const batch = bodyOf(state, proposal.digest);
-  if (batch === null) return;
-  updateSlot(turn, sequence, { preparedIn: state.view });
-  const vote = signVote(state, 'prepare', proposal);
-  const message = {
-    type: 'pre-prepare' as const,
-    vote: { ...proposal, type: 'pre-prepare' as const },
-    batch: batch.bytes,
-  };
-  persist(turn, { type: 'prepare', message }, vote);
 }

@@ -1,9 +1,10 @@
 import { toHex } from '#lib/kernel/bytes.ts';
+import { askForParts } from './asking.ts';
 import { executeReady } from './execute.ts';
 import { LIMITS } from './limits.ts';
 import type { Parts, StateTransfer } from './messages/state-transfer.ts';
 import { admitAgain } from './requests.ts';
-import { met, send, update, type Receiving, type Turn } from './state.ts';
+import { met, update, type Receiving, type Turn } from './state.ts';
 import { adopt, headOf, isNews, offerHolds } from './transfer.ts';
 import type { Link } from './types.ts';
 
@@ -40,16 +41,6 @@ export function onParts(turn: Turn, message: Parts, link: Link): void {
   if (isNews(turn.state, { epoch: header.epoch, stable: header.sequence }))
     takePiece(turn, message);
   else update(turn, { receiving: null });
-}
-
-/** Asks for the next piece. A question or an answer that was lost is repeated with each STATUS. */
-export function askForParts(turn: Turn): void {
-  const { receiving } = turn.state;
-  if (receiving?.link == null) return;
-  const { link, offer, parts } = receiving;
-  const from = offer.partHashes.findIndex((hash) => !parts.has(toHex(hash)));
-  const { sequence } = offer.header;
-  if (from >= 0) send(turn, { id: link }, { type: 'fetch-parts', sequence, from });
 }
 
 /** Each part is what its hash says, in its place; with the last of them the state is made. */

@@ -1,8 +1,9 @@
 import { unreachable } from '#lib/kernel/assert.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import { bodyOf, onBody, onFetch } from './bodies.ts';
+import { bodyOf, onFetch } from './bodies.ts';
 import { onOwnSeal, onSeal } from './checkpoints.ts';
 import { genesisState } from './genesis.ts';
+import { onBody } from './late-bodies.ts';
 import type { Heartbeat } from './messages/link-messages.ts';
 import { decodeMessage, type Message } from './messages/message.ts';
 import type { PrePrepare } from './messages/pre-prepare.ts';

@@ -1,3 +1,4 @@
+import { askForState } from './asking.ts';
 import { bodyOf, fetchMissing } from './bodies.ts';
 import type { Status } from './messages/link-messages.ts';
 import type { Message } from './messages/message.ts';
@@ -15,7 +16,7 @@ import {
   type Turn,
 } from './state.ts';
 import { forgetGiven } from './giving.ts';
-import { askForState, noteHint } from './transfer.ts';
+import { noteHint } from './transfer.ts';
 import type { Link } from './types.ts';
 
 const statusOf = ({ constitution, view, phase, head, stable }: ReplicaState): Status => ({

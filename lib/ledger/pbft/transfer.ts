@@ -1,21 +1,15 @@
 import { rangeRoot, type MountainRange } from '#lib/ledger/crypto/mountain-range.ts';
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
-import { later } from '#lib/kernel/units.ts';
 import { sealCertificateHolds } from './certificates.ts';
 import { becomeStable } from './checkpoints.ts';
 import { newEpoch } from './epochs.ts';
-import { TIMES } from './limits.ts';
 import { headerHash, type Header } from './messages/header.ts';
 import type { Status } from './messages/link-messages.ts';
 import type { SealCertificate } from './messages/seal.ts';
 import type { EpochEnd, StateTransfer } from './messages/state-transfer.ts';
-import { askForParts } from './receiving.ts';
 import {
-  beatMs,
   isClosing,
-  met,
   selfIn,
-  send,
   update,
   type ChainHead,
   type Hint,
@@ -54,41 +48,10 @@ export function isNews(
  * Any certified state above this one helps. At the end of an epoch, and where our own block is not the
  * one that q have, that of our own sequence does, too.
  */
-function lackingAbove(state: ReplicaState): number {
+export function lackingAbove(state: ReplicaState): number {
   const { head, ahead } = state;
   if (isClosing(state)) return head.sequence - 1;
   return ahead !== null && ahead.sequence <= head.sequence ? ahead.sequence - 1 : head.sequence;
-}
-
-/**
- * Asks one after the other: nobody can hold us up by promising. Each has twice the time of the one before,
- * from T/4 on, so that an answer comes through however far it is; and so again for each piece.
- */
-export function askForState(turn: Turn): void {
-  const { state, now } = turn;
-  const old = [...state.hints]
-    .filter(([, hint]) => isNews(state, hint) && now.atMs - hint.since >= beatMs(state))
-    .map(([id]) => id)
-    .sort();
-  const [first] = old;
-  if (first === undefined) {
-    if (state.askedForState !== null) update(turn, { askedForState: null, receiving: null });
-    return;
-  }
-  const last = state.askedForState;
-  const isOver = last === null || last.isRefused;
-  if (!isOver && now.atMs < later(last.at, beatMs(state) * 2 ** last.before)) {
-    if (last.link === state.receiving?.link) askForParts(turn);
-    return;
-  }
-  const link = old.find((id) => id > (last?.link ?? '')) ?? first;
-  met(turn, last === null ? 'R20 a state is asked for' : 'R20 another is asked');
-  const before = last === null ? 0 : Math.min(last.before + 1, TIMES.doublingsMax);
-  // What came of its parts may serve with the next one's.
-  const receiving = state.receiving && { ...state.receiving, link: null };
-  update(turn, { askedForState: { link, at: now.atMs, before, isRefused: false }, receiving });
-  const { epoch } = state.constitution;
-  send(turn, { id: link }, { type: 'fetch-state', epoch, above: lackingAbove(state) });
 }
 
 /** What a state hangs on is proven: header and history by q SEALs of its epoch, its members by their ends. */

@@ -1,5 +1,5 @@
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
-import { viewChangeIsValid, type EpochFrame } from './certificates.ts';
+import { frameOf, viewChangeIsValid } from './certificates.ts';
 import { accuse } from './evidence.ts';
 import { TIMES } from './limits.ts';
 import { viewChangeBody, type ViewChange } from './messages/view-change.ts';
@@ -21,14 +21,6 @@ import {
 } from './state.ts';
 import { weakQuorumOf } from './quorum.ts';
 import { withoutView } from './slots.ts';
-
-export const frameOf = (state: ReplicaState): EpochFrame => ({
-  of: electorateOf(state),
-  epoch: state.constitution.epoch,
-  base: state.base,
-  checkpointInterval: state.constitution.parameters.checkpointInterval,
-  logWindow: state.constitution.parameters.logWindow,
-});
 
 /** Leaves the view: a promise to vote in none below `view`, on disk before it is given. */
 export function startViewChange(turn: Turn, view: number): void {

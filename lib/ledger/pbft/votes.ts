@@ -1,22 +1,19 @@
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { bodyOf, fetchFrom } from './bodies.ts';
+import { castCommit } from './casting.ts';
 import { accuse } from './evidence.ts';
 import { executeReady } from './execute.ts';
 import type { PreparedCertificate } from './messages/view-change.ts';
-import type { Signed, Vote } from './messages/vote.ts';
-import { persist } from './persist.ts';
+import { inOrder, signed, type Vote } from './messages/vote.ts';
 import { propose } from './propose.ts';
-import { electorateOf, signVote, voteHolds } from './signatures.ts';
+import { electorateOf, voteHolds } from './signatures.ts';
 import {
   inWindow,
-  isTellable,
   met,
   primaryOf,
   quorum,
   slotAt,
-  slotsOf,
   updateSlot,
-  votes,
   type ReplicaState,
   type Slot,
   type Turn,
@@ -126,32 +123,4 @@ function certificateOf(state: ReplicaState, slot: Slot): PreparedCertificate | n
   if (prepares.length < quorum(state) - 1) return null;
   const { epoch, view, sequence, digest } = proposal;
   return { epoch, view, sequence, digest, proposal: signed(proposal), prepares: inOrder(prepares) };
-}
-
-const signed = ({ replica, signature }: Signed): Signed => ({ replica, signature });
-
-export const inOrder = (all: readonly Signed[]): Signed[] =>
-  all.map(signed).sort((a, b) => a.replica - b.replica);
-
-/**
- * COMMIT, once a view and slot, and no more than L above the own stable checkpoint: who restarts knows no
- * later one, and its VIEW-CHANGE could not tell of the slot.
- */
-function castCommit(turn: Turn, certificate: PreparedCertificate): void {
-  const { state } = turn;
-  const { sequence, view } = certificate;
-  if (!votes(state) || slotAt(state, sequence).committedIn >= view) return;
-  if (!isTellable(state, sequence)) {
-    met(turn, 'R15 a COMMIT waits for the state below it');
-    return;
-  }
-  updateSlot(turn, sequence, { committedIn: view });
-  persist(turn, { type: 'commit', certificate }, signVote(state, 'commit', certificate));
-}
-
-/** After a checkpoint: COMMITs that waited for it. */
-export function castWaitingCommits(turn: Turn): void {
-  if (turn.state.phase.kind !== 'active') return;
-  for (const { certificate } of slotsOf(turn.state))
-    if (certificate?.view === turn.state.view) castCommit(turn, certificate);
 }

@@ -51,3 +51,9 @@ export const readSigned = (from: Reader): Signed => ({
   replica: from.u16(),
   signature: from.raw(SIGNATURE_BYTES),
 });
+
+export const signed = ({ replica, signature }: Signed): Signed => ({ replica, signature });
+
+/** Who signed one body, ascending: the only order that decodes (R2). */
+export const inOrder = (all: readonly Signed[]): Signed[] =>
+  all.map(signed).sort((a, b) => a.replica - b.replica);

@@ -3,14 +3,13 @@ import { concatBytes } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
-import { viewChangeIsValid } from '#lib/ledger/pbft/certificates.ts';
+import { frameOf, viewChangeIsValid } from '#lib/ledger/pbft/certificates.ts';
 import { stableHead } from '#lib/ledger/pbft/checkpoints.ts';
 import { inspect } from '#lib/ledger/pbft/inspect.ts';
 import { logAgain } from '#lib/ledger/pbft/log-again.ts';
 import type { StateTransfer } from '#lib/ledger/pbft/messages/state-transfer.ts';
 import { decodeRecord, encodeRecord, type LogRecord } from '#lib/ledger/pbft/records.ts';
 import type { Effect } from '#lib/ledger/pbft/types.ts';
-import { frameOf } from '#lib/ledger/pbft/view-change.ts';
 import { Alone } from '#tests/support/replica-alone.ts';
 import { Cluster } from '#tests/support/replica-cluster.ts';
 
