@@ -10,7 +10,6 @@ import {
   type EpochEnd,
 } from '#lib/ledger/pbft/messages/state-transfer.ts';
 import type { Evidence } from '#lib/ledger/pbft/types.ts';
-import type { Knowledge } from './knowledge.ts';
 import type { LightChain } from './light/chain.ts';
 import { CLIENT_LIMITS } from './limits.ts';
 import type { Source } from './source.ts';
@@ -56,8 +55,13 @@ export function convicts({ chain, epochs }: LightChain, of: Evidence, verify: Ve
 export const endsBefore = ({ epochs }: LightChain, epoch: number): EpochEnd[] =>
   epochs.slice(0, epoch).flatMap(({ end }) => (end === null ? [] : [end.epochEnd]));
 
+/** Who knows the chain. @throws FaultError `ledger/unproven`: the source's epochs are none of it. */
+interface Judge {
+  misconduct(source: Source, evidence: Evidence): Promise<Misconduct | null>;
+}
+
 /** All that one source tells and that holds. @throws FaultError the source's */
-export async function misconductFrom(source: Source, knowledge: Knowledge): Promise<Misconduct[]> {
+export async function misconductFrom(source: Source, judge: Judge): Promise<Misconduct[]> {
   const found: Misconduct[] = [];
   let count = 0;
   for (let index = 0; index < CLIENT_LIMITS.evidenceMax; index += 1) {
@@ -68,7 +72,7 @@ export async function misconductFrom(source: Source, knowledge: Knowledge): Prom
       continue;
     }
     ({ count } = reply);
-    const misconduct = await knowledge.misconduct(source, reply.evidence).catch(unproven);
+    const misconduct = await judge.misconduct(source, reply.evidence).catch(unproven);
     if (misconduct !== null) found.push(misconduct);
     if (index + 1 >= count) break;
   }

@@ -2,7 +2,7 @@ import { isFault } from '#lib/kernel/errors.ts';
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { headerHash } from '#lib/ledger/pbft/messages/header.ts';
 import { allOf, sequenceIn, type Database } from './database.ts';
-import type { Tell } from './fsck.ts';
+import type { Tell } from './findings.ts';
 import { decodeBlock, decodeCertificate, type StoredBlock } from './layout.ts';
 
 /** Blocks without a gap between them; a state that came by transfer leaves one. */

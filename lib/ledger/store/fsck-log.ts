@@ -3,7 +3,7 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { Disk } from './disk.ts';
-import type { FindingCode, Tell } from './fsck.ts';
+import type { FindingCode, Tell } from './findings.ts';
 import { HEAD_BYTES, decodeHead } from './head-layout.ts';
 import { judgeFolder, type StateTie } from './judge.ts';
 import { HEAD_NAMES, SEGMENT_NAME, readLogFiles } from './log-files.ts';

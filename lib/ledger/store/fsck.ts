@@ -5,41 +5,12 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { allOf, byText, keyOf, openDatabase, sequenceIn, type Database } from './database.ts';
+import type { Finding, Tell } from './findings.ts';
 import { checkBlocks, type BlockRange } from './fsck-blocks.ts';
 import { checkLog } from './fsck-log.ts';
 import { decodeState, type StateIndex } from './layout.ts';
 import { UNFINISHED } from './node-disk.ts';
 import { DATABASE_NAME } from './store.ts';
-
-/** Closed: scripts go by it. */
-export type FindingCode =
-  /** The database's own files. */
-  | 'fsck/database'
-  | 'fsck/state'
-  | 'fsck/unused-parts'
-  | 'fsck/block'
-  | 'fsck/certificate'
-  | 'fsck/unfinished-file'
-  /** A log that says nowhere whose it is. */
-  | 'fsck/no-owner'
-  /** A log of another chain than the folder, or parts of two logs. */
-  | 'fsck/other-chain'
-  /** A log that does not tell all that its key signed. */
-  | 'fsck/amnesia'
-  | 'fsck/torn-end'
-  | 'fsck/head-slot';
-
-/** `repairable`: what is wrong loses nothing; `lost`: no repair brings it back, `cure` says what to do. */
-export interface Finding {
-  readonly code: FindingCode;
-  readonly where: string;
-  readonly what: string;
-  readonly kind: 'repairable' | 'lost';
-  readonly cure: string;
-  readonly isRepaired: boolean;
-}
-
-export type Tell = (finding: Omit<Finding, 'isRepaired'>) => void;
 
 export interface FolderReport {
   /** In hex; null: nothing says it. */
