@@ -9,13 +9,8 @@ export {
   type PlacementModel,
 } from './costs.ts';
 export { gapsOf, rangeKey, sameRange, containsRange, layerCount } from './ranges.ts';
-export {
-  planCluster,
-  type ClusterPlan,
-  type PlanNode,
-  type PlannedNode,
-  type PlanRequest,
-} from './plan.ts';
+export { planCluster, type ClusterPlan, type PlannedNode } from './plan.ts';
+export type { PlanNode, PlanRequest } from './plan-request.ts';
 export { gainOf, noReplan, stepReplan, type ReplanState } from './replan.ts';
 export { forgetPace, learnPaces, middleOf, UNSEEN, type Pace } from './pace.ts';
 export { mayHit, type KnownPrefix } from './prefer.ts';

@@ -1,36 +1,14 @@
 import { must } from '#lib/kernel/assert.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
-import type { PlacementModel } from './costs.ts';
 import { bestCut, cutModel } from './cut.ts';
 import { holdPartly } from './hold-partly.ts';
 import { matchUp } from './match.ts';
+import type { PlanNode, PlanRequest } from './plan-request.ts';
 import { gapsOf, isCut, missingLayers, sameRange } from './ranges.ts';
 import { addReplicas } from './replicas.ts';
-import { bottleneckMs, fits, roundMs, stageMs, type CutNode, type PlacedStage } from './stages.ts';
+import { bottleneckMs, fits, roundMs, stageMs, type PlacedStage } from './stages.ts';
 import { nameTakeOvers } from './take-over.ts';
-
-/** A node as the planner sees it: available for new work. Paused and leaving nodes are left out. */
-export interface PlanNode extends CutNode {
-  /** The range it is named for now (P1). */
-  readonly takeOver: LayerRange | null;
-  /** Reached through the server only: never the sole holder when another choice exists (M6). */
-  readonly relayOnly: boolean;
-}
-
-export interface PlanRequest {
-  readonly model: PlacementModel;
-  readonly nodes: readonly PlanNode[];
-  /** Routes use at least so many different nodes while so many are there (P2). */
-  readonly minStages: number;
-  /** The present cut, in order; empty at the start or to cut anew. */
-  readonly stages: readonly LayerRange[];
-  /**
-   * More nodes are expected: a cut for `minStages` is kept, or made ahead, with holes for who is
-   * still to come, so that nobody downloads what another will hold.
-   */
-  readonly patient: boolean;
-}
 
 export interface PlannedNode {
   readonly node: NodeId;

@@ -1,7 +1,7 @@
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import { memoryNeeded } from './costs.ts';
 import { matchUp } from './match.ts';
-import type { PlanNode, PlanRequest } from './plan.ts';
+import type { PlanNode, PlanRequest } from './plan-request.ts';
 import { missingLayers, rangeKey, sameRange } from './ranges.ts';
 import { stageMs, type PlacedStage } from './stages.ts';
 
