@@ -1,5 +1,5 @@
 import { RING } from '#lib/shard/wire/limits.ts';
-import { guess, noteId, openBook, type DraftBook } from './draft-book.ts';
+import { guess, noteId, openBook } from './draft-book.ts';
 import {
   beginRound,
   costOfDraft,
@@ -9,6 +9,7 @@ import {
   type CostGuess,
   type DraftPace,
 } from './draft-pace.ts';
+import type { Guesser } from './guesser.ts';
 import { STAGE } from './limits.ts';
 import { allSeats, isDecoding, type Seat, type Turn } from './state.ts';
 import { loadOf, predictMs } from './step-times.ts';
@@ -20,25 +21,10 @@ import { loadOf, predictMs } from './step-times.ts';
  * the drafts that equal what was sampled before them stand. What follows the first that differs is
  * cut off like any row below which a frame begins (S3).
  */
-export interface Drafts {
-  /** Position of the first. */
-  readonly position: number;
-  readonly ids: readonly number[];
-}
-
-export const NO_DRAFTS: Drafts = { position: 0, ids: [] };
 
 /** Drafts that stand at the rows after `firstPosition`; none where those are of another step. */
 export const draftsAfter = ({ flow }: Seat, firstPosition: number): readonly number[] =>
   flow.drafts.position === firstPosition + 1 ? flow.drafts.ids : [];
-
-/** What the last place guesses of an answer's ids with, and how it did. */
-export interface Guesser {
-  readonly book: DraftBook;
-  readonly pace: DraftPace;
-  /** Ids sampled in this epoch and noted, in a row from L + 1 on. */
-  noted: number;
-}
 
 /** More rows cost a processor half of the first, and the others as much a layer as this one. */
 const DRAFT_COST_SHARE = 0.5;

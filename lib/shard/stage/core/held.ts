@@ -3,7 +3,6 @@ import type { NodeId } from '#lib/kernel/ids.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import { RING, TIMES } from '#lib/shard/wire/limits.ts';
 import type { FaultWhy } from '#lib/shard/wire/session-messages.ts';
-import { onFrame } from './frames.ts';
 import { STAGE } from './limits.ts';
 import { tellOwner, type HeldFrame, type Session, type StageCore, type Turn } from './state.ts';
 
@@ -42,15 +41,13 @@ function makePlace(turn: Turn, own: number): boolean {
 const heldOf = (core: StageCore, from: NodeId): number =>
   core.held.filter((held) => held.from === from).length;
 
-/** Its `prepare` has come: takes what waited for it, in the order of arrival. */
-export function takeHeld(turn: Turn, session: Session): void {
-  const { core } = turn;
+/** Its `prepare` has come: what waited for it, in the order of arrival, waits no longer. */
+export function takeHeld(core: StageCore, session: Session): readonly HeldFrame[] {
   const isDue = ({ frame }: HeldFrame): boolean =>
     frame.session === session.id && frame.epoch <= session.prepare.epoch;
   const due = core.held.filter(isDue);
-  if (due.length === 0) return;
-  core.held = core.held.filter((held) => !isDue(held));
-  for (const { from, frame } of due) onFrame(turn, from, frame);
+  if (due.length > 0) core.held = core.held.filter((held) => !isDue(held));
+  return due;
 }
 
 export function expireHeld(turn: Turn): void {

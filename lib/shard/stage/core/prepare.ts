@@ -3,6 +3,7 @@ import type { Prepare } from '#lib/shard/wire/session-messages.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { shardKey } from '../types.ts';
 import { endSession } from './ending.ts';
+import { onFrame } from './frames.ts';
 import { wantGrammar } from './grammars.ts';
 import { takeHeld } from './held.ts';
 import { emptyRows } from './kept-rows.ts';
@@ -29,7 +30,7 @@ export function onPrepare(turn: Turn, prepare: Prepare): void {
   }
   for (const seat of session.seats) ensureShard(turn, seat);
   wantGrammar(turn, session);
-  takeHeld(turn, session);
+  for (const { from, frame } of takeHeld(turn.core, session)) onFrame(turn, from, frame);
 }
 
 function openSession(turn: Turn, prepare: Prepare): Session {

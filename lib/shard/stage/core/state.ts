@@ -4,7 +4,7 @@ import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { Frame, RowsFrame, TokenFrame } from '#lib/shard/wire/frame.ts';
 import type { FaultWhy, Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { KvOrder, RunSegment, StageOutput } from '../types.ts';
-import { NO_DRAFTS, type Drafts, type Guesser } from './drafts.ts';
+import { NO_DRAFTS, type Drafts, type Guesser } from './guesser.ts';
 import type { KeptRows } from './kept-rows.ts';
 import { emptyStepTimes, type StepLoad, type StepTimes } from './step-times.ts';
 
