@@ -3,21 +3,18 @@ import { ownerPages, viewOwner } from '#lib/shard/session/owner.ts';
 import { pageDigests, type PrefixSharing } from '#lib/shard/session/prefix.ts';
 import type { PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
-import type { WireDtype } from '#lib/shard/wire/session-messages.ts';
 import type { AnswerRequest } from './answers.ts';
 import { update, type Turn } from './events.ts';
 import { ORCHESTRATOR } from './limits.ts';
-import type { OrchestratorState, PromptPages, SessionRecord, Waiting } from './state.ts';
+import type {
+  OrchestratorState,
+  PrefixRoute,
+  PromptPages,
+  SessionRecord,
+  Waiting,
+} from './state.ts';
 
 /** Which route computed which prompts, so that a conversation returns to its pages (S3, P1). */
-
-export interface PrefixRoute {
-  /** Names of the pages that its places had, each at its own time. */
-  readonly digests: readonly string[];
-  readonly places: readonly PlannedPlace[];
-  /** How the rows travelled that they are of. */
-  readonly wireDtype: WireDtype;
-}
 
 const pagePositions = WIRE.prefixPagePositions;
 

@@ -6,11 +6,10 @@ import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { Pace, PlacementModel, ReplanState } from '#lib/shard/placement/core.ts';
 import type { OwnerState } from '#lib/shard/session/owner.ts';
 import type { PrefixScope } from '#lib/shard/session/prefix.ts';
-import type { RoutePlan } from '#lib/shard/session/types.ts';
+import type { PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
 import type { NodeProfile, NodeState } from '#lib/shard/wire/node-messages.ts';
 import type { WireDtype } from '#lib/shard/wire/session-messages.ts';
 import type { AnswerRequest } from './answers.ts';
-import type { PrefixRoute } from './prefix-routes.ts';
 
 /** What a cluster serves; fixed for the life of the orchestrator. */
 export interface OrchestratorConfig {
@@ -154,6 +153,15 @@ export interface Waiting {
   readonly since: InstantMs;
   /** Last told to the reader. */
   readonly position: number;
+}
+
+/** A route that computed a prompt, so that who goes on with it returns to its pages. */
+export interface PrefixRoute {
+  /** Names of the pages that its places had, each at its own time. */
+  readonly digests: readonly string[];
+  readonly places: readonly PlannedPlace[];
+  /** How the rows travelled that they are of. */
+  readonly wireDtype: WireDtype;
 }
 
 export interface OrchestratorState {

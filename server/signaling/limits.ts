@@ -1,7 +1,7 @@
 import { KIB, MIB } from '#lib/kernel/units.ts';
 import { invariant } from '#lib/kernel/assert.ts';
 import { RING, WIRE } from '#lib/shard/wire/limits.ts';
-import type { MessageKind } from './message-rates.ts';
+import type { MessageKind } from './message-kind.ts';
 
 /** Bounds of signaling (M5): what one tab, one profile or one address may take of the server. */
 export const SIGNALING = {

@@ -16,7 +16,7 @@ import { doorkeeper } from './doorkeeper.ts';
 import type { HubEvent, NodeHub } from './hub.ts';
 import { SIGNALING } from './limits.ts';
 import { addressKey, originOf, type OriginRule } from './origin.ts';
-import { kindOf } from './message-rates.ts';
+import { kindOf } from './message-kind.ts';
 import { introduce, linkClosed, part } from './pairs.ts';
 import { emptyRegistry, goodbye, peerOn, socketOf, type RegistryStep } from './registry.ts';
 import { Relay, type RelayRule } from './relay.ts';

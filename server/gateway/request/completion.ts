@@ -3,9 +3,11 @@ import { SAMPLING } from '#lib/webgpu/sampling/limits.ts';
 import type { Penalties, SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { PACKAGE } from '#lib/shard/package/limits.ts';
 import { GATEWAY } from '../limits.ts';
-import { responseFormat } from './response-format.ts';
 
 /** What both completion doors take. Null means "not given", as clients write it. */
+
+export const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const count = z.number().check(z.int(), z.gte(1), z.lte(Number.MAX_SAFE_INTEGER));
 const stopText = z.string().check(z.minLength(1), z.maxLength(GATEWAY.stopCharsMax));
@@ -39,7 +41,7 @@ const penalty = z.number().check(z.gte(-SAMPLING.penaltyMax), z.lte(SAMPLING.pen
 const isBias = (value: unknown): boolean =>
   typeof value === 'number' && Math.abs(value) <= SAMPLING.biasMax;
 const isLogitBias = (value: unknown): value is Readonly<Record<string, number>> => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  if (!isRecord(value)) return false;
   const entries = Object.entries(value);
   return (
     entries.length <= SAMPLING.biasedIdsMax &&
@@ -50,6 +52,15 @@ const isLogitBias = (value: unknown): value is Readonly<Record<string, number>> 
 const logitBias = z.custom<Readonly<Record<string, number>>>(
   isLogitBias,
   `must map at most ${SAMPLING.biasedIdsMax} token ids to numbers from -${SAMPLING.biasMax} to ${SAMPLING.biasMax}`,
+);
+
+/** `response_format`, as far as its type. */
+export type Format = Readonly<Record<string, unknown>> & { readonly type: string };
+
+/** The schema itself is the grammar's to read: it bounds what it walks. */
+const responseFormat = z.custom<Format>(
+  (value) => isRecord(value) && typeof value['type'] === 'string',
+  'must be an object with a type',
 );
 
 const declaiSchema = z.object({

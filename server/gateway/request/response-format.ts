@@ -1,23 +1,11 @@
-import * as z from 'zod/mini';
 import { isFault } from '#lib/kernel/errors.ts';
 import { GrammarState, type Grammar } from '#lib/webgpu/grammar/grammar.ts';
 import { GRAMMAR } from '#lib/webgpu/grammar/limits.ts';
 import { badParam } from '../errors.ts';
 import type { ModelText } from '../models/directory.ts';
-import type { CompletionBody } from './completion.ts';
+import { isRecord, type CompletionBody, type Format } from './completion.ts';
 
 const PARAM = 'response_format';
-
-type Format = Readonly<Record<string, unknown>> & { readonly type: string };
-
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** The schema itself is the grammar's to read: it bounds what it walks. */
-export const responseFormat = z.custom<Format>(
-  (value) => isRecord(value) && typeof value['type'] === 'string',
-  'must be an object with a type',
-);
 
 /** What an answer has to fit: as JSON for who samples, as read for who looks at what was sampled. */
 export interface AnswerFormat {
