@@ -1,10 +1,14 @@
 import type { Random } from '#lib/kernel/random.ts';
 import { decodeRecord } from '#lib/ledger/pbft/records.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import type { Effect } from '#lib/ledger/pbft/types.ts';
+import type { Application, Effect, Environment, ReplicaEvent } from '#lib/ledger/pbft/types.ts';
+import type { LedgerCore } from './core.ts';
 import { Disk } from './disk.ts';
 import { isCorrect, type Node } from './node.ts';
-import type { World } from './world.ts';
+import type { Patience } from './patience.ts';
+import type { Role } from './scenario.ts';
+import type { Surroundings } from './surroundings.ts';
+import type { Votes } from './votes.ts';
 
 /** Where on a record's way to the disk the power fails. */
 const BARRIERS = ['before', 'torn', 'log only', 'synced', 'sent'] as const;
@@ -30,14 +34,25 @@ const WEIGHTS: Readonly<Record<string, number>> = {
 /** All effects of one step come at one instant. */
 const STEP_MS = 0.01;
 
+/** The machines that the power runs, and who watches them. */
+interface Powered extends Surroundings {
+  readonly core: LedgerCore;
+  readonly application: Application;
+  readonly votes: Votes;
+  readonly patience: Patience;
+  step(node: Node, event: ReplicaEvent): void;
+  environment(keyName: string, role: Role | null): Environment;
+  nameOf(node: Node): string;
+}
+
 /** Disks that take their time, crashes at every barrier, restarts, and logs that are lost. */
 export class Power {
-  private readonly world: World;
+  private readonly world: Powered;
   private readonly random: Random;
   private readonly dooms = new Map<Disk, Doom>();
   private isHealed = false;
 
-  constructor(world: World, random: Random) {
+  constructor(world: Powered, random: Random) {
     this.world = world;
     this.random = random;
   }
@@ -121,7 +136,7 @@ export class Power {
     node.wakeAt = Infinity;
     this.world.log(() => `${this.world.nameOf(node)} starts`);
     this.world.step(node, { type: 'restart', image: node.disk.image() });
-    this.world.patience.restarted(node, this.world.now);
+    this.world.patience.restarted(node, this.world.timeline.now);
   }
 
   /** A disk is wiped or damaged below its head. False: there was nothing to damage. */

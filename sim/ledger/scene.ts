@@ -1,6 +1,6 @@
 import type { Message } from '#lib/ledger/pbft/messages/message.ts';
 import { isCorrect, type Node } from './node.ts';
-import type { World } from './world.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** Everything of a phase is awaited so many timeouts long; then the scene is over. */
 const TIMEOUTS_MAX = 4;
@@ -21,12 +21,12 @@ type Act =
  * another batch prepares there, and tells of its own in the view after that.
  */
 export class Scene {
-  private readonly world: World;
+  private readonly world: Surroundings;
   private readonly alone: Node | null;
   private act: Act = { name: 'over' };
   private until = Infinity;
 
-  constructor(world: World) {
+  constructor(world: Surroundings) {
     this.world = world;
     const { n, hasScene } = world.scenario;
     // Primary of none of the three views, if all goes well.

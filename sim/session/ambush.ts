@@ -1,21 +1,13 @@
-import type { NodeId } from '#lib/kernel/ids.ts';
-import { disturb } from './disturb.ts';
-import type { SimNode } from './node.ts';
+import { disturb, type Disturbed } from './disturb.ts';
+import type { Machine, Meeting } from './machine.ts';
 import type { Ambush } from './scenario.ts';
-import type { World } from './world.ts';
-
-/** A message at a node's end: who sends or gets it, and for frames who is at the other end. */
-export interface Meeting {
-  readonly node: SimNode;
-  readonly peer?: NodeId;
-}
 
 /** Disturbances that lie in wait for the nth message of a kind: around its very sending. */
 export class Ambushes {
   private readonly seen = new Map<string, number>();
-  private readonly world: World;
+  private readonly world: Disturbed;
 
-  constructor(world: World) {
+  constructor(world: Disturbed) {
     this.world = world;
   }
 
@@ -31,7 +23,7 @@ export class Ambushes {
   }
 
   /** An owner came into a phase of its failover; `node` holds a place of its route. */
-  onFailover(phase: string, node: SimNode | null): void {
+  onFailover(phase: string, node: Machine | null): void {
     for (const ambush of this.due(`failover:${phase}`)) if (node) this.strike(ambush, { node });
   }
 

@@ -1,8 +1,19 @@
 import { unreachable } from '#lib/kernel/assert.ts';
-import type { Meeting } from './ambush.ts';
-import type { SimNode } from './node.ts';
+import type { NodeId } from '#lib/kernel/ids.ts';
+import { short, type Ground } from './ground.ts';
+import type { Machine, Meeting } from './machine.ts';
+import type { Network } from './network.ts';
+import type { Office } from './office.ts';
 import type { DisturbanceKind } from './scenario.ts';
-import { short, type World } from './world.ts';
+
+/** What can be disturbed. */
+export interface Disturbed extends Ground {
+  readonly nodes: ReadonlyMap<NodeId, Machine>;
+  readonly network: Network;
+  readonly office: Office;
+  addNode(): unknown;
+  livingNodes(): readonly Machine[];
+}
 
 interface What {
   readonly kind: DisturbanceKind;
@@ -10,7 +21,7 @@ interface What {
 }
 
 /** Does one disturbance; where it met a message, to the node at its end. */
-export function disturb(world: World, what: What, meeting: Meeting | null = null): void {
+export function disturb(world: Disturbed, what: What, meeting: Meeting | null = null): void {
   const living = world.livingNodes();
   const met = meeting?.node.state === 'up' ? meeting : null;
   const node = met?.node ?? (living.length > 0 ? world.random.pick(living) : null);
@@ -20,21 +31,22 @@ export function disturb(world: World, what: What, meeting: Meeting | null = null
 }
 
 /** @returns whether it really happened. */
-function apply(world: World, { kind, size }: What, meeting: Meeting): boolean {
+function apply(world: Disturbed, { kind, size }: What, meeting: Meeting): boolean {
   const { node } = meeting;
   switch (kind) {
     case 'crash':
     case 'crash-holder':
-      return crash(node, size, 4000 + size * 6000);
+      return crash(world, node, { size, backMs: 4000 + size * 6000 });
     case 'crash-back':
-      return crash(node, size, 50 + size * 1800);
+      return crash(world, node, { size, backMs: 50 + size * 1800 });
     case 'crash-adjacent':
     case 'crash-apart':
       return crashTwo(world, node, { size, isNext: kind === 'crash-adjacent' });
     case 'crash-two': {
       const others = world.livingNodes().filter((other) => other !== node);
-      if (others.length > 0) crash(world.random.pick(others), size, 3000 + size * 3000);
-      return crash(node, size, 2000 + size * 9000) && others.length > 0;
+      if (others.length > 0)
+        crash(world, world.random.pick(others), { size, backMs: 3000 + size * 3000 });
+      return crash(world, node, { size, backMs: 2000 + size * 9000 }) && others.length > 0;
     }
     case 'freeze':
       node.stop('frozen', size < 0.5 ? size * 3000 : size * 12_000);
@@ -90,8 +102,11 @@ function apply(world: World, { kind, size }: What, meeting: Meeting): boolean {
   }
 }
 
-function crash(node: SimNode, size: number, backMs: number): boolean {
-  const { world } = node;
+function crash(
+  world: Disturbed,
+  node: Machine,
+  { size, backMs }: { readonly size: number; readonly backMs: number },
+): boolean {
   node.die(size * 3000);
   // A closed page closes its socket at once; a lost machine is noticed by its silence.
   if (size < 0.7) world.office.socketClosed(node);
@@ -101,7 +116,7 @@ function crash(node: SimNode, size: number, backMs: number): boolean {
   return true;
 }
 
-function slow(world: World, node: SimNode, size: number): boolean {
+function slow(world: Disturbed, node: Machine, size: number): boolean {
   const before = node.slowness;
   node.slowness = 2 + size * 40;
   world.timeline.in(size * 8000, () => {
@@ -110,7 +125,7 @@ function slow(world: World, node: SimNode, size: number): boolean {
   return true;
 }
 
-function leave(world: World, node: SimNode, size: number): boolean {
+function leave(world: Disturbed, node: Machine, size: number): boolean {
   world.office.leave(node);
   node.die(0);
   world.timeline.in(1000 + size * 8000, () => {
@@ -121,8 +136,8 @@ function leave(world: World, node: SimNode, size: number): boolean {
 
 /** Two holders of one route: neighbours in its ring, or not. */
 function crashTwo(
-  world: World,
-  node: SimNode,
+  world: Disturbed,
+  node: Machine,
   { size, isNext }: { size: number; isNext: boolean },
 ): boolean {
   for (const places of world.office.routesOver(node.id)) {
@@ -133,23 +148,23 @@ function crashTwo(
     });
     const other = others.map((place) => world.nodes.get(place.node)).find((each) => each !== node);
     if (other?.state !== 'up') continue;
-    crash(other, size, 3000 + size * 3000);
-    return crash(node, size, 2000 + size * 9000);
+    crash(world, other, { size, backMs: 3000 + size * 3000 });
+    return crash(world, node, { size, backMs: 2000 + size * 9000 });
   }
   return false;
 }
 
 /** The owner's network is away for a moment: all sockets at once. */
-function dropAll(world: World, size: number): boolean {
+function dropAll(world: Disturbed, size: number): boolean {
   const dropped = world.livingNodes().filter((node) => world.office.dropSocket(node, size * 700));
   return dropped.length > 0;
 }
 
-type Ends = readonly [SimNode, SimNode];
+type Ends = readonly [Machine, Machine];
 
 /** The peer that was met, or a neighbour in a route, or any. */
-function peerOf(world: World, { node, peer }: Meeting): Ends | null {
-  const isPeer = (other: SimNode): boolean =>
+function peerOf(world: Disturbed, { node, peer }: Meeting): Ends | null {
+  const isPeer = (other: Machine): boolean =>
     other !== node && other.state === 'up' && world.network.isOpen(node.id, other.id);
   const met = peer === undefined ? undefined : world.nodes.get(peer);
   if (met && isPeer(met)) return [node, met];
@@ -160,7 +175,7 @@ function peerOf(world: World, { node, peer }: Meeting): Ends | null {
   return pool.length > 0 ? [node, world.random.pick(pool)] : null;
 }
 
-function closeLink(world: World, ends: Ends | null, backMs: number): boolean {
+function closeLink(world: Disturbed, ends: Ends | null, backMs: number): boolean {
   if (!ends) return false;
   // Open again before an end noticed: that end is told of the new link alone.
   world.network.close(ends[0].id, ends[1].id, world.random.chance(0.5) ? 10 : 0);
@@ -168,7 +183,7 @@ function closeLink(world: World, ends: Ends | null, backMs: number): boolean {
   return true;
 }
 
-function harmLink(world: World, ends: Ends | null, kind: 'one-way' | 'lose-frame'): boolean {
+function harmLink(world: Disturbed, ends: Ends | null, kind: 'one-way' | 'lose-frame'): boolean {
   if (!ends) return false;
   // What the node sends is lost, or what it is sent.
   const [deaf, from] = world.random.chance(0.5) ? ends : ([ends[1], ends[0]] as const);

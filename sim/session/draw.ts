@@ -2,12 +2,12 @@ import type { Random } from '#lib/kernel/random.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
 import { conversations } from './conversations.ts';
 import { drafted, plain } from './drafted.ts';
-import { LIES } from './liar.ts';
 import { staged } from './plays.ts';
 import {
   AMBUSH_ON,
   DISTURBANCES,
   KEPT_BLOCK_BYTES,
+  LIES,
   type DisturbanceKind,
   type Scenario,
   type SessionDraw,

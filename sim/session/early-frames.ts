@@ -1,18 +1,18 @@
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { StageInput, StageOutput } from '#lib/shard/stage/types.ts';
 import { SimFailure } from './failure.ts';
-import type { SimNode } from './node.ts';
-import { short } from './world.ts';
+import { short } from './ground.ts';
+import type { Machine } from './machine.ts';
 
 /** Frames that wait for their `prepare`, or have come before it. */
-export function earlyFrames(node: SimNode, input: StageInput): readonly Frame[] {
+export function earlyFrames(node: Machine, input: StageInput): readonly Frame[] {
   const waiting = node.core.held.map(({ frame }) => frame);
   return input.type === 'frames' ? [...waiting, ...input.frames] : waiting;
 }
 
 /** Each still waits, or has been taken with its epoch, or is called lost (S2). */
 export function checkEarly(
-  node: SimNode,
+  node: Machine,
   early: readonly Frame[],
   outputs: readonly StageOutput[],
 ): void {

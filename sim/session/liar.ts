@@ -1,10 +1,13 @@
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { OwnerMessage, Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
-import type { SimNode } from './node.ts';
+import type { Ground } from './ground.ts';
+import type { Machine } from './machine.ts';
+import type { Lie } from './scenario.ts';
 
-/** How a node lies whose core is honest. */
-export const LIES = ['regrows', 'refuses', 'finds-fault', 'poisons', 'dawdles'] as const;
-export type Lie = (typeof LIES)[number];
+/** Where its words go. */
+interface LiarWorld extends Ground {
+  readonly office: { fromNode(node: Machine, message: StageMessage): void };
+}
 
 /** Within a deadline of 2 s, whatever else a round takes. */
 const DAWDLE_MS = 900;
@@ -19,11 +22,13 @@ const REGROW_MS = 40_000;
  * that are not finite; `dawdles` says everything late, and never too late.
  */
 export class Liar {
-  private readonly node: SimNode;
+  private readonly world: LiarWorld;
+  private readonly node: Machine;
   private readonly lie: Lie;
   private readonly orders = new Map<string, Prepare>();
 
-  constructor(node: SimNode, lie: Lie) {
+  constructor(world: LiarWorld, node: Machine, lie: Lie) {
+    this.world = world;
     this.node = node;
     this.lie = lie;
     if (lie !== 'regrows') return;
@@ -68,7 +73,7 @@ export class Liar {
     { session, epoch, place }: Extract<StageMessage, { type: 'report' | 'token' }>,
     tell: (message: StageMessage) => void,
   ): void {
-    this.node.world.count(`liar says ${why}`);
+    this.world.count(`liar says ${why}`);
     tell({ type: 'fault', session, epoch, place, why });
   }
 
@@ -79,8 +84,8 @@ export class Liar {
     }
     const { node } = this;
     const { life } = node;
-    node.world.count('liar dawdles');
-    node.world.timeline.in(DAWDLE_MS, () => {
+    this.world.count('liar dawdles');
+    this.world.timeline.in(DAWDLE_MS, () => {
       if (node.life === life) act();
     });
   }
@@ -91,13 +96,13 @@ export class Liar {
     for (const { session, epoch, route } of this.orders.values()) {
       for (const [place, { node: holder }] of route.entries()) {
         if (holder !== node.id) continue;
-        node.world.count('liar regrows');
+        this.world.count('liar regrows');
         const kvLength = times % 2;
         const report = { type: 'report', session, epoch, place, kvLength, keptFrom: 0 } as const;
-        node.world.office.fromNode(node, report);
+        this.world.office.fromNode(node, report);
       }
     }
-    node.world.timeline.in(REGROW_EVERY_MS, () => {
+    this.world.timeline.in(REGROW_EVERY_MS, () => {
       this.regrow(life, times + 1);
     });
   }

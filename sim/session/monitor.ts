@@ -7,10 +7,22 @@ import type { Session } from '#lib/shard/stage/core/state.ts';
 import type { OwnerState } from '#sim/core.ts';
 import type { FakeEngine } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
-import type { SimNode } from './node.ts';
+import { short, type Ground, type Owners } from './ground.ts';
+import type { Machine } from './machine.ts';
+import type { Network } from './network.ts';
 import { KEPT_BLOCK_BYTES } from './scenario.ts';
 import { SeqBook } from './seq-book.ts';
-import { short, type World } from './world.ts';
+
+interface MonitorWorld extends Ground {
+  readonly network: Network;
+  readonly office: Owners & {
+    readonly sockets: {
+      droppedAt(node: Machine): number;
+      generationOf(node: Machine): number;
+    };
+  };
+  livingNodes(): readonly Machine[];
+}
 
 /** What the owner's orders have told a node of a session: the monitor's own book. */
 interface Told {
@@ -36,20 +48,21 @@ export class Monitor {
   /** Up to which epoch a node was released, and who may not run (V2). */
   private readonly released = new Map<string, number>();
   private readonly paused = new Set<string>();
-  readonly seqs = new SeqBook();
+  readonly seqs: SeqBook;
   /** The engine itself ran short: whoever was in its run gives way, old or young. */
   private hasRunFailed = false;
   /** From which position on rows may be computed, by session, epoch and first layer. */
   private readonly computed = new Map<string, number>();
   /** Position of the latest token of a session, by epoch: only it is embedded next. */
   private readonly toldToken = new Map<string, number>();
-  private readonly world: World;
+  private readonly world: MonitorWorld;
 
-  constructor(world: World) {
+  constructor(world: MonitorWorld) {
     this.world = world;
+    this.seqs = new SeqBook(world);
   }
 
-  afterInput(node: SimNode, input: StageInput, { keptBytes }: StageView): void {
+  afterInput(node: Machine, input: StageInput, { keptBytes }: StageView): void {
     if (input.type === 'message') this.onOrder(node, input.message);
     this.hasRunFailed = input.type === 'run-failed';
     if (input.type === 'pause') this.paused.add(lifeOf(node));
@@ -68,14 +81,14 @@ export class Monitor {
     this.checkBounds(node);
   }
 
-  onRun(node: SimNode, segments: readonly RunSegment[]): void {
+  onRun(node: Machine, segments: readonly RunSegment[]): void {
     if (this.paused.has(lifeOf(node)))
       throw new SimFailure('order', `${short(node.id)} is paused and starts a run`);
     for (const segment of segments) this.checkAhead(node, segment);
   }
 
   /** Nobody computes more than two chunks that the next place has not been sent (S12). */
-  private checkAhead(node: SimNode, { session, place, firstPosition }: RunSegment): void {
+  private checkAhead(node: Machine, { session, place, firstPosition }: RunSegment): void {
     const known = node.core.sessions.get(session);
     const seat = known?.seats.find((each) => each.slot === place);
     if (!known || !seat || seat.place === known.prepare.route.length - 1) return;
@@ -86,7 +99,7 @@ export class Monitor {
   }
 
   /** Nothing that a node keeps of its peers and owners grows without end. */
-  private checkBounds(node: SimNode): void {
+  private checkBounds(node: Machine): void {
     const { held, sessions, fences } = node.core;
     const fail = (what: string): never => {
       throw new SimFailure('budget', `${short(node.id)} ${what}`);
@@ -110,7 +123,7 @@ export class Monitor {
   }
 
   private onOrder(
-    node: SimNode,
+    node: Machine,
     message: Extract<StageInput, { type: 'message' }>['message'],
   ): void {
     const key = keyOf(node, message.session);
@@ -134,7 +147,7 @@ export class Monitor {
 
   /** Who has taken a range anew has nothing of it, whatever it once had (S5). */
   private checkNewcomer(
-    node: SimNode,
+    node: Machine,
     { session, route }: Prepare,
     had: ReadonlySet<string>,
   ): void {
@@ -146,7 +159,7 @@ export class Monitor {
   }
 
   /** Once an epoch each position, each index; never ahead of the owner by more than 16 (S5, S7). */
-  onSegment(node: SimNode, engine: FakeEngine, segment: RunSegment): void {
+  onSegment(node: Machine, engine: FakeEngine, segment: RunSegment): void {
     const { session, epoch, firstPosition, rows, want } = segment;
     const key = `${session}/${epoch}/${engine.range.first}`;
     const next = Math.max(
@@ -176,7 +189,7 @@ export class Monitor {
 
   /** A token goes on from the last one of its epoch, and no step may begin before it (S5). */
   private onToken(
-    node: SimNode,
+    node: Machine,
     { session, epoch, index }: Extract<StageMessage, { type: 'token' }>,
   ): void {
     const told = this.told.get(keyOf(node, session));
@@ -186,7 +199,7 @@ export class Monitor {
     this.toldToken.set(key, Math.max(this.toldToken.get(key) ?? 0, position));
   }
 
-  onFrameSent(node: SimNode, to: NodeId, frame: Frame): void {
+  onFrameSent(node: Machine, to: NodeId, frame: Frame): void {
     const told = this.told.get(keyOf(node, frame.session));
     if (told?.epoch === frame.epoch) this.checkPath(node, to, told.paths[leftBy(frame, told)]);
     if (frame.type !== 'rows' || told?.epoch !== frame.epoch) return;
@@ -203,19 +216,19 @@ export class Monitor {
   }
 
   /** What goes by relay has its reason (V1). */
-  private checkPath(node: SimNode, to: NodeId, path: 'direct' | 'relay' | undefined): void {
+  private checkPath(node: Machine, to: NodeId, path: 'direct' | 'relay' | undefined): void {
     if (path === 'relay' && this.world.network.pathOf(node.id, to) === 'direct')
       throw new SimFailure('order', `${short(node.id)} uses a direct link that is suspect`);
   }
 
-  private onAck(node: SimNode, frame: Extract<Frame, { type: 'chunk-ack' }>): void {
+  private onAck(node: Machine, frame: Extract<Frame, { type: 'chunk-ack' }>): void {
     const told = this.told.get(keyOf(node, frame.session));
     const hop = told?.epoch === frame.epoch ? told.inFlight.get(frame.place) : undefined;
     if (hop) hop.acked = Math.max(hop.acked, frame.taken);
   }
 
   /** Sessions that hear nothing are freed in time, and not in silence (S10). */
-  checkExpiry(node: SimNode, before: readonly Session[], outputs: readonly StageOutput[]): void {
+  checkExpiry(node: Machine, before: readonly Session[], outputs: readonly StageOutput[]): void {
     const { now } = this.world.timeline;
     for (const { id, heardAt, seats } of before) {
       const isHeld = node.core.sessions.has(id);
@@ -235,7 +248,7 @@ export class Monitor {
   }
 
   /** A node that could hear its owner all the time has no reason to call a session expired. */
-  onWord(node: SimNode, message: StageMessage): void {
+  onWord(node: Machine, message: StageMessage): void {
     if (message.type === 'token') this.onToken(node, message);
     if (message.type !== 'fault') return;
     if (message.why === 'no-room' && !this.hasRunFailed) this.checkYoungest(node, message.session);
@@ -250,7 +263,7 @@ export class Monitor {
   }
 
   /** Short of pages the youngest session gives its own back (S11). */
-  private checkYoungest(node: SimNode, session: SessionId): void {
+  private checkYoungest(node: Machine, session: SessionId): void {
     // Kept rows are another shortage, where they are short.
     if (this.world.scenario.keptBytesMax < KEPT_BLOCK_BYTES * 1000) return;
     const gave = node.core.sessions.get(session);
@@ -283,7 +296,7 @@ export class Monitor {
   }
 
   /** Its socket is back: it hears that it was left out meanwhile (S4). */
-  onBack(node: SimNode): void {
+  onBack(node: Machine): void {
     const { desks } = this.world.office;
     const epochOf = (session: SessionId): number => desks.get(session)?.owner?.route?.epoch ?? 0;
     const before = new Map([...node.core.sessions.keys()].map((id) => [id, epochOf(id)]));
@@ -298,7 +311,7 @@ export class Monitor {
   }
 
   /** Looks after a while at each node that could hear its owner all the time. */
-  private whenHeard(look: (node: SimNode) => void): void {
+  private whenHeard(look: (node: Machine) => void): void {
     const { office, timeline } = this.world;
     const before = this.world.livingNodes().map((node) => {
       return { node, life: node.life, generation: office.sockets.generationOf(node) };
@@ -322,6 +335,6 @@ function leftBy(frame: Frame, { paths }: Told): number {
 const rangeSince = ({ range, since }: Prepare['route'][number]): string =>
   `${range.first}-${range.last}/${since}`;
 
-const lifeOf = (node: SimNode): string => `${node.id}/${node.life}`;
+const lifeOf = (node: Machine): string => `${node.id}/${node.life}`;
 
-const keyOf = (node: SimNode, session: SessionId): string => `${node.id}/${node.life}/${session}`;
+const keyOf = (node: Machine, session: SessionId): string => `${node.id}/${node.life}/${session}`;

@@ -1,8 +1,9 @@
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { StageInput } from '#lib/shard/stage/types.ts';
-import { isOfDrafts } from './witness.ts';
-import { short, type World } from './world.ts';
+import { short, type Ground } from './ground.ts';
+import type { Machine } from './machine.ts';
+import { isOfDrafts, type Witness } from './witness.ts';
 
 /** One pair of nodes. Frames in flight belong to a generation: a closed link loses them. */
 interface Pair {
@@ -29,11 +30,17 @@ interface Flight {
   readonly isCopy?: boolean;
 }
 
+interface NetworkWorld extends Ground {
+  readonly nodes: ReadonlyMap<NodeId, Machine>;
+  readonly witness: Witness;
+  readonly office: { isAtWork(id: NodeId): boolean };
+}
+
 export class Network {
   private readonly pairs = new Map<string, Pair>();
-  private readonly world: World;
+  private readonly world: NetworkWorld;
 
-  constructor(world: World) {
+  constructor(world: NetworkWorld) {
     this.world = world;
   }
 

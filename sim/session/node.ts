@@ -12,27 +12,40 @@ import {
 } from '#lib/shard/stage/types.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import type { StageCore } from '#sim/core.ts';
+import type { Ambushes } from './ambush.ts';
 import { checkEarly, earlyFrames } from './early-frames.ts';
 import { FAKE_WIDTH, FakeEngine, PAGE_POSITIONS } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
-import { MANIFEST } from './office.ts';
+import { MANIFEST, short, type Ground } from './ground.ts';
+import { Liar } from './liar.ts';
+import type { Machine } from './machine.ts';
+import type { Monitor } from './monitor.ts';
+import type { Network } from './network.ts';
+import type { Office } from './office.ts';
+import type { Lie } from './scenario.ts';
 import { checkKept, checkShared } from './shared-pages.ts';
 import { describe, markOf } from './describe.ts';
-import { Liar, type Lie } from './liar.ts';
-import { short, type World } from './world.ts';
+import type { Witness } from './witness.ts';
+
+interface NodeWorld extends Ground {
+  readonly nodes: ReadonlyMap<NodeId, Machine>;
+  readonly network: Network;
+  readonly office: Office;
+  readonly ambushes: Ambushes;
+  readonly monitor: Monitor;
+  readonly witness: Witness;
+  livingNodes(): readonly Machine[];
+}
 
 /** A node: main thread (socket, `prepared`, pongs) and worker (the real stage core, engines). */
-export class SimNode {
+export class SimNode implements Machine {
   readonly id: NodeId;
   state: 'up' | 'gone' = 'gone';
   incarnation = 0;
-  /** Grows with every life: what an earlier life planned does not happen. */
   life = 0;
   core: StageCore;
   engines = new Map<string, FakeEngine>();
-  /** Ranges in memory or in the cache: for the planner. */
   range: LayerRange | null = null;
-  /** What its engine computes just now. */
   segments: readonly RunSegment[] = [];
   /** Of the run that it hears the end of. */
   private sampling: readonly RunSegment[] = [];
@@ -47,16 +60,15 @@ export class SimNode {
   private wakesAfterMs: number | null = null;
   /** Changes what it says; null: honest. */
   private liar: Liar | null = null;
-  /** When it last was, or will be, at work again. */
   stuckUntil = 0;
   /** Frames of the present step that leave together. */
   private readonly outbox = new Map<NodeId, Frame[]>();
   private mainBacklog: (() => void)[] = [];
   private workerBacklog: (() => void)[] = [];
   private lastProgress: readonly Progress[] = [];
-  readonly world: World;
+  private readonly world: NodeWorld;
 
-  constructor(world: World, id: NodeId) {
+  constructor(world: NodeWorld, id: NodeId) {
     this.world = world;
     this.id = id;
     this.core = this.freshCore();
@@ -114,11 +126,10 @@ export class SimNode {
 
   /** From now on, as long as it lives. */
   turnLiar(lie: Lie): boolean {
-    this.liar ??= new Liar(this, lie);
+    this.liar ??= new Liar(this.world, this, lie);
     return true;
   }
 
-  /** What its frames hold is refused by honest peers. */
   get poisons(): boolean {
     return this.liar?.poisons ?? false;
   }
@@ -247,7 +258,7 @@ export class SimNode {
         return;
       }
       case 'keep': {
-        engine.keep(order, checkKept(this, order));
+        engine.keep(order, checkKept(this.world, this, order));
         return;
       }
       default: {
@@ -261,7 +272,7 @@ export class SimNode {
     const { world, life } = this;
     const { shard, session, place, epoch } = order;
     const found = engine.share(order);
-    checkShared(this, order, found);
+    checkShared(world, this, { order, found });
     const length = found.length * PAGE_POSITIONS;
     world.timeline.in(world.random.pick([0, 0, 3, 30]), () => {
       if (this.life !== life) return;

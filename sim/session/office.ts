@@ -1,4 +1,4 @@
-import type { ManifestHash, NodeId, SessionId } from '#lib/kernel/ids.ts';
+import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import { TIMES } from '#lib/shard/wire/limits.ts';
 import type { OwnerMessage, Progress, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type {
@@ -12,16 +12,27 @@ import type { OwnerState } from '#sim/core.ts';
 import { Auditor } from './auditor.ts';
 import { SimFailure } from './failure.ts';
 import { describeOrder, describeWord } from './describe.ts';
-import type { SimNode } from './node.ts';
+import { MANIFEST, short } from './ground.ts';
+import type { Machine, Meeting } from './machine.ts';
+import type { Monitor } from './monitor.ts';
 import { planRoute } from './planner.ts';
 import { Reader } from './reader.ts';
 import type { SessionDraw } from './scenario.ts';
 import { Sockets } from './sockets.ts';
+import type { PlannerWorld } from './route-ask.ts';
 import { rangeFor } from './wild-planner.ts';
-import { isInFailover } from './witness.ts';
-import { short, type World } from './world.ts';
+import { isInFailover, type Witness } from './witness.ts';
 
-export const MANIFEST = 'f'.repeat(64) as ManifestHash;
+/** The planners see the office as it stands. */
+interface OfficeWorld extends PlannerWorld {
+  readonly office: Office;
+  readonly monitor: Monitor;
+  readonly witness: Witness;
+  readonly ambushes: {
+    around(what: string, meeting: Meeting, send: () => void): void;
+    onFailover(phase: string, node: Machine | null): void;
+  };
+}
 
 /** One session at its owner; `owner` is null once its process has died (S13). */
 export interface Desk {
@@ -39,14 +50,14 @@ export class Office {
   readonly readers: Reader[] = [];
   readonly sockets: Sockets;
   /** Living incarnations, with when they were last heard (V1). */
-  readonly alive = new Map<NodeId, { node: SimNode; incarnation: number; heardAt: number }>();
+  readonly alive = new Map<NodeId, { node: Machine; incarnation: number; heardAt: number }>();
   /** Alive, and takes no work (V2). */
   private readonly paused = new Set<NodeId>();
-  private readonly world: World;
+  private readonly world: OfficeWorld;
   private opened = 0;
   private incarnations = 0;
 
-  constructor(world: World) {
+  constructor(world: OfficeWorld) {
     this.world = world;
     this.sockets = new Sockets(world, {
       word: (node, incarnation, message) => {
@@ -76,7 +87,7 @@ export class Office {
   }
 
   /** Living nodes that may be given places. */
-  workers(): { readonly node: SimNode; readonly incarnation: number }[] {
+  workers(): { readonly node: Machine; readonly incarnation: number }[] {
     return [...this.alive.values()].filter(({ node }) => !this.paused.has(node.id));
   }
 
@@ -100,7 +111,7 @@ export class Office {
     return reader;
   }
 
-  hello(node: SimNode): void {
+  hello(node: Machine): void {
     const before = this.alive.get(node.id);
     this.incarnations += 1;
     node.incarnation = this.incarnations;
@@ -118,7 +129,7 @@ export class Office {
     this.broadcast({ type: 'nodes-changed' });
   }
 
-  pong(node: SimNode, progress: readonly Progress[]): void {
+  pong(node: Machine, progress: readonly Progress[]): void {
     const { incarnation } = node;
     this.sockets.up(node, () => {
       const known = this.alive.get(node.id);
@@ -128,18 +139,18 @@ export class Office {
     });
   }
 
-  fromNode(node: SimNode, message: StageMessage): void {
+  fromNode(node: Machine, message: StageMessage): void {
     this.world.ambushes.around(message.type, { node }, () => {
       this.sockets.say(node, message);
     });
   }
 
-  leave(node: SimNode): void {
+  leave(node: Machine): void {
     this.lose(node, node.incarnation, 'left');
   }
 
   /** Its places are given up at once, and freed; it may get others when it resumes (V2). */
-  pause(node: SimNode, ms: number): boolean {
+  pause(node: Machine, ms: number): boolean {
     const { id, incarnation, life } = node;
     // The node says so over its socket.
     const isHeard = this.isLiving(id, incarnation) && this.sockets.isOpen(node);
@@ -163,11 +174,11 @@ export class Office {
     return true;
   }
 
-  dropSocket(node: SimNode, ms: number): boolean {
+  dropSocket(node: Machine, ms: number): boolean {
     return this.sockets.drop(node, ms);
   }
 
-  socketClosed(node: SimNode): void {
+  socketClosed(node: Machine): void {
     this.sockets.drop(node, Infinity);
   }
 
@@ -211,7 +222,7 @@ export class Office {
     this.took(desk, [state, outputs]);
   }
 
-  private onWord(node: SimNode, incarnation: number, message: StageMessage): void {
+  private onWord(node: Machine, incarnation: number, message: StageMessage): void {
     this.world.log(
       () => `office < ${short(node.id)} ${describeWord(message)}`,
       message.type.length + node.incarnation * 32,
@@ -325,7 +336,7 @@ export class Office {
     }
   }
 
-  private send(node: SimNode, message: OwnerMessage): void {
+  private send(node: Machine, message: OwnerMessage): void {
     this.world.log(
       () => `office > ${short(node.id)} ${describeOrder(message)}`,
       message.type.length + node.incarnation * 64,
@@ -359,7 +370,7 @@ export class Office {
   }
 
   /** Ends an incarnation: fenced, and every owner is told (V3). */
-  private lose(node: SimNode, incarnation: number, why: string): void {
+  private lose(node: Machine, incarnation: number, why: string): void {
     const known = this.alive.get(node.id);
     if (known?.incarnation !== incarnation) return;
     this.world.witness.lost(node.id, this.desks.values());

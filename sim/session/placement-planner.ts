@@ -11,15 +11,15 @@ import {
 } from '#lib/shard/placement/core.ts';
 import type { PlannedPlace } from '#lib/shard/session/types.ts';
 import { SimFailure } from './failure.ts';
-import type { SimNode } from './node.ts';
-import type { RouteAsk } from './planner.ts';
+import type { Ground } from './ground.ts';
+import type { Machine } from './machine.ts';
+import type { PlannerWorld, RouteAsk } from './route-ask.ts';
 import { cutLayers } from './wild-planner.ts';
-import type { World } from './world.ts';
 
 const GIB = 2 ** 30;
 
 /** The real placement's route: `planRoute` at first, `replaceRoute` after a loss, as the server asks. */
-export function placementRoute(world: World, ask: RouteAsk): readonly PlannedPlace[] | null {
+export function placementRoute(world: PlannerWorld, ask: RouteAsk): readonly PlannedPlace[] | null {
   const cluster = clusterOf(world, new Set(ask.without));
   const isFirst = ask.keep.length === 0 && ask.relay.length === 0;
   const first = isFirst ? planRoute(cluster, { load: true }) : null;
@@ -29,7 +29,7 @@ export function placementRoute(world: World, ask: RouteAsk): readonly PlannedPla
 }
 
 /** Living holders stay (S6), and every layer is held once. */
-function checkRoute({ scenario }: World, ask: RouteAsk, places: readonly PlannedPlace[]): void {
+function checkRoute({ scenario }: Ground, ask: RouteAsk, places: readonly PlannedPlace[]): void {
   const kept = new Set(places.map(nameOf));
   const moved = ask.keep.filter((place) => !kept.has(nameOf(place)));
   let next = 0;
@@ -42,7 +42,7 @@ const nameOf = ({ node, incarnation, range }: PlannedPlace): string =>
   `${node.slice(-4)}/${incarnation}:${rangeKey(range)}`;
 
 /** As `server/orchestrator/cluster.ts` makes it of its own state. */
-function clusterOf(world: World, without: ReadonlySet<NodeId>): RouteCluster {
+function clusterOf(world: PlannerWorld, without: ReadonlySet<NodeId>): RouteCluster {
   const { layers, stages } = world.scenario;
   const workers = world.office.workers().filter(({ node }) => !without.has(node.id));
   const links = new Map<string, LinkFact>();
@@ -64,7 +64,7 @@ function clusterOf(world: World, without: ReadonlySet<NodeId>): RouteCluster {
   };
 }
 
-function routeNode(world: World, node: SimNode, incarnation: number): RouteNode {
+function routeNode(world: PlannerWorld, node: Machine, incarnation: number): RouteNode {
   const { rowMs, layers, stages } = world.scenario;
   const layerMs = ((0.3 + rowMs) * stages) / layers;
   const ready = [...node.engines.values()].map(({ range }) => range);

@@ -1,23 +1,12 @@
-import type { NodeId } from '#lib/kernel/ids.ts';
 import type { PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
 import { shardKey } from '#lib/shard/stage/types.ts';
-import { MANIFEST } from './office.ts';
+import { MANIFEST } from './ground.ts';
 import { placementRoute } from './placement-planner.ts';
+import type { PlannerWorld, RouteAsk } from './route-ask.ts';
 import { wildRoute } from './wild-planner.ts';
-import type { World } from './world.ts';
-
-/** What an owner asks for (`need-route`), and whom the orchestrator leaves out. */
-export interface RouteAsk {
-  /** Living holders: they stay at their ranges (S6). */
-  readonly keep: readonly PlannedPlace[];
-  /** Pairs whose direct path lost frames (V1). */
-  readonly relay: readonly (readonly [NodeId, NodeId])[];
-  /** Alive, and short of pages (S11) or put off by this owner (V3). */
-  readonly without: readonly NodeId[];
-}
 
 /** The orchestrator's answer: a route, or null where there is no cover just now. */
-export function planRoute(world: World, ask: RouteAsk): RoutePlan | null {
+export function planRoute(world: PlannerWorld, ask: RouteAsk): RoutePlan | null {
   const choose = world.scenario.planner === 'wild' ? wildRoute : placementRoute;
   const places = choose(world, ask);
   if (!places) return null;
@@ -32,7 +21,7 @@ export function planRoute(world: World, ask: RouteAsk): RoutePlan | null {
 const SLOWDOWN_MAX = 16;
 
 /** Predicted times as the simulated engines and links really have them. */
-function timed(world: World, places: readonly PlannedPlace[]): RoutePlan {
+function timed(world: PlannerWorld, places: readonly PlannedPlace[]): RoutePlan {
   const { chunkRows, rowMs, loadMs, sessions } = world.scenario;
   let roundMs = 0;
   let slowestMs = 0;

@@ -11,9 +11,9 @@ import {
   WholeModel,
 } from './fake-engine.ts';
 import { SimFailure, type Check } from './failure.ts';
+import type { Ground } from './ground.ts';
 import type { SessionDraw } from './scenario.ts';
 import { beforeStop, textOf } from './text.ts';
-import type { World } from './world.ts';
 
 type Outcome = Extract<OwnerOutput, { type: 'done' }>['outcome'];
 type Accepted = Extract<OwnerOutput, { type: 'accept' }>;
@@ -22,6 +22,10 @@ type Accepted = Extract<OwnerOutput, { type: 'accept' }>;
 const isTooSlowToRetry = ({ roundMs, chunkMs, loadMs }: RoutePlan): boolean =>
   (1 + 2) * (4 * Math.max(roundMs, chunkMs) + loadMs) > TIMES.lostAnswerMs;
 
+interface ReaderWorld extends Ground {
+  readonly office: { readonly readers: readonly Reader[]; cancel(reader: Reader): void };
+}
+
 /** Who asked; checks each token against the model run in one place over what came before it. */
 export class Reader {
   readonly name: string;
@@ -29,7 +33,7 @@ export class Reader {
   outcome: Outcome | null = null;
   endedAt = Infinity;
   private readonly draw: SessionDraw;
-  private readonly world: World;
+  private readonly world: ReaderWorld;
   private readonly model: WholeModel;
   /** When it asked, or read a token last. */
   private readAt: number;
@@ -41,10 +45,10 @@ export class Reader {
   /** What the reader sees, and all that the accepted ids say. */
   private shown = '';
   private said = '';
-  private readonly stops: InstanceType<World['core']['StopMatcher']>;
+  private readonly stops: InstanceType<Ground['core']['StopMatcher']>;
   private isStopped = false;
 
-  constructor(world: World, draw: SessionDraw) {
+  constructor(world: ReaderWorld, draw: SessionDraw) {
     this.world = world;
     this.draw = draw;
     this.readAt = world.timeline.now;

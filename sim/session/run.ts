@@ -1,8 +1,9 @@
 import { disturb } from './disturb.ts';
 import { SimFailure } from './failure.ts';
+import { short } from './ground.ts';
 import type { Reader } from './reader.ts';
 import type { SessionDraw } from './scenario.ts';
-import { short, World, type WorldOptions } from './world.ts';
+import { World, type WorldOptions } from './world.ts';
 
 /** No answer may take longer in virtual time: 30 s without progress end it (S13). */
 const HANG_MS = 600_000;

@@ -1,5 +1,4 @@
 import type { PrefixScope } from '#lib/shard/session/prefix.ts';
-import { LIES } from './liar.ts';
 
 /** All that a seed decides before the clock starts. */
 export interface Scenario {
@@ -85,6 +84,10 @@ export const DISTURBANCES = [
   'run-fails',
   'cancel',
 ] as const;
+
+/** How a node lies whose core is honest (`liar.ts`). */
+export const LIES = ['regrows', 'refuses', 'finds-fault', 'poisons', 'dawdles'] as const;
+export type Lie = (typeof LIES)[number];
 
 /** What needs a certain moment: only `plays.ts` asks for it. */
 export const STAGED = [

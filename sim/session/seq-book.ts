@@ -1,8 +1,8 @@
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { StageInput, StageOutput } from '#lib/shard/stage/types.ts';
 import { SimFailure } from './failure.ts';
-import type { SimNode } from './node.ts';
-import { short } from './world.ts';
+import { short, type Ground } from './ground.ts';
+import type { Machine } from './machine.ts';
 
 type Numbered = Exclude<Frame, { type: 'chunk-ack' }>;
 
@@ -11,22 +11,27 @@ export class SeqBook {
   private readonly next = new Map<string, number>();
   /** Places that have called a fault in this epoch: one is enough. */
   private readonly faulted = new Set<string>();
+  private readonly world: Pick<Ground, 'timeline'>;
+
+  constructor(world: Pick<Ground, 'timeline'>) {
+    this.world = world;
+  }
 
   /** The frames that the node is about to look at: new ones, or those that waited for `prepare`. */
-  seen(node: SimNode, input: StageInput): readonly Frame[] {
+  seen(node: Machine, input: StageInput): readonly Frame[] {
     if (input.type === 'frames') return input.frames;
     if (input.type !== 'message' || input.message.type !== 'prepare') return [];
     const { session, epoch } = input.message;
     const known = node.core.sessions.get(session)?.prepare.epoch ?? 0;
     const fenced = node.core.fences.get(session)?.epoch ?? 0;
     if (epoch <= known || epoch <= fenced) return [];
-    const { now } = node.world.timeline;
+    const { now } = this.world.timeline;
     const waiting = node.core.held.filter(({ until }) => until > now);
     return waiting.map(({ frame }) => frame).filter((frame) => frame.session === session);
   }
 
   /** After the node has looked at them. */
-  check(node: SimNode, frames: readonly Frame[], outputs: readonly StageOutput[]): void {
+  check(node: Machine, frames: readonly Frame[], outputs: readonly StageOutput[]): void {
     const faults = outputs.flatMap((output) =>
       output.type === 'owner' && output.message.type === 'fault' ? output.message : [],
     );
@@ -58,12 +63,12 @@ export class SeqBook {
 }
 
 /** Taken by a session that is open, in its epoch, and has its pages. */
-function isOfPresentEpoch(node: SimNode, frame: Numbered): boolean {
+function isOfPresentEpoch(node: Machine, frame: Numbered): boolean {
   const session = node.core.sessions.get(frame.session);
   return session?.prepare.epoch === frame.epoch && session.room === 'kept';
 }
 
 const keyOf = (
-  node: SimNode,
+  node: Machine,
   { session, epoch, place }: { session: string; epoch: number; place: number },
 ): string => `${node.id}/${node.life}/${session}/${epoch}/${place}`;

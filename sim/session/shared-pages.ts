@@ -1,16 +1,27 @@
 import type { SessionId } from '#lib/kernel/ids.ts';
+import type { SessionRequest } from '#lib/shard/session/types.ts';
 import type { KvOrder } from '#lib/shard/stage/types.ts';
 import { pageEnd, PAGE_POSITIONS, WholeModel } from './fake-engine.ts';
 import { SimFailure } from './failure.ts';
-import type { SimNode } from './node.ts';
-import { short } from './world.ts';
+import { short, type Ground } from './ground.ts';
+import type { Machine } from './machine.ts';
 
 type Keep = Extract<KvOrder, { op: 'keep' }>;
 type Share = Extract<KvOrder, { op: 'share' }>;
 
+interface Desk {
+  readonly request: SessionRequest;
+  readonly reader: { readonly ids: readonly number[] };
+}
+
+/** Who asked for what, and has read so far. */
+interface PagesWorld extends Ground {
+  readonly office: { readonly desks: ReadonlyMap<SessionId, Desk> };
+}
+
 /** Whose a page is: nobody with another salt may use it, unless all of it is public. */
-function scopeOf(node: SimNode, session: SessionId, page: number): string | null {
-  const prefix = node.world.office.desks.get(session)?.request.prefix;
+function scopeOf({ office }: PagesWorld, session: SessionId, page: number): string | null {
+  const prefix = office.desks.get(session)?.request.prefix;
   if (!prefix) return null;
   return pageEnd(page) <= (prefix.public?.ids ?? 0) ? 'public' : prefix.salt;
 }
@@ -19,8 +30,11 @@ function scopeOf(node: SimNode, session: SessionId, page: number): string | null
  * A page may be found by others from now on: it must hold what the model has after just those ids
  * that the owner accepted, computed in one place.
  */
-export function checkKept(node: SimNode, order: Keep): Map<string, string | null> {
-  const { world } = node;
+export function checkKept(
+  world: PagesWorld,
+  node: Machine,
+  order: Keep,
+): Map<string, string | null> {
   const scopes = new Map<string, string | null>();
   const desk = world.office.desks.get(order.session);
   const engine = node.engines.get(order.shard);
@@ -35,7 +49,7 @@ export function checkKept(node: SimNode, order: Keep): Map<string, string | null
     const page = Math.floor(at / PAGE_POSITIONS);
     const key = order.keys[page - order.firstPage];
     if (key === undefined || at + 1 < pageEnd(page)) continue;
-    scopes.set(key, scopeOf(node, order.session, page));
+    scopes.set(key, scopeOf(world, order.session, page));
     if (!engine.holds(order, at, model.linksOf(engine.range)))
       throw new SimFailure('token', `${short(node.id)} keeps a page that is wrong`);
   }
@@ -43,9 +57,13 @@ export function checkKept(node: SimNode, order: Keep): Map<string, string | null
 }
 
 /** TTFT would tell one requester what another has asked (prefix scope). */
-export function checkShared(node: SimNode, order: Share, found: readonly (string | null)[]): void {
+export function checkShared(
+  world: PagesWorld,
+  node: Machine,
+  { order, found }: { readonly order: Share; readonly found: readonly (string | null)[] },
+): void {
   for (const [page, scope] of found.entries()) {
-    const own = scopeOf(node, order.session, page);
+    const own = scopeOf(world, order.session, page);
     if (scope === null || scope !== own)
       throw new SimFailure('fence', `${short(node.id)} shares a page of ${scope} with ${own}`);
   }

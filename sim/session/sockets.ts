@@ -1,7 +1,9 @@
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
-import type { SimNode } from './node.ts';
-import type { World } from './world.ts';
+import type { Ground } from './ground.ts';
+import type { Machine } from './machine.ts';
+import type { Monitor } from './monitor.ts';
+import type { Witness } from './witness.ts';
 
 const GRACE_MS = 500;
 
@@ -17,24 +19,29 @@ interface Socket {
 }
 
 interface Listener {
-  word(node: SimNode, incarnation: number, message: StageMessage): void;
-  back(node: SimNode, incarnation: number): void;
-  away(node: SimNode, incarnation: number): void;
-  isAlive(node: SimNode, incarnation: number): boolean;
+  word(node: Machine, incarnation: number, message: StageMessage): void;
+  back(node: Machine, incarnation: number): void;
+  away(node: Machine, incarnation: number): void;
+  isAlive(node: Machine, incarnation: number): boolean;
+}
+
+interface SocketsWorld extends Ground {
+  readonly monitor: Monitor;
+  readonly witness: Witness;
 }
 
 /** The nodes' sockets to the server: in order both ways, until one drops. */
 export class Sockets {
   private readonly byNode = new Map<NodeId, Socket>();
-  private readonly world: World;
+  private readonly world: SocketsWorld;
   private readonly listener: Listener;
 
-  constructor(world: World, listener: Listener) {
+  constructor(world: SocketsWorld, listener: Listener) {
     this.world = world;
     this.listener = listener;
   }
 
-  open(node: SimNode): void {
+  open(node: Machine): void {
     const old = this.byNode.get(node.id);
     this.byNode.set(node.id, {
       generation: (old?.generation ?? 0) + 1,
@@ -48,20 +55,20 @@ export class Sockets {
     });
   }
 
-  droppedAt(node: SimNode): number {
+  droppedAt(node: Machine): number {
     return this.byNode.get(node.id)?.droppedAt ?? 0;
   }
 
-  isOpen(node: SimNode): boolean {
+  isOpen(node: Machine): boolean {
     return this.byNode.get(node.id)?.open ?? false;
   }
 
   /** Equal at two instants: nothing was lost in between. */
-  generationOf(node: SimNode): number {
+  generationOf(node: Machine): number {
     return this.byNode.get(node.id)?.generation ?? 0;
   }
 
-  say(node: SimNode, message: StageMessage): void {
+  say(node: Machine, message: StageMessage): void {
     const { incarnation } = node;
     const arrive = (): void => {
       this.listener.word(node, incarnation, message);
@@ -73,7 +80,7 @@ export class Sockets {
   }
 
   /** Some words were read before their socket closed, and are heard after its incarnation (V3). */
-  private hearLate(node: SimNode, incarnation: number, arrive: () => void): void {
+  private hearLate(node: Machine, incarnation: number, arrive: () => void): void {
     const { timeline, random } = this.world;
     if (!random.chance(0.5)) return;
     timeline.in(random.unit() * random.pick([100, 3000]), () => {
@@ -82,7 +89,7 @@ export class Sockets {
   }
 
   /** Node to server. */
-  up(node: SimNode, arrive: () => void, lost: () => void = () => undefined): void {
+  up(node: Machine, arrive: () => void, lost: () => void = () => undefined): void {
     const socket = this.byNode.get(node.id);
     if (!socket?.open || node.state === 'gone') return;
     socket.upAt = Math.max(socket.upAt, this.world.timeline.now + this.delay(socket));
@@ -90,7 +97,7 @@ export class Sockets {
   }
 
   /** Server to node. */
-  order(node: SimNode, message: OwnerMessage): void {
+  order(node: Machine, message: OwnerMessage): void {
     const socket = this.byNode.get(node.id);
     if (!socket?.open) return;
     const { life } = node;
@@ -105,7 +112,7 @@ export class Sockets {
   }
 
   /** Loses what is in flight; back after `ms`, in the same incarnation if that still lives. */
-  drop(node: SimNode, ms: number): boolean {
+  drop(node: Machine, ms: number): boolean {
     const socket = this.byNode.get(node.id);
     if (!socket?.open) return false;
     socket.open = false;
@@ -125,7 +132,7 @@ export class Sockets {
     return true;
   }
 
-  private comeBack(node: SimNode, socket: Socket): void {
+  private comeBack(node: Machine, socket: Socket): void {
     if (socket.open || !this.listener.isAlive(node, node.incarnation)) return;
     socket.open = true;
     this.world.count('socket back');
@@ -135,7 +142,7 @@ export class Sockets {
   }
 
   /** The server closes the socket; once it sees that, the node returns by a new hello (V3). */
-  fence(node: SimNode, incarnation: number): void {
+  fence(node: Machine, incarnation: number): void {
     const socket = this.byNode.get(node.id);
     if (!socket || node.incarnation !== incarnation) return;
     socket.open = false;
@@ -149,7 +156,7 @@ export class Sockets {
   }
 
   /** A zombie has a moment to go on with what it held before it knows better. */
-  private rejoin(node: SimNode, life: number): void {
+  private rejoin(node: Machine, life: number): void {
     this.world.count('fenced node returns');
     this.world.timeline.in(this.world.random.unit() * 300, () => {
       if (node.life !== life || node.state === 'gone') return;
@@ -172,7 +179,7 @@ export class Sockets {
 }
 
 /** How much slower than the fastest a socket may be; with even nodes, slower than a link at most. */
-function socketSpread({ scenario }: World): readonly number[] {
+function socketSpread({ scenario }: Ground): readonly number[] {
   if (!scenario.evenNodes) return [1, 20, 80];
   return scenario.patienceMs === null ? [1] : [1, 1, 40];
 }

@@ -2,15 +2,8 @@ import type { LayerRange } from '#lib/webgpu/model.ts';
 import { sameRange } from '#lib/shard/placement/core.ts';
 import type { PlannedPlace } from '#lib/shard/session/types.ts';
 import { shardKey } from '#lib/shard/stage/types.ts';
-import type { SimNode } from './node.ts';
-import { MANIFEST } from './office.ts';
-import type { RouteAsk } from './planner.ts';
-import type { World } from './world.ts';
-
-interface Worker {
-  readonly node: SimNode;
-  readonly incarnation: number;
-}
+import { MANIFEST, type Ground } from './ground.ts';
+import type { PlannerWorld, RouteAsk, Worker } from './route-ask.ts';
 
 /** Even ranges, for the nodes that come first. */
 export function cutLayers(layers: number, stages: number): LayerRange[] {
@@ -23,7 +16,7 @@ export function cutLayers(layers: number, stages: number): LayerRange[] {
 }
 
 /** What a newcomer has loaded: the cut first, then any part of it, or nothing (a spare). */
-export function rangeFor({ scenario, random }: World, taken: number): LayerRange | null {
+export function rangeFor({ scenario, random }: Ground, taken: number): LayerRange | null {
   const ranges = cutLayers(scenario.layers, scenario.stages);
   if (taken < scenario.stages) return ranges[taken] ?? null;
   return random.chance(0.6) ? random.pick(ranges) : null;
@@ -33,7 +26,7 @@ export function rangeFor({ scenario, random }: World, taken: number): LayerRange
  * Routes as wild as the rules allow, and wilder than placement would choose: kept places stay
  * (S6), a gap goes to any node there is, whole or in pieces, to one that has it or not.
  */
-export function wildRoute(world: World, ask: RouteAsk): PlannedPlace[] | null {
+export function wildRoute(world: PlannerWorld, ask: RouteAsk): PlannedPlace[] | null {
   const keep = ask.keep.filter(() => !isLeftOut(world));
   const left = ask.keep.filter((place) => !keep.includes(place)).map((place) => place.node);
   const all = world.office.workers();
@@ -53,7 +46,7 @@ export function wildRoute(world: World, ask: RouteAsk): PlannedPlace[] | null {
 }
 
 /** Now and then a living holder is left out: it is released, and may come back later. */
-function isLeftOut({ scenario, random }: World): boolean {
+function isLeftOut({ scenario, random }: Ground): boolean {
   if (scenario.patienceMs !== null) return false;
   return random.chance(scenario.habit === 'in-and-out' ? 0.6 : 0.08);
 }
@@ -64,7 +57,7 @@ interface Gap {
   readonly range: LayerRange;
 }
 
-function pickFor(world: World, gap: Gap): Worker {
+function pickFor(world: PlannerWorld, gap: Gap): Worker {
   const { workers, range } = gap;
   const habitual = workers.filter((worker) => isHabit(world, gap, worker));
   if (habitual.length > 0) return world.random.pick(habitual);
@@ -74,7 +67,7 @@ function pickFor(world: World, gap: Gap): Worker {
 }
 
 /** A node with a place next to the gap, or with one that is not; or one that had the gap before. */
-function isHabit({ scenario }: World, { places, range }: Gap, { node }: Worker): boolean {
+function isHabit({ scenario }: Ground, { places, range }: Gap, { node }: Worker): boolean {
   const isNext = (place: PlannedPlace): boolean =>
     place.range.last + 1 === range.first || range.last + 1 === place.range.first;
   const own = places.filter((place) => place.node === node.id);
@@ -90,7 +83,7 @@ function isHabit({ scenario }: World, { places, range }: Gap, { node }: Worker):
   }
 }
 
-function gapsOf(world: World, keep: readonly PlannedPlace[]): LayerRange[] {
+function gapsOf(world: PlannerWorld, keep: readonly PlannedPlace[]): LayerRange[] {
   const { layers, stages } = world.scenario;
   if (keep.length === 0) return cutLayers(layers, stages);
   const gaps: LayerRange[] = [];

@@ -2,12 +2,11 @@ import type { NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { Frame } from '#lib/shard/wire/frame.ts';
 import type { OwnerMessage, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import { sameRange } from '#lib/shard/placement/core.ts';
-import type { OwnerInput, RoutePlan } from '#lib/shard/session/types.ts';
+import type { OwnerInput, PlannedPlace, RoutePlan } from '#lib/shard/session/types.ts';
 import type { RunSegment, StageInput, StageOutput } from '#lib/shard/stage/types.ts';
 import type { OwnerState } from '#sim/core.ts';
-import type { Desk } from './office.ts';
-import type { SimNode } from './node.ts';
-import type { World } from './world.ts';
+import type { Ground, Owners } from './ground.ts';
+import type { Machine } from './machine.ts';
 
 /** A frame of a step in which drafts are tried. */
 export const isOfDrafts = (frame: Frame): boolean =>
@@ -21,6 +20,13 @@ export function isInFailover({ phase, route }: OwnerState): boolean {
 
 type Report = Extract<StageMessage, { type: 'report' }>;
 
+interface WitnessWorld extends Ground {
+  readonly office: Owners & {
+    readonly alive: ReadonlyMap<NodeId, { readonly incarnation: number }>;
+    routesOver(node: NodeId): readonly (readonly PlannedPlace[])[];
+  };
+}
+
 /** Sees what really happened, from outside the cores, and counts it under its name (`events.ts`). */
 export class Witness {
   /** Who was in a session's routes: now, and ever. */
@@ -28,14 +34,14 @@ export class Witness {
   private readonly diedAt = new Map<NodeId, number>();
   /** Sessions whose last token went to stage 0 with drafts. */
   private readonly guessing = new Set<SessionId>();
-  private readonly world: World;
+  private readonly world: WitnessWorld;
 
-  constructor(world: World) {
+  constructor(world: WitnessWorld) {
     this.world = world;
   }
 
   /** Dead at this instant. Its sessions' routes still name it. */
-  died(node: SimNode): void {
+  died(node: Machine): void {
     const { timeline, office } = this.world;
     const { now } = timeline;
     for (const places of office.routesOver(node.id)) {
@@ -50,7 +56,7 @@ export class Witness {
     this.diedAt.set(node.id, now);
   }
 
-  joined(node: SimNode): void {
+  joined(node: Machine): void {
     const diedAt = this.diedAt.get(node.id) ?? -Infinity;
     if (this.world.timeline.now - diedAt >= 2000) return;
     if (this.world.office.routesOver(node.id).length > 0)
@@ -58,7 +64,7 @@ export class Witness {
   }
 
   /** An incarnation ends: is that a failure inside a failover? */
-  lost(node: NodeId, desks: Iterable<Desk>): void {
+  lost(node: NodeId, desks: Iterable<{ readonly owner: OwnerState | null }>): void {
     for (const { owner } of desks) {
       if (!owner || !isInFailover(owner)) continue;
       if (owner.route?.places.some((place) => place.node === node))
@@ -148,13 +154,13 @@ export class Witness {
   }
 
   /** A frame of one whose death is declared comes to a peer that knows so, or not yet. */
-  zombieFrame(to: SimNode, frame: Frame): void {
+  zombieFrame(to: Machine, frame: Frame): void {
     const epoch = to.core.sessions.get(frame.session)?.prepare.epoch ?? 0;
     const when = frame.epoch < epoch ? 'after' : 'before';
     this.world.count(`zombie sends old frames ${when} the new route is known`);
   }
 
-  beforeInput(node: SimNode, input: StageInput): void {
+  beforeInput(node: Machine, input: StageInput): void {
     if (input.type !== 'message' || input.message.type !== 'prepare') return;
     const { session, epoch, route } = input.message;
     const seats = node.core.sessions.get(session)?.seats ?? [];

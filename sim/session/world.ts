@@ -4,6 +4,7 @@ import { Timeline } from '#sim/timeline.ts';
 import { OUR_CORE, type SimCore } from '#sim/core.ts';
 import { Trace } from '#sim/trace.ts';
 import { Ambushes } from './ambush.ts';
+import type { Ground } from './ground.ts';
 import { Monitor } from './monitor.ts';
 import { Network } from './network.ts';
 import { SimNode } from './node.ts';
@@ -19,7 +20,7 @@ export interface WorldOptions {
 }
 
 /** Everything of one run: made from a seed, held together by one virtual clock. */
-export class World {
+export class World implements Ground {
   readonly timeline = new Timeline();
   readonly trace: Trace;
   readonly random: Random;
@@ -62,7 +63,6 @@ export class World {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
-  /** `mark`: what tells this event from another of the same instant. */
   log(line: () => string, mark = 0): void {
     this.trace.add(this.timeline.now, mark, line);
   }
@@ -71,5 +71,3 @@ export class World {
     return [...this.nodes.values()].filter((node) => node.state === 'up');
   }
 }
-
-export const short = (id: NodeId): string => `n${parseInt(id.slice(-4), 16)}`;
