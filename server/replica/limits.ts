@@ -3,7 +3,7 @@ import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
 
 export const REPLICA_LIMITS = {
-  /** What waits for one peer. A state in transfer fits; beyond it frames are dropped, and repeated by STATUS. */
+  /** What waits for one peer: the largest frame, and votes beside it. Beyond it frames are dropped, and repeated by STATUS. */
   peerQueueBytesMax: LIMITS.frameBytesMax + 8 * MIB,
   /** Sockets on the replicas' port: members twice while one redials, and strangers at the door. */
   peerSocketsMax: 256,
