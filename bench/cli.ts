@@ -1,4 +1,5 @@
-import { parseArgs } from 'node:util';
+import { FaultError, isFault } from '#lib/kernel/errors.ts';
+import { parseCommandLine } from '#server/command-line.ts';
 import { printable, type BenchResult } from './result.ts';
 
 /** `rows`: of the golden rows only these; null: all. */
@@ -26,7 +27,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: Run }>>> = {
 const HELP = `npm run bench -- NAME [--json] [--rows A,B]
 
   batch    one stage in a tab and in Node, 1 to 16 sessions at past 128 and 1 000
-  batching a prompt of 3 000 tokens beside a running answer, on one stage in Node
+  batching  a prompt of 3 000 tokens beside a running answer, on one stage in Node
   decode   one tab alone against wllama in the same browser and native llama.cpp, one thread and two
   prefill  reading 128 and 512 tokens beside native llama.cpp, the first token beside wllama
   long     a token at past 4 000 and at past 128, beside native llama.cpp
@@ -44,23 +45,31 @@ const HELP = `npm run bench -- NAME [--json] [--rows A,B]
 Exit 1 when a bar is missed. --json prints one object on stdout. --rows: spec with these golden rows alone.
 `;
 
+const misused = (why: string, cause?: unknown): FaultError =>
+  new FaultError('server/config', `${why}\n\n${HELP}`, { cause });
+
 async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      json: { type: 'boolean' },
-      rows: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  const bench = BENCHES[positionals[0] ?? ''];
-  if (values.help === true || !bench) {
+  const options = {
+    json: { type: 'boolean' },
+    rows: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  } as const;
+  const { values, positionals } = parseCommandLine({ allowPositionals: true, options }, misused);
+  if (values.help === true) {
     process.stdout.write(HELP);
-    return values.help === true ? 0 : 2;
+    return 0;
   }
+  const [name, ...more] = positionals;
+  if (name === undefined || more.length > 0) throw misused('One benchmark at a time: which?');
+  const bench = BENCHES[name];
+  if (!bench) throw misused(`There is no benchmark ${name}.`);
   const result = await (await bench()).run({ rows: values.rows?.split(',') ?? null });
   process.stdout.write(values.json === true ? `${JSON.stringify(result)}\n` : printable(result));
   return result.bars.every((bar) => bar.ok) ? 0 : 1;
 }
 
-process.exitCode = await main();
+process.exitCode = await main().catch((error: unknown) => {
+  if (!isFault(error, 'server/config')) throw error;
+  process.stderr.write(error.message);
+  return 2;
+});

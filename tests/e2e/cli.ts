@@ -1,4 +1,5 @@
-import { parseArgs } from 'node:util';
+import { FaultError, isFault } from '#lib/kernel/errors.ts';
+import { parseCommandLine } from '#server/command-line.ts';
 import { goldenRow } from '#tests/support/golden.ts';
 import { askPairs, jsonPairs } from '#tests/support/json-pairs.ts';
 import { TestServer } from '#tests/support/server.ts';
@@ -28,21 +29,25 @@ longest gap between two tokens, the idle share of a core afterwards, click to re
 `;
 const POSITIONS = ['prefill', 1, 7, 13, 19, 25, 31, 37, 43] as const;
 
-const { values } = parseArgs({
-  options: {
-    all: { type: 'boolean' },
-    stage: { type: 'string' },
-    way: { type: 'string' },
-    at: { type: 'string' },
-    soak: { type: 'boolean' },
-    minutes: { type: 'string', default: '30' },
-    seed: { type: 'string', default: '1' },
-    json: { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
-  },
-});
+const misused = (why: string, cause?: unknown): FaultError =>
+  new FaultError('server/config', `${why}\n\n${HELP}`, { cause });
 
-function chosen(): FailoverCase[] {
+const OPTIONS = {
+  all: { type: 'boolean' },
+  stage: { type: 'string' },
+  way: { type: 'string' },
+  at: { type: 'string' },
+  soak: { type: 'boolean' },
+  minutes: { type: 'string', default: '30' },
+  seed: { type: 'string', default: '1' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+const read = () => parseCommandLine({ options: OPTIONS }, misused).values;
+type Values = ReturnType<typeof read>;
+
+function chosen(values: Values): FailoverCase[] {
   const all = [0, 1, 2].flatMap((stage) =>
     WAYS.flatMap((way) => POSITIONS.map((at) => ({ stage: stage as 0 | 1 | 2, way, at }))),
   );
@@ -63,11 +68,10 @@ function row(result: FailoverResult): string {
   );
 }
 
-async function runSoak(): Promise<number> {
+async function runSoak(values: Values): Promise<number> {
   const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
   if (!(minutes >= 1 && minutes <= 1440) || !Number.isSafeInteger(seed)) {
-    process.stderr.write('--minutes from 1 to 1440, --seed a whole number\n');
-    return 2;
+    throw misused('--minutes from 1 to 1440, --seed a whole number');
   }
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const result = await soak({ minutes, seed, say });
@@ -99,19 +103,23 @@ async function runJson(): Promise<number> {
 }
 
 async function main(): Promise<number> {
-  if (values.json === true) return runJson();
-  if (values.soak === true) return runSoak();
-  if (values.help === true || (values.all !== true && values.stage === undefined)) {
+  const values = read();
+  if (values.help === true) {
     process.stdout.write(HELP);
-    return values.help === true ? 0 : 2;
+    return 0;
   }
-  const cases = chosen();
+  if (values.json === true) return runJson();
+  if (values.soak === true) return runSoak(values);
+  if (values.all !== true && values.stage === undefined) throw misused('Which cases?');
+  const cases = chosen(values);
   if (cases.length === 0) {
-    process.stderr.write(
-      `no such case: --stage 0 to 2, --way ${WAYS.join(', ')}, --at ${POSITIONS.join(', ')}\n`,
-    );
-    return 2;
+    const known = `--stage 0 to 2, --way ${WAYS.join(', ')}, --at ${POSITIONS.join(', ')}`;
+    throw misused(`no such case: ${known}`);
   }
+  return runCases(cases);
+}
+
+async function runCases(cases: readonly FailoverCase[]): Promise<number> {
   const short = goldenRow('sky');
   const long = goldenRow('long1000');
   const cluster = await ThreeTabs.start();
@@ -136,4 +144,8 @@ async function main(): Promise<number> {
   return bad === 0 ? 0 : 1;
 }
 
-process.exitCode = await main();
+process.exitCode = await main().catch((error: unknown) => {
+  if (!isFault(error, 'server/config')) throw error;
+  process.stderr.write(error.message);
+  return 2;
+});
