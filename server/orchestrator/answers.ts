@@ -2,23 +2,18 @@ import type { FaultError } from '#lib/kernel/errors.ts';
 import type { ModelId, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { Engine, LayerRange } from '#lib/webgpu/model.ts';
 import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
-import type { SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import type { PrefixScope } from '#lib/shard/session/prefix.ts';
+import type { SessionRequest } from '#lib/shard/session/types.ts';
 import type { NodeState } from '#lib/shard/wire/node-messages.ts';
 
 /** The gateway's door to answers: everything it may ask of the orchestrator. */
 
-export interface AnswerRequest {
+/** What a session computes; which pages it may share the orchestrator knows. */
+export interface AnswerRequest extends Pick<
+  SessionRequest,
+  'promptIds' | 'acceptedIds' | 'maxTokens' | 'sampling' | 'grammar' | 'mayFollow' | 'eosIds'
+> {
   readonly model: ModelId;
-  readonly promptIds: readonly number[];
-  readonly acceptedIds: readonly number[];
-  readonly maxTokens: number;
-  readonly sampling: SamplingParams;
-  /** A schema as JSON that the answer has to fit; null: any text. */
-  readonly grammar: string | null;
-  /** Whether an id may follow the accepted ones; says the same whenever it is asked. Absent: any may. */
-  readonly mayFollow?: (acceptedIds: readonly number[], id: number) => boolean;
-  readonly eosIds: readonly number[];
   /** Whose pages it may use; absent: nothing is shared. */
   readonly prefix?: PrefixScope;
 }

@@ -3,26 +3,14 @@ import type { NodeId } from '#lib/kernel/ids.ts';
 import type { ReasonCode } from '#lib/kernel/reasons.ts';
 import type { EngineWish } from '#lib/webgpu/capability/choose-engine.ts';
 import type { Engine, LayerRange } from '#lib/webgpu/model.ts';
+import type { NodeState } from '#lib/shard/wire/node-messages.ts';
 
 /**
  * The one door between a volunteer's page (or a headless process) and the node runtime.
  * `browser.ts` exports `createVolunteer: CreateVolunteer`, imported dynamically at the first click:
  * nothing computes, connects or downloads before `start()`.
  */
-export const VOLUNTEER_PHASES = [
-  'off',
-  'joining',
-  'measuring',
-  'loading',
-  'warming',
-  'ready',
-  'serving',
-  'spare',
-  'paused',
-  'leaving',
-  'lost',
-] as const;
-export type VolunteerPhase = (typeof VOLUNTEER_PHASES)[number];
+export type VolunteerPhase = 'off' | NodeState;
 
 export interface VolunteerPeer {
   readonly id: NodeId;

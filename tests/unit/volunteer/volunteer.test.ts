@@ -3,10 +3,10 @@ import { describe, expect, it, vi } from 'vitest';
 import { FAULT_CODES, type FaultCode } from '#lib/kernel/errors.ts';
 import {
   VOLUNTEER_OFF,
-  VOLUNTEER_PHASES,
   type CreateVolunteer,
   type VolunteerSnapshot,
 } from '#lib/shard/runtime/volunteer-port.ts';
+import { NODE_STATES } from '#lib/shard/wire/node-messages.ts';
 import { describeState, faultText, lightOf, needsReload } from '#components/volunteer/describe.ts';
 import { describeNeed } from '#components/volunteer/need.ts';
 import { engineWish } from '#components/volunteer/engine-wish.ts';
@@ -15,17 +15,18 @@ import { securityOf } from '#components/volunteer/secure.ts';
 import { layerCells } from '#components/volunteer/strip.ts';
 import { createVolunteerClient } from '#components/volunteer/volunteer-client.ts';
 
+const PHASES = ['off', ...NODE_STATES] as const;
 const at = (part: Partial<VolunteerSnapshot>): VolunteerSnapshot => ({ ...VOLUNTEER_OFF, ...part });
 const fault = (code: FaultCode) => ({ code, message: 'raw text' });
 
 describe('a state for people', () => {
   it('[VO3] every phase has a title and one plain sentence', () => {
-    const texts = VOLUNTEER_PHASES.map((phase) => describeState(at({ phase })));
+    const texts = PHASES.map((phase) => describeState(at({ phase })));
     for (const { title, sentence } of texts) {
       expect(title).toMatch(/^[A-Z]/);
       expect(sentence).toMatch(/^[A-Z].*\.$/);
     }
-    expect(new Set(texts.map(({ title }) => title)).size).toBe(VOLUNTEER_PHASES.length);
+    expect(new Set(texts.map(({ title }) => title)).size).toBe(PHASES.length);
   });
 
   it('[VO3] names the layers and the model while it loads', () => {
@@ -78,7 +79,7 @@ describe('a state for people', () => {
 
 describe('the light', () => {
   it('[VO4] is lit whenever the node computes, whatever it is called then', () => {
-    for (const phase of VOLUNTEER_PHASES) {
+    for (const phase of PHASES) {
       expect(lightOf(at({ phase, computing: true })), phase).toBe('computing');
     }
     expect(lightOf(at({ phase: 'ready' }))).toBe('idle');
