@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '#lib/kernel/assert.ts';
-import { Endpoints, acknowledged, sleep } from '#tests/support/ledger/acknowledged.ts';
+import { Endpoints, acknowledged } from '#tests/support/ledger/acknowledged.ts';
 
 /** Connections to each replica: one may have 256 transactions wait. */
 const CONNECTIONS = 4;

@@ -1,8 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fromHex } from '#lib/kernel/bytes.ts';
 import { must } from '#lib/kernel/assert.ts';
 import { nodeSigner } from '#lib/ledger/crypto/server.ts';
 import { operatorSeed } from '#tests/support/ledger/local-network.ts';
-import { sleep } from '#tests/support/ledger/acknowledged.ts';
 import { atLeast, median, type Bar } from '../result.ts';
 import { Crowd } from './crowd.ts';
 import { verifySlice } from './floors.ts';

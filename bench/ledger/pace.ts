@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createLedgerClient } from '#lib/ledger/client/client.ts';
 import { accountId } from '#lib/ledger/account/accounts.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
@@ -5,7 +6,6 @@ import { tlsEndpoint } from '#server/ledger/connect.ts';
 import { readFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { TestServer, serving } from '#tests/support/server.ts';
-import { sleep } from '#tests/support/ledger/acknowledged.ts';
 import { atMost, median, type Bar } from '../result.ts';
 import { Crowd } from './crowd.ts';
 import { Holders } from './holders.ts';

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '#lib/kernel/assert.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import { chainOf, genesisState } from '#lib/ledger/account/genesis.ts';
@@ -8,7 +9,6 @@ import { createReplica, stepReplica } from '#lib/ledger/pbft/replica.ts';
 import type { Environment } from '#lib/ledger/pbft/types.ts';
 import { ReplicaStore } from '#lib/ledger/store/server.ts';
 import { loadConfig } from '#server/replica/config.ts';
-import { sleep } from '#tests/support/ledger/acknowledged.ts';
 import { atLeast, type Bar } from '../result.ts';
 import { Crowd } from './crowd.ts';
 import { Holders } from './holders.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** A row of the reference outputs: fp32 on the dequantised weights (tests/golden/README.md). */
+/** A row of the reference outputs: fp32 on the dequantised weights. */
 export interface GoldenRow {
   readonly name: string;
   readonly messages?: readonly { readonly role: string; readonly content: string }[];
@@ -13,6 +13,7 @@ export interface GoldenRow {
   readonly greedyText: string;
 }
 
+/** Path of a reference file, `tiny/llama-mha` or `gguf/tiny-f16.gguf`. */
 export const goldenPath = (name: string): string =>
   fileURLToPath(new URL(`../golden/data/${name}`, import.meta.url));
 

@@ -2,23 +2,20 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import { must } from '#lib/kernel/assert.ts';
 import { seededRandom, type Random } from '#lib/kernel/random.ts';
 import { kvPageBytes } from '#lib/webgpu/cpu/page-memory.ts';
-import { NUMERICS, type ModelShape, type Numerics } from '#lib/webgpu/model.ts';
+import { NUMERICS, type Numerics } from '#lib/webgpu/model.ts';
 import { GREEDY, historyFor, type SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { sample } from '#lib/webgpu/sampling/sample.ts';
 import type { Segment, SegmentResult, Stage, StageFactory, Want } from '#lib/webgpu/stage.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 import { firstDifference, loadStage, type Model } from './stages.ts';
+import { tinyShape } from '#tests/support/tiny-shape.ts';
 
 /**
  * Sessions by chance on one stage – chunks of prefill, decode steps, roll-backs, cancels, shared
  * pages and evictions, many in a step – each held against a stage that has it alone.
  */
 
-const SHAPE: ModelShape = {
-  ...{ kind: 'llama', layers: 2, hidden: 32, heads: 2, kvHeads: 1, headDim: 16, mlp: 32 },
-  ...{ vocab: 61, contextMax: 160, rmsEps: 1e-5, ropeTheta: 10_000, ropeScaling: null },
-  tiedEmbeddings: true,
-};
+const SHAPE = tinyShape({ hidden: 32, heads: 2, kvHeads: 1, mlp: 32, vocab: 61, contextMax: 160 });
 const MODEL: Model = {
   shape: SHAPE,
   weights: syntheticWeights(SHAPE, (name) => (name.startsWith('mlp') ? 'Q4_1' : 'Q8_0')),

@@ -9,24 +9,11 @@ import type { FrameChannel } from '#lib/shard/mesh/frame-channel.ts';
 import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
 import { createMesh } from '#lib/shard/mesh/mesh.ts';
 import type { Mesh, MeshEvent, MeshOptions } from '#lib/shard/mesh/types.ts';
-import type { NodeProfile } from '#lib/shard/wire/node-messages.ts';
 import type { HubEvent } from '#server/signaling/hub.ts';
 import { attachHub, type Hub } from '#server/signaling/socket-hub.ts';
+import { PROFILE } from './profile.ts';
 
 /** A server on a free port with its hub, and nodes on it: real sockets, real WebRTC. */
-
-export const PROFILE: NodeProfile = {
-  kind: 'node',
-  device: 'test',
-  engine: 'cpu-wasm',
-  threads: 1,
-  layerMs: [1, 2, 8],
-  headMs: [1, 2, 8],
-  memoryLentBytes: 1 << 30,
-  storageBytes: 1 << 30,
-  measuredFor: 'a'.repeat(64),
-  cachedRanges: [],
-};
 
 /** WebRTC gathers no candidates on a machine that has only its loopback. */
 export function assertInterface(): void {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
@@ -27,8 +28,6 @@ import { tapWorker, type Tamper } from '#tests/support/bad-peer/tapped-worker.ts
 
 const MODELS = fileURLToPath(new URL('../../public/models', import.meta.url));
 const MODEL = 'smollm2-135m-instruct' as ModelId;
-
-export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 interface AskMore extends Partial<Pick<AnswerRequest, 'sampling' | 'prefix'>> {
   readonly onToken?: (count: number) => void;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { VolunteerTab, cpuMs } from './browser.ts';
 import { ask, longestGapMs } from './answer.ts';
 import { TestServer } from './server.ts';
@@ -8,8 +9,6 @@ const SETTLE_MS = 500;
 const IDLE_WINDOW_MS = 5_000;
 /** Acceptance of a failover: the longest pause, what remaining tabs then use, click to ready. */
 const BARS = { gapMs: 4_000, idleShare: 0.05, backMs: 3_000 } as const;
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 export const WAYS = ['close', 'kill', 'stop'] as const;
 export type Way = (typeof WAYS)[number];
 

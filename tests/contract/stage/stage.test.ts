@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
-import type { ModelShape, Numerics } from '#lib/webgpu/model.ts';
+import type { Numerics } from '#lib/webgpu/model.ts';
 import { choose } from '#lib/webgpu/choose.ts';
 import { GREEDY, NO_HISTORY, type SamplingParams } from '#lib/webgpu/sampling/params.ts';
 import { argmax, sample } from '#lib/webgpu/sampling/sample.ts';
@@ -16,22 +16,9 @@ import {
   type Model,
 } from '#tests/support/stages.ts';
 import { IMPLEMENTATIONS, type StageImplementation } from './implementations.ts';
+import { tinyShape } from '#tests/support/tiny-shape.ts';
 
-const SHAPE: ModelShape = {
-  kind: 'llama',
-  layers: 4,
-  hidden: 64,
-  heads: 6,
-  kvHeads: 2,
-  headDim: 16,
-  mlp: 96,
-  vocab: 203,
-  contextMax: 256,
-  rmsEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  tiedEmbeddings: true,
-};
+const SHAPE = tinyShape({ layers: 4, heads: 6, vocab: 203, contextMax: 256 });
 const MODEL: Model = {
   shape: SHAPE,
   weights: syntheticWeights(SHAPE, (name) => (name.startsWith('attn') ? 'Q4_1' : 'Q8_0')),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { seededRandom } from '#lib/kernel/random.ts';
 import { MIB } from '#lib/kernel/units.ts';
@@ -26,7 +27,6 @@ const LAST_WORDS_CHARS = 6_000;
 /** A collection of all garbage takes less. */
 const COLLECT_MS = 500;
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const PRELOAD = fileURLToPath(new URL('./collect-garbage.mjs', import.meta.url));
 
 export interface SoakOptions {

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
 import {
   TENSOR_TYPES,
-  type ModelShape,
   type StoredTensor,
   type TensorName,
   type TensorType,
@@ -9,25 +8,12 @@ import {
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 import { cpuFactory, firstDifference, loadStage, runRing } from '#tests/support/engine.ts';
 import { rawBlocks } from './expected.ts';
+import { tinyShape } from '#tests/support/tiny-shape.ts';
 
 const stored = rawBlocks().filter(({ type }) => TENSOR_TYPES.includes(type as TensorType));
 
 /** One layer whose matrices are all zero: hidden states are the embedding's rows, untouched. */
-const SHAPE: ModelShape = {
-  kind: 'llama',
-  layers: 2,
-  hidden: 1536,
-  heads: 1,
-  kvHeads: 1,
-  headDim: 4,
-  mlp: 4,
-  vocab: 2,
-  contextMax: 8,
-  rmsEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  tiedEmbeddings: true,
-};
+const SHAPE = tinyShape({ hidden: 1536, heads: 1, kvHeads: 1, headDim: 4, mlp: 4, vocab: 2, contextMax: 8 });
 
 it('reads the raw blocks of every format but F32, which needs none', () => {
   const types = TENSOR_TYPES.filter((type) => type !== 'F32');

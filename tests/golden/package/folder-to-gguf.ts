@@ -5,7 +5,7 @@ import * as z from 'zod/mini';
 import { must } from '#lib/kernel/assert.ts';
 import { concatBytes } from '#lib/kernel/bytes.ts';
 import { ggufBytes, type GgufField, type GgufTensorField } from '#tests/unit/package/gguf-builder.ts';
-import { goldenPath } from './golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 
 /** llama.cpp's `convert_hf_to_gguf.py` in small: a golden folder as the GGUF file it would give. */
 const GGML_TYPE = { F32: 0, F16: 1, BF16: 30 } as const;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openModel } from '#tests/support/engine.ts';
 import { folderToGguf } from './folder-to-gguf.ts';
-import { goldenPath } from './golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 import { tokenizerOf } from './tokenizer-of.ts';
 
 let root = '';

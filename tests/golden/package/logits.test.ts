@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import * as z from 'zod/mini';
 import type { ModelId } from '#lib/kernel/ids.ts';
 import { BLOCK, type TensorType } from '#lib/webgpu/model.ts';
 import { decodeBlocks } from '#lib/shard/package/import/decode-blocks.ts';
@@ -11,20 +9,10 @@ import { importModel } from '#lib/shard/package/import/importer.ts';
 import type { Quant } from '#lib/shard/package/import/quant.ts';
 import { SOURCE_BLOCK, type SourceType } from '#lib/shard/package/import/source-types.ts';
 import { openPackageFolder } from '#lib/shard/package/package-folder.ts';
+import { folderCases, ggufCases, rawBlocks } from '#tests/golden/engine/expected.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 import { dequantise } from './dequantise.ts';
-import { goldenPath } from './golden-files.ts';
 import { referenceLogits } from './reference-llama.ts';
-
-const folderCases = z.array(
-  z.object({
-    ids: z.array(z.number()),
-    positions: z.array(z.number()),
-    logits: z.array(z.array(z.number())),
-  }),
-);
-const ggufCases = z.array(z.object({ ids: z.array(z.number()), lastLogits: z.array(z.number()) }));
-const read = (name: string): { cases: unknown } =>
-  z.object({ cases: z.unknown() }).parse(JSON.parse(readFileSync(goldenPath(name), 'utf8')));
 
 let root = '';
 beforeAll(async () => {
@@ -55,7 +43,7 @@ describe('imported weights give the reference logits', () => {
   ]);
   it.each(cases)('[K8] as %s: tiny/%s', async (quant, name) => {
     const model = await importGolden(`tiny/${name}`, quant);
-    for (const row of folderCases.parse(read(`tiny/${name}/expected.json`).cases)) {
+    for (const row of folderCases(name)) {
       const logits = await referenceLogits(model, row.ids);
       for (const [at, position] of row.positions.entries()) {
         expect(distance(logits[position] ?? [], row.logits[at] ?? [])).toBeLessThan(1e-4);
@@ -74,7 +62,7 @@ describe('imported weights give the reference logits', () => {
   ] as const;
   it.each(exact)('[K8] as %s: gguf/%s', async (quant, name) => {
     const model = await importGolden(`gguf/${name}.gguf`, quant);
-    for (const row of ggufCases.parse(read(`gguf/${name}.expected.json`).cases)) {
+    for (const row of ggufCases(name)) {
       const logits = await referenceLogits(model, row.ids);
       expect(distance(logits.at(-1) ?? [], row.lastLogits)).toBeLessThan(1e-4);
     }
@@ -93,7 +81,7 @@ describe('imported weights give the reference logits', () => {
     expect(relativeRms).toBeLessThan(wholeMax);
     const largest = Math.max(...tensors.map((loss) => loss.relativeRms));
     expect(largest).toBeLessThan(5e-3);
-    for (const row of ggufCases.parse(read(`gguf/${name}.expected.json`).cases)) {
+    for (const row of ggufCases(name)) {
       const logits = await referenceLogits(model, row.ids);
       expect(distance(logits.at(-1) ?? [], row.lastLogits)).toBeLessThan(2 * largest);
     }
@@ -101,18 +89,7 @@ describe('imported weights give the reference logits', () => {
 });
 
 describe('block formats', () => {
-  const blocks = z
-    .array(
-      z.object({
-        type: z.string(),
-        rows: z.number(),
-        columns: z.number(),
-        rawBase64: z.string(),
-        float32Base64: z.string(),
-      }),
-    )
-    .parse(JSON.parse(readFileSync(goldenPath('gguf/blocks.json'), 'utf8')));
-  it.each(blocks)('[K8] $type is read as ggml reads it', ({ type, ...block }) => {
+  it.each(rawBlocks())('[K8] $type is read as ggml reads it', ({ type, ...block }) => {
     if (!isSourceType(type)) throw new Error(`no format ${type}`);
     const bytes = new Uint8Array(Buffer.from(block.rawBase64, 'base64'));
     const expected = new Uint8Array(Buffer.from(block.float32Base64, 'base64'));

@@ -9,7 +9,7 @@ import { openSource } from '#lib/shard/package/import/open-source.ts';
 import type { Tokenizer } from '#lib/shard/package/tokenizer.ts';
 import type { GgufField } from '#tests/unit/package/gguf-builder.ts';
 import { folderToGguf } from './folder-to-gguf.ts';
-import { goldenPath } from './golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 import { tokenizerOf } from './tokenizer-of.ts';
 
 /** A vocabulary of 512 that SentencePiece 0.2 trained (BPE, byte fallback), and what it gives. */

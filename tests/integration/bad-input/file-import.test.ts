@@ -6,7 +6,7 @@ import { concatBytes, utf8 } from '#lib/kernel/bytes.ts';
 import type { ModelId } from '#lib/kernel/ids.ts';
 import { MIB } from '#lib/kernel/units.ts';
 import { importModel } from '#lib/shard/package/import/importer.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 import { runModels } from '#tests/integration/storage/import-process.ts';
 import {
   ggufBytes,

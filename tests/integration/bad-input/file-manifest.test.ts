@@ -12,7 +12,7 @@ import { manifestHash, type Manifest } from '#lib/shard/package/manifest.ts';
 import { fetchManifest } from '#lib/shard/runtime/model-client.ts';
 import { servePackageFile } from '#server/models/http.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 
 let root = '';
 let manifest: Manifest;

@@ -6,12 +6,12 @@ import { bindingOf, signBinding } from '#lib/shard/mesh/link-binding.ts';
 import { Stranger } from '#tests/support/bad-peer/stranger.ts';
 import {
   assertInterface,
-  PROFILE,
   startCluster,
   startNode,
   type Cluster,
   type TestNode,
 } from '#tests/support/mesh-cluster.ts';
+import { PROFILE } from '#tests/support/profile.ts';
 
 /** Who a stranger claims to be, to the real hub and to a real node beside it. */
 let cluster: Cluster;

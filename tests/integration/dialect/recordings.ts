@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayConfig } from '#server/gateway/limits.ts';
 import { startGateway, type TestGateway } from '#tests/support/gateway-server.ts';
 import type { MemorySession } from '#tests/support/memory-answers.ts';
@@ -44,8 +45,6 @@ const finish = (session: MemorySession) => {
   session.say(SPOKEN);
   session.end();
 };
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
 const SCENARIOS: readonly Scenario[] = [
   { name: 'ends by itself', goes: 'finished', drive: finish },
   { name: 'ends by itself, text', goes: 'finished', path: TEXT, drive: finish },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,7 @@ import { toHex } from '#lib/kernel/bytes.ts';
 import { seededRandom } from '#lib/kernel/random.ts';
 import { runLedger } from '#server/ledger/run.ts';
 import type { Host } from '#server/replica/genesis.ts';
-import { Endpoints, acknowledged, sleep } from '#tests/support/ledger/acknowledged.ts';
+import { Endpoints, acknowledged } from '#tests/support/ledger/acknowledged.ts';
 import { Book } from '#tests/support/ledger/book.ts';
 import { ChildReplica } from '#tests/support/ledger/child-replica.ts';
 import { floodApart, type FloodJob } from '#tests/support/ledger/flood-apart.ts';

@@ -8,7 +8,8 @@ import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import type { Challenge } from '#lib/shard/mesh/types.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { KIND_PER_SECOND_MAX } from '#server/signaling/limits.ts';
-import { PROFILE, startCluster, startNode, type Cluster } from '#tests/support/mesh-cluster.ts';
+import { startCluster, startNode, type Cluster } from '#tests/support/mesh-cluster.ts';
+import { PROFILE } from '#tests/support/profile.ts';
 
 /** What a stranger with a plain socket can do at the server's door. */
 describe('signaling’s door', () => {

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { goldenRow } from '#tests/support/golden.ts';
-import { SmallServer, sleep, untilPhase, type TestVolunteer } from '#tests/support/small-server.ts';
+import { SmallServer, untilPhase, type TestVolunteer } from '#tests/support/small-server.ts';
 
 const row = goldenRow('sky');
 const TOKENS = 48;

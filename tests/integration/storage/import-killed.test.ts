@@ -6,7 +6,7 @@ import type { ModelId } from '#lib/kernel/ids.ts';
 import { importModel } from '#lib/shard/package/import/importer.ts';
 import { openPackageFolder } from '#lib/shard/package/package-folder.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 import { runModels, snapshot, writeTwoLayerGguf, type Step } from './import-process.ts';
 
 let home = '';

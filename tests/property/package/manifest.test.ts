@@ -10,7 +10,7 @@ import { importModel } from '#lib/shard/package/import/importer.ts';
 import { parseGgufHeader } from '#lib/shard/package/import/gguf-header.ts';
 import { manifestHash, type Manifest } from '#lib/shard/package/manifest.ts';
 import { ggufBytes, tinyFields, tinyTensors } from '#tests/unit/package/gguf-builder.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 
 let root = '';
 let manifest: Manifest;

@@ -4,7 +4,7 @@ import type { Challenge } from '#lib/shard/mesh/types.ts';
 import type { NodeMessage, ServerMessage } from '#lib/shard/wire/node-messages.ts';
 import type { Prepare, StageMessage } from '#lib/shard/wire/session-messages.ts';
 import type { AnswerChecker } from '#server/orchestrator/known-answer-checker.ts';
-import { PROFILE } from '#tests/support/mesh-cluster.ts';
+import { PROFILE } from '#tests/support/profile.ts';
 import { Stranger } from './stranger.ts';
 
 /** Faster than any other: the server gives it all the work it can. */

@@ -7,7 +7,7 @@ import { createMesh } from '#lib/shard/mesh/mesh.ts';
 import { portByteChannel } from '#lib/shard/mesh/port-byte-channel.ts';
 import type { ByteChannel, Mesh, MeshEvent } from '#lib/shard/mesh/types.ts';
 import { RING } from '#lib/shard/wire/limits.ts';
-import { PROFILE } from '#tests/support/mesh-cluster.ts';
+import { PROFILE } from '#tests/support/profile.ts';
 
 /** Introduces two nodes, as the server does. */
 export type Introduce = (a: NodeId, b: NodeId, options: { readonly relayOnly: boolean }) => void;

@@ -6,7 +6,7 @@ import { keyPairFromSeed, newNodeKeys, newSeed } from '#lib/shard/mesh/identity.
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import type { Challenge } from '#lib/shard/mesh/types.ts';
 import type { ServerMessage } from '#lib/shard/wire/node-messages.ts';
-import { PROFILE } from '#tests/support/mesh-cluster.ts';
+import { PROFILE } from '#tests/support/profile.ts';
 
 /** A plain socket with keys of its own: it says what it likes, when it likes. */
 export class Stranger {

@@ -4,16 +4,12 @@ import { seededRandom, type Random } from '#lib/kernel/random.ts';
 import { loadKernels } from '#lib/webgpu/cpu/browser.ts';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { kvPageBytes } from '#lib/webgpu/gpu/gpu-stage.ts';
-import type { ModelShape } from '#lib/webgpu/model.ts';
 import type { Segment, Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
 import { everyRow, loadStage, segmentFor } from '#tests/support/stages.ts';
+import { tinyShape } from '#tests/support/tiny-shape.ts';
 
-const SHAPE: ModelShape = {
-  ...{ kind: 'qwen3', layers: 2, hidden: 64, heads: 4, kvHeads: 2, headDim: 16, mlp: 96 },
-  ...{ vocab: 101, contextMax: 256, rmsEps: 1e-5, ropeTheta: 10_000, ropeScaling: null },
-  tiedEmbeddings: true,
-};
+const SHAPE = tinyShape({ kind: 'qwen3', vocab: 101, contextMax: 256 });
 const MODEL = {
   shape: SHAPE,
   weights: syntheticWeights(SHAPE, (name) => (name.startsWith('attn') ? 'Q4_1' : 'Q8_0')),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
@@ -82,6 +83,3 @@ export async function acknowledged(
   });
   return must(ends[0], 'an outcome');
 }
-
-export const sleep = (ms: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, ms));

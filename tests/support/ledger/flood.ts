@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { isFault } from '#lib/kernel/errors.ts';
 import type { Random } from '#lib/kernel/random.ts';
@@ -12,7 +13,6 @@ import type { Identity } from '#server/replica/transport/certificate.ts';
 import { FrameReader, frameOf } from '#server/replica/transport/frames.ts';
 import { decodePing, encodePing } from '#server/replica/transport/ping.ts';
 import { CLIENT_PROTOCOL, REPLICA_PROTOCOL, dialTls } from '#server/replica/transport/tls.ts';
-import { sleep } from './acknowledged.ts';
 
 export const bytesOf = (random: Random, length: number): Uint8Array =>
   Uint8Array.from({ length }, () => random.below(256));

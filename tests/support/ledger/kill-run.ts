@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
@@ -6,7 +7,7 @@ import { readRecord, recordKey } from '#lib/ledger/account/records/kinds.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import type { ChainBlock } from '#lib/ledger/client/wire/answers.ts';
 import { headerHash } from '#lib/ledger/pbft/messages/header.ts';
-import { Endpoints, acknowledged, sleep, type Outcome } from './acknowledged.ts';
+import { Endpoints, acknowledged, type Outcome } from './acknowledged.ts';
 import { Book } from './book.ts';
 import { ChildReplica } from './child-replica.ts';
 import { health, localNetwork, type LocalNetwork } from './local-network.ts';

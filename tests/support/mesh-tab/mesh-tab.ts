@@ -4,7 +4,8 @@ import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import type { LinkInfo } from '#lib/shard/mesh/types.ts';
-import { PROFILE, startCluster, type Cluster } from '../mesh-cluster.ts';
+import { startCluster, type Cluster } from '../mesh-cluster.ts';
+import { PROFILE } from '#tests/support/profile.ts';
 import type { Order, Report } from './worker.ts';
 
 type ReportOf<Type extends Report['type']> = Extract<Report, { type: Type }>;

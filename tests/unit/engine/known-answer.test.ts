@@ -8,22 +8,9 @@ import { knownAnswer, selfCheck } from '#lib/webgpu/known-answer.ts';
 import { SHAPE_KINDS, TENSOR_TYPES, type ModelShape } from '#lib/webgpu/model.ts';
 import { SELF_CHECK_MODELS } from '#lib/webgpu/self-check-models.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
+import { tinyShape } from '#tests/support/tiny-shape.ts';
 
-const SHAPE: ModelShape = {
-  kind: 'llama',
-  layers: 3,
-  hidden: 64,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 16,
-  mlp: 96,
-  vocab: 128,
-  contextMax: 64,
-  rmsEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  tiedEmbeddings: true,
-};
+const SHAPE = tinyShape({ layers: 3 });
 
 let module: WebAssembly.Module;
 beforeAll(async () => {

@@ -3,31 +3,12 @@ import { PLACEMENT } from '#lib/shard/placement/limits.ts';
 import { cpuStageFactory, CPU_LIMITS } from '#lib/webgpu/cpu/core.ts';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
 import { freeBytes } from '#lib/webgpu/free-bytes.ts';
-import {
-  BLOCK,
-  TENSOR_TYPES,
-  partsOfRange,
-  type ModelShape,
-  type WeightSource,
-} from '#lib/webgpu/model.ts';
+import { BLOCK, TENSOR_TYPES, partsOfRange, type WeightSource } from '#lib/webgpu/model.ts';
 import { readAhead } from '#lib/webgpu/read-ahead.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
+import { tinyShape } from '#tests/support/tiny-shape.ts';
 
-const SHAPE: ModelShape = {
-  kind: 'llama',
-  layers: 6,
-  hidden: 64,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 16,
-  mlp: 96,
-  vocab: 128,
-  contextMax: 64,
-  rmsEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  tiedEmbeddings: false,
-};
+const SHAPE = tinyShape({ layers: 6, tiedEmbeddings: false });
 const RANGE = { first: 0, last: SHAPE.layers - 1 };
 
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));

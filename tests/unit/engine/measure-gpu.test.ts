@@ -2,15 +2,12 @@ import { expect, it } from 'vitest';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
 import { measureGpu } from '#lib/webgpu/capability/measure-gpu.ts';
 import type { GpuEngine } from '#lib/webgpu/gpu/gpu-engine.ts';
-import type { GpuEngineName, ModelShape } from '#lib/webgpu/model.ts';
+import type { GpuEngineName } from '#lib/webgpu/model.ts';
 import type { Stage, StageFactory } from '#lib/webgpu/stage.ts';
 import { cpuFactory } from '#tests/support/engine.ts';
+import { tinyShape } from '#tests/support/tiny-shape.ts';
 
-const SHAPE: ModelShape = {
-  ...{ kind: 'llama', layers: 2, hidden: 64, heads: 4, kvHeads: 2, headDim: 16, mlp: 96 },
-  ...{ vocab: 128, contextMax: 256, rmsEps: 1e-5, ropeTheta: 10_000, ropeScaling: null },
-  tiedEmbeddings: true,
-};
+const SHAPE = tinyShape({ contextMax: 256 });
 const BOTH = ['gpu-webgpu-f16', 'gpu-webgpu'] as const;
 
 /** A GPU that computes as the processor does, but for what is off by so much of the largest. */

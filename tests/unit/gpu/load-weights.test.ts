@@ -1,31 +1,20 @@
 import { expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
-import type {
-  LayerRange,
-  ModelShape,
-  PartKey,
-  StoredTensor,
-  TensorName,
-} from '#lib/webgpu/model.ts';
+import type { LayerRange, PartKey, StoredTensor, TensorName } from '#lib/webgpu/model.ts';
 import { loadWeights } from '#lib/webgpu/gpu/load-weights.ts';
 import { formatOf } from '#lib/webgpu/gpu/weights/formats.ts';
 import { syntheticWeights } from '#lib/webgpu/synthetic-weights.ts';
+import { tinyShape } from '#tests/support/tiny-shape.ts';
 
-const SHAPE: ModelShape = {
+const SHAPE = tinyShape({
   kind: 'qwen3',
   layers: 3,
   hidden: 32,
   heads: 2,
   kvHeads: 1,
-  headDim: 16,
   mlp: 32,
   vocab: 40,
-  contextMax: 64,
-  rmsEps: 1e-5,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  tiedEmbeddings: true,
-};
+});
 const source = syntheticWeights(SHAPE, () => 'Q8_0');
 
 /** Loads with one tensor changed, or taken away. */

@@ -16,7 +16,7 @@ import {
 } from '#lib/shard/mesh/identity.ts';
 import { makeHello, refuseHello } from '#lib/shard/mesh/hello.ts';
 import { fileKeyStore } from '#lib/shard/mesh/server.ts';
-import type { NodeProfile } from '#lib/shard/wire/node-messages.ts';
+import { PROFILE } from '#tests/support/profile.ts';
 
 const identity = keyPairFromSeed<IdentityId>(new Uint8Array(32).fill(7));
 
@@ -45,20 +45,8 @@ describe('[M1] keys', () => {
 });
 
 describe('[M2] a hello', () => {
-  const profile: NodeProfile = {
-    kind: 'tab',
-    device: 'Chromium',
-    engine: 'cpu-wasm',
-    threads: 1,
-    layerMs: [1, 2, 3],
-    headMs: [1, 2, 3],
-    memoryLentBytes: 1,
-    storageBytes: 1,
-    measuredFor: 'a'.repeat(64),
-    cachedRanges: [],
-  };
   const challenged = { origin: 'https://declai.example', nonce: '5'.repeat(64) };
-  const hello = makeHello(newNodeKeys(identity), challenged, { profile, resume: null });
+  const hello = makeHello(newNodeKeys(identity), challenged, { profile: PROFILE, resume: null });
   const stranger = newNodeKeys(keyPairFromSeed<IdentityId>(newSeed()));
 
   it('is taken by the server that asked', () => {
@@ -68,7 +56,7 @@ describe('[M2] a hello', () => {
   it.each([
     ['to another server', hello, { ...challenged, origin: 'https://evil.example' }],
     ['to another challenge', hello, { ...challenged, nonce: '6'.repeat(64) }],
-    ['with another profile', { ...hello, profile: { ...profile, threads: 64 } }, challenged],
+    ['with another profile', { ...hello, profile: { ...PROFILE, threads: 64 } }, challenged],
     ['with another node', { ...hello, node: stranger.node.id }, challenged],
     ['of another owner', { ...hello, identity: stranger.identity }, challenged],
     ['with another certificate', { ...hello, certificate: stranger.certificate }, challenged],

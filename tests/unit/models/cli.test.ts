@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseModelArgs } from '#server/models/args.ts';
 import { progressPrinter } from '#server/models/progress.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 
 let data = '';
 beforeAll(async () => {

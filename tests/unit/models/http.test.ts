@@ -14,7 +14,7 @@ import { manifestHash, type Manifest } from '#lib/shard/package/manifest.ts';
 import { memoryChunkStore } from '#lib/shard/package/store/memory-store.ts';
 import { servePackageFile } from '#server/models/http.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 
 let root = '';
 let server: Server;

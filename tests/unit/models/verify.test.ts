@@ -6,7 +6,7 @@ import type { ModelId } from '#lib/kernel/ids.ts';
 import { importModel } from '#lib/shard/package/import/importer.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
 import { isSound, verifyLine, verifyModel } from '#server/models/verify.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 import {
   ggufBytes,
   tinyFields,

@@ -15,7 +15,7 @@ import { bestQ8Scale, plainQ8Scale, putQ8 } from '#lib/shard/package/import/q8-s
 import { repackBlocks } from '#lib/shard/package/import/repack-blocks.ts';
 import { SOURCE_BLOCK, type SourceType } from '#lib/shard/package/import/source-types.ts';
 import { IMPORT } from '#lib/shard/package/limits.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 
 const golden = z
   .array(z.object({ type: z.string(), rawBase64: z.string(), float32Base64: z.string() }))

@@ -14,7 +14,7 @@ import type { ChunkStore } from '#lib/shard/package/store/chunk-store.ts';
 import { fsChunkStore } from '#lib/shard/package/store/fs-store.ts';
 import { memoryChunkStore } from '#lib/shard/package/store/memory-store.ts';
 import { storedTokenizerBytes, storedWeights } from '#lib/shard/package/stored-weights.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 
 const PARTS = ['layer/0', 'layer/1', 'final-norm'] as const;
 const FAST = { attemptsMax: 3, firstDelayMs: 1 };

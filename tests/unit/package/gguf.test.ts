@@ -7,7 +7,7 @@ import { FaultError } from '#lib/kernel/errors.ts';
 import type { ModelId } from '#lib/kernel/ids.ts';
 import { importModel } from '#lib/shard/package/import/importer.ts';
 import { parseGgufHeader } from '#lib/shard/package/import/gguf-header.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 import { readFile } from 'node:fs/promises';
 import {
   ggufBytes,

@@ -6,7 +6,7 @@ import { concatBytes, utf8 } from '#lib/kernel/bytes.ts';
 import { FaultError } from '#lib/kernel/errors.ts';
 import { decodeBlocks } from '#lib/shard/package/import/decode-blocks.ts';
 import { openSource } from '#lib/shard/package/import/open-source.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 import { tokenizerOf } from '#tests/golden/package/tokenizer-of.ts';
 import { u64 } from './gguf-builder.ts';
 

@@ -16,7 +16,7 @@ import { lockFolder } from '#lib/shard/package/import/lock.ts';
 import { removePackage } from '#lib/shard/package/import/remove.ts';
 import { manifestHash } from '#lib/shard/package/manifest.ts';
 import { openPackageFolder } from '#lib/shard/package/package-folder.ts';
-import { goldenPath } from '#tests/golden/package/golden-files.ts';
+import { goldenPath } from '#tests/support/golden.ts';
 
 let root = '';
 beforeEach(async () => {

@@ -3,7 +3,7 @@ import type { IdentityId, NodeId } from '#lib/kernel/ids.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import { makeHello } from '#lib/shard/mesh/hello.ts';
 import { keyPairFromSeed, newNodeKeys, type NodeKeys } from '#lib/shard/mesh/identity.ts';
-import type { NodeProfile } from '#lib/shard/wire/node-messages.ts';
+import { PROFILE } from '#tests/support/profile.ts';
 import { SIGNALING } from '#server/signaling/limits.ts';
 import { introduce, linkClosed, part } from '#server/signaling/pairs.ts';
 import {
@@ -16,18 +16,6 @@ import {
 import { closeSocket, fence, openSocket, takeHello, tick } from '#server/signaling/steps.ts';
 
 const ORIGIN = 'http://localhost:3000';
-const profile: NodeProfile = {
-  kind: 'tab',
-  device: 'Chromium',
-  engine: 'cpu-wasm',
-  threads: 1,
-  layerMs: [1, 2, 3],
-  headMs: [1, 2, 3],
-  memoryLentBytes: 1,
-  storageBytes: 1,
-  measuredFor: 'a'.repeat(64),
-  cachedRanges: [],
-};
 const seed = (fill: number) => new Uint8Array(32).fill(fill);
 const keysOf = (node: number, owner = 200): NodeKeys =>
   newNodeKeys(keyPairFromSeed<IdentityId>(seed(owner)), seed(node));
@@ -56,7 +44,7 @@ class Stage {
     keys: NodeKeys,
     { resume = null, nonce = nonceOf(socket) }: { resume?: number | null; nonce?: string } = {},
   ) {
-    const hello = makeHello(keys, { origin: ORIGIN, nonce }, { profile, resume });
+    const hello = makeHello(keys, { origin: ORIGIN, nonce }, { profile: PROFILE, resume });
     return this.run((registry) => takeHello(registry, { socket, hello }, this.now));
   }
 
@@ -109,7 +97,11 @@ describe('[M2] hello', () => {
     const stage = new Stage();
     stage.open('a');
     const hello = {
-      ...makeHello(ann, { origin: ORIGIN, nonce: nonceOf('a') }, { profile, resume: null }),
+      ...makeHello(
+        ann,
+        { origin: ORIGIN, nonce: nonceOf('a') },
+        { profile: PROFILE, resume: null },
+      ),
       protocol: 99,
     };
     const outputs = stage.run((registry) => takeHello(registry, { socket: 'a', hello }, stage.now));

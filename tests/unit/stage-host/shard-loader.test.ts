@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import { sha256Hex } from '#lib/kernel/digest.ts';
@@ -16,8 +17,6 @@ import { ShardLoader, type ShardLoaderDoors } from '#lib/shard/stage/shard-loade
 
 const FOLDER = 'public/models/smollm2-135m-instruct';
 const RANGE = { first: 1, last: 12 };
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 let manifest: Manifest;
 let kernels: WebAssembly.Module;

@@ -1,22 +1,19 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { randomBytes } from 'node:crypto';
-import { isFault, type FaultError } from '#lib/kernel/errors.ts';
+import { isFault } from '#lib/kernel/errors.ts';
 import { writeGenesis } from '#lib/ledger/account/genesis.ts';
 import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { NONCES_RECENT_MAX } from '#lib/ledger/account/limits.ts';
-import {
-  createLedgerClient,
-  type LedgerClient,
-  type LedgerClientOptions,
-} from '#lib/ledger/client/client.ts';
+import type { LedgerClient, LedgerClientOptions } from '#lib/ledger/client/client.ts';
 import { Connection } from '#lib/ledger/client/connection.ts';
 import { Following, type FollowedBlock } from '#lib/ledger/client/following.ts';
 import { Knowledge } from '#lib/ledger/client/knowledge.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
+import { gatewayClient } from '#tests/support/ledger/gateway-client.ts';
+import { faultOf } from '#tests/support/ledger/light-clients.ts';
 import { forgedSeals, KEYS_OF_EPOCH_0 } from '#tests/support/ledger/lies.ts';
 import { LocalCluster } from '#tests/support/ledger/local-cluster.ts';
 import { MemoryNetwork } from '#tests/support/ledger/memory-network.ts';
-import { bytes32, HOUR, signerOf } from '#tests/support/ledger/world.ts';
+import { bytes32, HOUR } from '#tests/support/ledger/world.ts';
 
 const opened: LedgerClient[] = [];
 afterEach(() => {
@@ -51,14 +48,7 @@ function setUp(more: Partial<LedgerClientOptions> = {}) {
   const cluster = new LocalCluster();
   const network = new MemoryNetwork(cluster);
   const { world } = cluster;
-  const client = createLedgerClient({
-    ...{ genesis: writeGenesis(world.genesis), endpoints: network.endpoints },
-    ...{ signer: signerOf('gateway'), verify: serverVerifier(), sha256: nodeSha256 },
-    nowMs: () => Number(world.timeMs),
-    random: (length) => new Uint8Array(randomBytes(length)),
-    timeoutMs: 400,
-    ...more,
-  });
+  const client = gatewayClient(network, more);
   opened.push(client);
   const grant = (name: string) =>
     client.grant({
@@ -66,15 +56,6 @@ function setUp(more: Partial<LedgerClientOptions> = {}) {
       expiresAtMs: world.timeMs + 24n * HOUR,
     });
   return { cluster, network, world, client, grant };
-}
-
-async function faultOf(promise: Promise<unknown>): Promise<FaultError> {
-  const error: unknown = await promise.then(
-    () => new Error('it went well'),
-    (thrown: unknown) => thrown,
-  );
-  if (!isFault(error)) throw error;
-  return error;
 }
 
 test('[L9] a request goes to all replicas, and f + 1 SEALs show what became of it', async () => {
@@ -352,11 +333,7 @@ test('[L2] the client follows epochs, and keeps its place in a store', async () 
   expect(read.certificate.weight).toBe('header');
   expect((await client.status()).epoch).toBe(2);
   // Another client with the store knows how far it was, before anybody tells it.
-  const again = createLedgerClient({
-    ...{ genesis: writeGenesis(world.genesis), endpoints: network.endpoints, store },
-    ...{ signer: signerOf('gateway'), verify: serverVerifier(), sha256: nodeSha256 },
-    ...{ nowMs: () => Number(world.timeMs), random: (n: number) => new Uint8Array(n) },
-  });
+  const again = gatewayClient(network, { store });
   opened.push(again);
   expect((await again.account(world.id('ann'))).sequence).toBeGreaterThanOrEqual(read.sequence);
   expect((await again.status()).sequence).toBe(read.sequence);

@@ -1,20 +1,19 @@
-import { randomBytes } from 'node:crypto';
 import { afterEach, expect, test } from 'vitest';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { writeGenesis } from '#lib/ledger/account/genesis.ts';
 import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import { createLedgerClient, type LedgerClient } from '#lib/ledger/client/client.ts';
+import type { LedgerClient } from '#lib/ledger/client/client.ts';
 import { Connection } from '#lib/ledger/client/connection.ts';
 import { Knowledge } from '#lib/ledger/client/knowledge.ts';
 import { CLIENT_TIMES } from '#lib/ledger/client/limits.ts';
 import { submitToAll } from '#lib/ledger/client/submitting.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import type { Lie } from '#tests/support/ledger/client-port.ts';
+import { gatewayClient } from '#tests/support/ledger/gateway-client.ts';
 import { clientOf, faultOf, pinAt } from '#tests/support/ledger/light-clients.ts';
 import { lyingLedger } from '#tests/support/ledger/lies.ts';
 import { MemoryNetwork } from '#tests/support/ledger/memory-network.ts';
-import { signerOf } from '#tests/support/ledger/world.ts';
 
 const opened: LedgerClient[] = [];
 afterEach(() => {
@@ -26,13 +25,7 @@ function setUp() {
   const { cluster, ofAnn, ofNobody } = lyingLedger();
   const network = new MemoryNetwork(cluster);
   const { world } = cluster;
-  const gateway = createLedgerClient({
-    ...{ genesis: writeGenesis(world.genesis), endpoints: network.endpoints },
-    ...{ signer: signerOf('gateway'), verify: serverVerifier(), sha256: nodeSha256 },
-    nowMs: () => Number(world.timeMs),
-    random: (length) => new Uint8Array(randomBytes(length)),
-    timeoutMs: 400,
-  });
+  const gateway = gatewayClient(network);
   opened.push(gateway);
   const light = () =>
     clientOf(cluster, {
