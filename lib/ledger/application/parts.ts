@@ -2,7 +2,7 @@ import { Reader, Writer, blob } from '#lib/ledger/account/records/layout.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import type { Trie, TrieNode } from '#lib/ledger/crypto/trie/node.ts';
 import { entriesUnder, nodesAt } from '#lib/ledger/crypto/trie/read.ts';
-import type { StatePart } from '#lib/ledger/pbft/state-parts.ts';
+import type { StatePart } from '#lib/ledger/pbft/types.ts';
 
 /** A state travels and lies on disk in parts: no more than so much, but for the last record of each. */
 export const PART_BYTES = 256 * 1024;

@@ -5,8 +5,7 @@ import { LIMITS, TIMES } from './limits.ts';
 import type { FetchState } from './messages/link-messages.ts';
 import type { FetchParts } from './messages/state-transfer.ts';
 import { beatMs, send, update, type Giving, type ReplicaState, type Turn } from './state.ts';
-import type { StatePart } from './state-parts.ts';
-import type { Link } from './types.ts';
+import type { Link, StatePart } from './types.ts';
 
 /** Beats without a question after which nobody seems to be there any more. */
 const IDLE_BEATS = 16;

@@ -1,11 +1,4 @@
-import type { AppPart, Application } from './types.ts';
-
-/** A piece of a state: its bytes are made when they are asked for, its hash is known before. */
-export interface StatePart {
-  /** SHA-256 of the bytes. */
-  readonly hash: Uint8Array;
-  readonly bytes: () => Uint8Array;
-}
+import type { AppPart, Application, StatePart } from './types.ts';
 
 /** Parts as they lie on disk, made ready for `restore`; null where one is none. */
 export function readParts(

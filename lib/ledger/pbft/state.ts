@@ -12,7 +12,6 @@ import type { EpochEnd, StateTransfer } from './messages/state-transfer.ts';
 import type { Vote } from './messages/vote.ts';
 import type { PendingRequests } from './pending.ts';
 import { quorumOf } from './quorum.ts';
-import type { StatePart } from './state-parts.ts';
 import type { RuleBranch } from './rule-branches.ts';
 import type {
   AppPart,
@@ -23,6 +22,7 @@ import type {
   Environment,
   Evidence,
   Now,
+  StatePart,
 } from './types.ts';
 
 /** One sequence of the log, above the stable checkpoint. */

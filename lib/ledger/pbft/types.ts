@@ -6,7 +6,6 @@ import type { Header } from './messages/header.ts';
 import type { EpochEnd } from './messages/state-transfer.ts';
 import type { SealCertificate } from './messages/seal.ts';
 import type { SignedType } from './messages/signing.ts';
-import type { StatePart } from './state-parts.ts';
 import type { RuleBranch } from './rule-branches.ts';
 
 /** A replica of one epoch. `id` stays when keys change (its operator's key in hex); links carry it. */
@@ -44,6 +43,13 @@ export interface Constitution {
 export type AppState = object;
 /** A part of a state as the application has read it: opaque, too. */
 export type AppPart = object;
+
+/** A piece of a state: its bytes are made when they are asked for, its hash is known before. */
+export interface StatePart {
+  /** SHA-256 of the bytes. */
+  readonly hash: Uint8Array;
+  readonly bytes: () => Uint8Array;
+}
 
 /** A batch that is valid whoever looks, with what the core reads of it. */
 export interface CheckedBatch {

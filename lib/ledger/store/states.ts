@@ -1,9 +1,8 @@
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import type { StoredState } from '#lib/ledger/pbft/types.ts';
+import type { StatePart, StoredState } from '#lib/ledger/pbft/types.ts';
 import { allOf, bySequence, keyOf, type Database } from './database.ts';
 import { decodeState, encodeCertificate, encodeState, plain, type StateIndex } from './layout.ts';
-import type { StatePart } from '#lib/ledger/pbft/state-parts.ts';
 import type { StateTie } from './judge.ts';
 import { STORE } from './limits.ts';
 
