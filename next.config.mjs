@@ -18,7 +18,7 @@ const contentSecurityPolicy = [
   `frame-ancestors 'none'`,
 ].join('; ');
 
-/** COOP and COEP make the pages cross-origin isolated: threads need shared memory (stack.md). */
+/** COOP and COEP make the pages cross-origin isolated: threads need shared memory. */
 const headers = [
   { key: 'Cross-Origin-Opener-Policy', value: 'same-origin' },
   { key: 'Cross-Origin-Embedder-Policy', value: 'require-corp' },

@@ -16,7 +16,7 @@ const B = 64;
 const OUTSTANDING = 1_000;
 const OUTSTANDING_SINGLE = 32;
 
-/** C(n, B) of ledger.md: verify-equivalents of a batch. */
+/** C(n, B): verify-equivalents of a batch. */
 const equivalents = (n: number, b: number): number =>
   n * b + (n - 1) + (n - 1) ** 2 + n * (n - 1) + 1.08 * n * b;
 

@@ -6,7 +6,7 @@ import { useVolunteerSnapshot } from './volunteer-context.ts';
 
 /**
  * In the header of every page while this tab contributes: lit whenever it computes for others, so
- * that nobody's machine ever works unseen (peers.md 4.3).
+ * that nobody's machine ever works unseen.
  */
 export function ComputingLight() {
   const light = lightOf(useVolunteerSnapshot());

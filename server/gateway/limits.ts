@@ -39,7 +39,7 @@ export const GATEWAY = {
   answersKeptMax: 256,
   tokensKeptMax: MIB,
   resumableSecondsMax: 60,
-  /** Finished answers of requests with a retry key: clients ask again within 8 s (peers.md 4.8). */
+  /** Finished answers of requests with a retry key: clients ask again within 8 s (dialect, 4.8). */
   retryKeptMs: 60_000,
   readersPerAnswerMax: 8,
   /** Route changes an answer remembers; one that moved more often is about to be lost. */
@@ -58,7 +58,7 @@ export const GATEWAY = {
   /** 4 096 small blocks, where no path shows that one header follows another, are 2.4 MB. */
   ledgerAddressBytesBurst: 4 * MIB,
 
-  /** Comments of SSE: not before 5 s of silence, at least every 10 s (peers.md 4.8, 3.13). */
+  /** Comments of SSE: not before 5 s of silence, at least every 10 s (dialect, 4.8, 3.13). */
   keepAliveMs: 8_000,
   /** Node's fetch gives up on silence before headers after 300 s: a plain answer commits before. */
   plainCommitMs: 60_000,
@@ -66,7 +66,7 @@ export const GATEWAY = {
   readerStallMs: 30_000,
   /** First guess of an answer's time, until answers have been measured. */
   answerMsGuess: 5_000,
-  /** Clients obey `retry-after` below 60 s and ignore it above (peers.md 4.9). */
+  /** Clients obey `retry-after` below 60 s and ignore it above (dialect, 4.9). */
   retryAfterSecondsMax: 59,
   noCoverRetrySeconds: 30,
   /** Readers of a server that ends get this long to take why; a restart takes a few seconds. */

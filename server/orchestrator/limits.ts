@@ -27,7 +27,7 @@ export const ORCHESTRATOR = {
   /** Requests that wait. */
   queueMax: 64,
   queueWaitMs: 60_000,
-  /** A node's sessions: past this, batches gain little (stack.md: 16 sessions, 1.7×). */
+  /** A node's sessions: past this, batches gain little (16 sessions: 1.5×). */
   sessionsPerNodeMax: 16,
   /** New positions that admission reserves KV for; S11 deals with longer answers. */
   reservedNewMax: 512,

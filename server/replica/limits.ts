@@ -57,7 +57,7 @@ export const REPLICA_TIMES = {
   redialMsMax: 1_000,
   /** A client's frame, once begun, is whole within this. */
   frameMs: 10_000,
-  /** Without q − 1 others for so long nothing can be ordered here (ledger.md, The gateway's API). */
+  /** Without q − 1 others for so long nothing can be ordered here. */
   noQuorumMs: 2_000,
   busyRetryMs: 250,
   /** A member that sent what is no message is shut out for so long, doubled each time. */

@@ -82,7 +82,7 @@ const ROUNDS = 9;
 
 /**
  * With f still faulty a new request commits within f + 2 current timeouts, each twice the one before,
- * and 10 δ (ledger.md); where the network is slower than T it must first be doubled often enough.
+ * and 10 δ; where the network is slower than T it must first be doubled often enough.
  */
 function patienceOf(world: World): number {
   const { members, parameters } = world.chain.constitution;

@@ -28,6 +28,11 @@ const isPath = (text: string): boolean =>
   /^(\.\.\/)*[\w.*-]+(\/[\w.*-]+)*\.(tsx?|mjs)$/.test(text) ||
   (/^[\w-]+(\/[\w.-]+)*\/$/.test(text) && FOLDERS.includes(rootOf(text)));
 
+const documentsIn = (text: string): string[] => text.match(/[\w/-]+\.md\b/g) ?? [];
+
+/** ggml's own description of its format. */
+const FOREIGN = /(^|\/)gguf\.md$/;
+
 const rootOf = (path: string): string => path.split('/')[0] ?? '';
 
 function isThere(name: string): boolean {
@@ -46,6 +51,21 @@ test('documents name files that are there', () => {
       .filter((name) => isPath(name) && !isThere(name))
       .map((name) => `${path}: ${name}`),
   );
+  expect(wrong).toEqual([]);
+});
+
+test('comments name files that are there', () => {
+  const wrong = files
+    .filter((path) => /\.(tsx?|mjs)$/.test(path))
+    .flatMap((path) => {
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      const comments = text.match(/\/\*\*[\s\S]*?\*\/|(?<=^|\s)\/\/ .*$/gm) ?? [];
+      return comments
+        .flatMap((comment) => [...quoted(comment), ...documentsIn(comment)])
+        .filter((name) => (isPath(name) || /\.md$/.test(name)) && !isThere(name))
+        .filter((name) => !FOREIGN.test(name))
+        .map((name) => `${path}: ${name}`);
+    });
   expect(wrong).toEqual([]);
 });
 

@@ -9,7 +9,7 @@ import { NEVER, type Constitution, type Gateway } from './records/records.ts';
 
 /**
  * Changes of the ledger itself wait for the end of their epoch: executed at s, they take effect after c,
- * the first multiple of K that is at least s + W (ledger.md, Epochs).
+ * the first multiple of K that is at least s + W (A12).
  */
 
 /** c for a change executed at `sequence`. */

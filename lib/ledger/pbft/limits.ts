@@ -38,7 +38,7 @@ export const LIMITS = {
 export const TIMES = {
   /** A backup votes only for a batch whose time is so near to its own clock. */
   skewMsMax: 2_000,
-  /** A batch is proposed at least so often, and so soon after something falls due (ledger.md, Time). */
+  /** A batch is proposed at least so often, and so soon after something falls due. */
   batchEveryMs: 10_000,
   /**
    * Between a batch and the next that is not full: a slot costs as much as several requests, so they go

@@ -78,7 +78,7 @@ function nextBatch(turn: Turn, sequence: number): Uint8Array | null {
 function batchOfNone(turn: Turn): Uint8Array | null {
   const { state, now } = turn;
   const { application } = state.env;
-  // To the end of the epoch at once, whatever is waiting for (ledger.md, Epochs).
+  // To the end of the epoch at once, whatever is waiting for (R22).
   if (state.head.constitution.endsAfter !== null) {
     met(turn, 'R22 a null batch on the way to c');
     return application.writeBatch(0, []);

@@ -20,7 +20,7 @@ import {
   type ViewChange,
 } from './messages/view-change.ts';
 
-/** What goes to disk before a vote leaves (ledger.md, Disk). */
+/** What goes to disk before a vote leaves (R10). */
 export type LogRecord =
   /** Own PRE-PREPARE. */
   | { readonly type: 'propose'; readonly message: PrePrepare }

@@ -19,7 +19,7 @@ export const PLACEMENT = {
   kvPositionsMin: 4_096,
   /** A cut within this factor of the best one is as good, if it downloads less. */
   balanceSlack: 1.05,
-  /** One link hop where its round trip was not measured yet (stack.md: 1.1 ms between tabs). */
+  /** One link hop where its round trip was not measured yet (1.1 ms between tabs). */
   hopMsDefault: 1.2,
   /** What the server adds to a hop that it carries. */
   relayHopMs: 20,

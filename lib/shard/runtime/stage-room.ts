@@ -121,7 +121,7 @@ export class StageRoom {
     return this.#threads;
   }
 
-  /** A new worker: what ONNX Runtime took of memory goes back in no other way (stack.md). */
+  /** A new worker: what ONNX Runtime took of memory goes back in no other way. */
   async renew(): Promise<void> {
     const opened = this.#opened;
     if (opened) await this.open(opened);

@@ -34,7 +34,7 @@ export const WIRE = {
   textCharsMax: 512,
 } as const;
 
-/** Times of the ring and the mesh (ring.md). */
+/** Times of the ring and the mesh. */
 export const TIMES = {
   pingEveryMs: 500,
   silenceDeadMs: 2_000,

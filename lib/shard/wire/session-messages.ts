@@ -7,7 +7,7 @@ import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import type { SamplingParams, TokenHistory } from '#lib/webgpu/sampling/params.ts';
 import { RING, WIRE } from './limits.ts';
 
-/** What owner and stages tell each other over the nodes' sockets (ring.md S1–S13). */
+/** What owner and stages tell each other over the nodes' sockets (S1–S13). */
 
 const whole = (max: number) => z.number().check(z.int(), z.gte(0), z.lte(max));
 export const nodeIdSchema = z.string().check(z.regex(HEX_64)) as unknown as z.ZodMiniType<NodeId>;

@@ -86,7 +86,7 @@ export class GraphRunner {
     try {
       gpu.check();
       const result = await ort.mutex.run(() => this.#runNow(input, take));
-      // A run on a lost device ends without an error (stack.md).
+      // A run on a lost device ends without an error.
       gpu.check();
       return result;
     } catch (cause) {

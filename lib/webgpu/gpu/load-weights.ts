@@ -12,7 +12,7 @@ export interface PackedWeights {
   readonly matrices: ReadonlyMap<string, Matrix>;
   /** Norms and biases, fp32, by `layer/3/attn-norm`, `final-norm`. */
   readonly vectors: ReadonlyMap<string, Float32Array>;
-  /** As stored: its rows are looked up here (the operator for it has no CPU kernel, stack.md). */
+  /** As stored: its rows are looked up here (the operator for it has no CPU kernel). */
   readonly embedding: StoredTensor | null;
 }
 

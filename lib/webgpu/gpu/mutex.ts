@@ -1,6 +1,6 @@
 /**
  * One piece of work at a time, in the order of asking. onnxruntime-web needs one for a whole worker:
- * two overlapping calls hang it for ever (stack.md).
+ * two overlapping calls hang it for ever.
  */
 export class Mutex {
   #last: Promise<unknown> = Promise.resolve();

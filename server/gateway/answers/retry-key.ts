@@ -4,7 +4,7 @@ import { badParam } from '../errors.ts';
 
 /**
  * What makes two requests one: who asks again with the same `Idempotency-Key` reads the answer that
- * the first request began, and is not served, nor charged, twice (peers.md 4.8, 11).
+ * the first request began, and is not served, nor charged, twice (dialect, 4.8.11).
  */
 export interface RetryKey {
   /** Of the key and the caller's credentials: nobody reads another's answer by guessing keys. */

@@ -81,12 +81,12 @@ export function streamAnswer(
 const isStopped = (ending: Ending): boolean =>
   ending.kind === 'failed' && ending.fault.code === 'server/stopping';
 
-/** Nothing follows `[DONE]`; a lost answer ends with an error and without it (peers.md 4.9). */
+/** Nothing follows `[DONE]`; a lost answer ends with an error and without it (dialect, 4.9). */
 const lastLines = (ending: Ending): string =>
   ending.kind === 'finished'
     ? 'data: [DONE]\n\n'
     : `data: ${JSON.stringify(errorBody(ending.fault))}\n\n`;
 
-/** Silence is broken by comments only; every client skips them (peers.md 4.9). */
+/** Silence is broken by comments only; every client skips them (dialect, 4.9). */
 const comment = (queuePosition: number | null): string =>
   queuePosition === null ? ': keep-alive\n\n' : `: keep-alive, queue position ${queuePosition}\n\n`;

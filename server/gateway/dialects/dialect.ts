@@ -21,7 +21,7 @@ export interface Dialect {
 export const CHAT: Dialect = {
   idPrefix: 'chatcmpl-',
   objects: { chunk: 'chat.completion.chunk', whole: 'chat.completion' },
-  // Clients refuse a stream whose first chunk has no role or another one (peers.md 4.9).
+  // Clients refuse a stream whose first chunk has no role or another one (dialect, 4.9).
   opening: { delta: { role: 'assistant', content: '' } },
   closing: { delta: {} },
   piece: (content) => ({ delta: { content } }),

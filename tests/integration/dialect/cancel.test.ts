@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '#tests/support/gateway-server.ts';
 import { begin, errorOf, openWire, postText, send } from '#tests/support/raw-http.ts';
 
-/** Rules 10 and 11 of peers.md 4.8 and the last row of 4.9: a connection that closes, and comes again. */
+/** Rules 10 and 11 of 4.8 and the last row of 4.9: a connection that closes, and comes again. */
 const CHAT = '/v1/chat/completions';
 const ASK = { model: 'bytes', messages: [{ role: 'user', content: 'hi' }] };
 

@@ -3,7 +3,7 @@ import { BYTE_MODEL, bytesOf } from '#tests/support/byte-model.ts';
 import { startGateway } from '#tests/support/gateway-server.ts';
 import { send } from '#tests/support/raw-http.ts';
 
-/** Rules 1, 2 and 8 of peers.md 4.8: the doors, the plain answer, the rate headers. */
+/** Rules 1, 2 and 8 of 4.8: the doors, the plain answer, the rate headers. */
 const CHAT = '/v1/chat/completions';
 const ASK = { model: 'bytes', messages: [{ role: 'user', content: 'hi' }] };
 

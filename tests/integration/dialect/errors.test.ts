@@ -5,7 +5,7 @@ import { GATEWAY } from '#server/gateway/limits.ts';
 import { startGateway, type TestGateway } from '#tests/support/gateway-server.ts';
 import { begin, errorOf, send } from '#tests/support/raw-http.ts';
 
-/** Rules 6 and 7 of peers.md 4.8 and the plain rows of 4.9: what a refused client sees. */
+/** Rules 6 and 7 of 4.8 and the plain rows of 4.9: what a refused client sees. */
 const CHAT = '/v1/chat/completions';
 const ASK = { model: 'bytes', messages: [{ role: 'user', content: 'hi' }] };
 const ask = (server: TestGateway, body: unknown = ASK, path = CHAT) =>

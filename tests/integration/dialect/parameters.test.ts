@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '#tests/support/gateway-server.ts';
 import { errorOf, send } from '#tests/support/raw-http.ts';
 
-/** Rule 9 of peers.md 4.8: which parameters are taken, refused by name, or ignored. */
+/** Rule 9 of 4.8: which parameters are taken, refused by name, or ignored. */
 const CHAT = '/v1/chat/completions';
 const ASK = { model: 'bytes', messages: [{ role: 'user', content: 'hi' }] };
 

@@ -5,7 +5,7 @@ import type { MemorySession } from '#tests/support/memory-answers.ts';
 import { begin, send, type RawAnswer } from '#tests/support/raw-http.ts';
 import { parseStream, type RawStream, type WireChunk } from '#tests/support/sse.ts';
 
-/** Every way a stream can go, as bytes: the rows of peers.md 4.9 are claims about all of them. */
+/** Every way a stream can go, as bytes: the rows of 4.9 are claims about all of them. */
 export interface Recording {
   readonly name: string;
   readonly goes: Going;

@@ -5,7 +5,7 @@ import { begin, send } from '#tests/support/raw-http.ts';
 import { textOf } from '#tests/support/sse.ts';
 import { finishesOf, record, SPOKEN, type Recording } from './recordings.ts';
 
-/** Rules 3, 4, 5 of peers.md 4.8 and the stream rows of 4.9, on the bytes of every kind of stream. */
+/** Rules 3, 4, 5 of 4.8 and the stream rows of 4.9, on the bytes of every kind of stream. */
 let all: readonly Recording[];
 beforeAll(async () => {
   all = await record();

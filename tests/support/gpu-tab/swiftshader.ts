@@ -1,4 +1,4 @@
-/** WebGPU in software, where there is no GPU: the same shaders, slowly (stack.md). */
+/** WebGPU in software, where there is no GPU: the same shaders, slowly. */
 export const SWIFTSHADER = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',

@@ -58,7 +58,7 @@ const approvalFields = { operatorKey: key, signature };
 
 const address = bytesOf(1, ADDRESS_BYTES_MAX);
 
-/** What an operator may change about the ledger itself; the last five are the replicas' (ledger.md). */
+/** What an operator may change about the ledger itself; the last five are the replicas'. */
 export const parameterFields = {
   /** Of each capture, in millionths, rounded up: what makes paying oneself lose. */
   burnPpm: integer(0n, 1_000_000n),

@@ -50,7 +50,7 @@ export interface Graph {
   readonly outputs: readonly ValueInfo[];
 }
 
-/** IR 10 and opset 21 are what onnxruntime-web 1.30 was measured with (stack.md). */
+/** IR 10 and opset 21 are what onnxruntime-web 1.30 was measured with. */
 const IR_VERSION = 10;
 const OPSETS = [
   { domain: '', version: 21 },

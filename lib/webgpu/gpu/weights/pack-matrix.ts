@@ -5,7 +5,7 @@ import { BLOCK_VALUES, floatRows, formatOf, type Format } from './formats.ts';
  * A matrix [rows = outputs N, cols = inputs K] as the graph's operators take it.
  * `floats`: MatMul's right side, [K, N]. `blocks`: MatMulNBits's, codes [N, K / 32, 4 × bits] and
  * scales [N × K / 32]; where `offsets` [K / 32, N] are there, they times the sums of each 32 inputs
- * have to be added (stack.md): the operator has no zero points that are not whole.
+ * have to be added: the operator has no zero points that are not whole.
  */
 export type PackedMatrix =
   | { readonly kind: 'floats'; readonly values: Float32Array }
