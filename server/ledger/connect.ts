@@ -55,7 +55,7 @@ export async function loadNetwork(file: string): Promise<Network> {
   const bytes = await readFile(file).catch((cause: unknown) => {
     throw new FaultError(
       'server/config',
-      `cannot read the genesis ${file}: --genesis FILE says where it is`,
+      `cannot read the genesis ${file}: npm start makes .data/ledger/genesis.cbor, --genesis FILE names another`,
       { cause },
     );
   });

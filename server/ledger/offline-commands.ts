@@ -5,7 +5,7 @@ import { accountId } from '#lib/ledger/account/accounts.ts';
 import { auditTranscript } from '#lib/ledger/client/audit.ts';
 import { isMisconduct, judgeEvidence, judgeMisconduct } from '#lib/ledger/client/audit-evidence.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
-import { checkFolder } from '#lib/ledger/store/fsck.ts';
+import { checkFolder, isReplicaFolder } from '#lib/ledger/store/fsck.ts';
 import { makeNetwork } from '../replica/genesis.ts';
 import type { HostPort } from '../replica/transport/tls.ts';
 import { hexOf, invalid, type LedgerArgs } from './args.ts';
@@ -68,6 +68,10 @@ const GATEWAY_TERMS = {
 
 export async function fsck({ operands, values }: LedgerArgs): Promise<Report> {
   const [folder = ''] = operands;
+  if (!(await isReplicaFolder(folder))) {
+    const where = "a replica's data lies in the folder that its replica.json names";
+    throw new FaultError('server/config', `nothing of a replica is in ${folder}: ${where}`);
+  }
   const report = await checkFolder(folder, { sha256: nodeSha256, repair: values.repair === true });
   const open = report.findings.filter(({ isRepaired }) => !isRepaired);
   return {

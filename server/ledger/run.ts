@@ -1,4 +1,4 @@
-import { isFault, toFault } from '#lib/kernel/errors.ts';
+import { isFault, toFault, type FaultCode } from '#lib/kernel/errors.ts';
 import { approve, capture, grant, hold, submit, voidHold } from './act-commands.ts';
 import { parseLedgerArgs, USAGE, type Command, type LedgerArgs } from './args.ts';
 import { evidence } from './evidence-command.ts';
@@ -21,13 +21,20 @@ export async function runLedger(argv: readonly string[]): Promise<Report> {
   }
 }
 
+/** What to do, where the message alone does not say it. */
+const HINTS: Readonly<Partial<Record<FaultCode, readonly string[]>>> = {
+  'request/invalid': ['npm run ledger -- --help says what there is'],
+  'ledger/no-quorum': [
+    'do the replicas run (npm start, npm run replica)? --replicas HOST:PORT,… names their client ports',
+  ],
+};
+
 function reportFault(error: unknown): Report {
   const fault = toFault(error, 'server/config');
   const isMisunderstood = isFault(fault, 'request/invalid');
   const details = Object.entries(fault.details).map(([name, value]) => `${name} ${value}`);
-  const hint = isMisunderstood ? ['npm run ledger -- --help says what there is'] : [];
   return {
-    lines: [`${fault.code}: ${fault.message}`, ...details, ...hint],
+    lines: [`${fault.code}: ${fault.message}`, ...details, ...(HINTS[fault.code] ?? [])],
     json: { error: fault.toWire() },
     exitCode: isMisunderstood ? EXIT.usage : EXIT.fault,
   };

@@ -82,8 +82,16 @@ async function openForCheck(
   }
 }
 
+/** Whether a replica's database or log is there: to check another folder would make one in it. */
+export async function isReplicaFolder(folder: string): Promise<boolean> {
+  const names = await readdir(folder).catch((): string[] => []);
+  return names.includes(DATABASE_NAME) || names.some((name) => LOG_FOLDER.test(name));
+}
+
+const LOG_FOLDER = /^wal-[0-9a-f]{16}$/;
+
 const logFolders = async (folder: string): Promise<string[]> =>
-  (await readdir(folder)).filter((name) => /^wal-[0-9a-f]{16}$/.test(name)).sort();
+  (await readdir(folder)).filter((name) => LOG_FOLDER.test(name)).sort();
 
 /** What a crash left of a file that was being made: it never counted. */
 async function removeUnfinished(
