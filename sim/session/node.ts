@@ -23,6 +23,7 @@ import type { Monitor } from './monitor.ts';
 import type { Network } from './network.ts';
 import type { Office } from './office.ts';
 import type { Lie } from './scenario.ts';
+import { Threads } from './threads.ts';
 import { checkKept, checkShared } from './shared-pages.ts';
 import { describe, markOf } from './describe.ts';
 import type { Witness } from './witness.ts';
@@ -52,10 +53,6 @@ export class SimNode implements Machine {
   slowness = 1;
   /** How the run in flight will fail. */
   private spoiled: 'engine' | 'no-room' | null = null;
-  /** All threads stand still (SIGSTOP), the worker alone (a hung GPU), or the main thread alone. */
-  frozen = false;
-  hung = false;
-  busy = false;
   /** Frozen until so long after its death was declared: a zombie. */
   private wakesAfterMs: number | null = null;
   /** Changes what it says; null: honest. */
@@ -63,8 +60,7 @@ export class SimNode implements Machine {
   stuckUntil = 0;
   /** Frames of the present step that leave together. */
   private readonly outbox = new Map<NodeId, Frame[]>();
-  private mainBacklog: (() => void)[] = [];
-  private workerBacklog: (() => void)[] = [];
+  private readonly threads = new Threads();
   private lastProgress: readonly Progress[] = [];
   private readonly world: NodeWorld;
 
@@ -79,9 +75,7 @@ export class SimNode implements Machine {
     const { world } = this;
     this.life += 1;
     this.state = 'up';
-    this.frozen = false;
-    this.hung = false;
-    this.busy = false;
+    this.threads.reset();
     this.wakesAfterMs = null;
     this.segments = [];
     this.spoiled = null;
@@ -90,8 +84,6 @@ export class SimNode implements Machine {
     this.slowness = world.random.pick([1, 1, 1, world.scenario.evenNodes ? 1 : 3]);
     this.core = this.freshCore();
     this.engines.clear();
-    this.mainBacklog = [];
-    this.workerBacklog = [];
     this.lastProgress = [];
     world.office.hello(this);
     if (this.range) this.load({ shard: shardKey(MANIFEST, this.range), range: this.range }, 0);
@@ -112,15 +104,15 @@ export class SimNode implements Machine {
   }
 
   stop(kind: 'frozen' | 'hung' | 'busy', ms: number): void {
-    this[kind] = true;
+    this.threads[kind] = true;
     this.stuckUntil = Math.max(this.stuckUntil, this.world.timeline.now + ms);
     const { life } = this;
     this.world.log(() => `${short(this.id)} ${kind} for ${ms.toFixed(0)}`);
     this.world.timeline.in(ms, () => {
       if (this.life !== life) return;
-      this[kind] = false;
+      this.threads[kind] = false;
       this.world.log(() => `${short(this.id)} no longer ${kind}`);
-      this.drain();
+      this.threads.drain();
     });
   }
 
@@ -128,6 +120,10 @@ export class SimNode implements Machine {
   turnLiar(lie: Lie): boolean {
     this.liar ??= new Liar(this.world, this, lie);
     return true;
+  }
+
+  get hung(): boolean {
+    return this.threads.hung;
   }
 
   get poisons(): boolean {
@@ -145,10 +141,10 @@ export class SimNode implements Machine {
     if (wakesAfterMs === null || this.state === 'gone') return;
     this.wakesAfterMs = null;
     this.world.timeline.in(wakesAfterMs, () => {
-      if (this.life !== life || !this.frozen) return;
-      this.frozen = false;
+      if (this.life !== life || !this.threads.frozen) return;
+      this.threads.frozen = false;
       this.world.log(() => `${short(this.id)} wakes`);
-      this.drain();
+      this.threads.drain();
     });
   }
 
@@ -165,16 +161,15 @@ export class SimNode implements Machine {
   }
 
   onMain(act: () => void): void {
-    if (this.frozen || this.busy) this.mainBacklog.push(act);
-    else act();
+    this.threads.onMain(act);
   }
 
   /** One input to the worker, when it comes to it. */
   feed(input: StageInput): void {
     if (this.state === 'gone') return;
-    if (this.frozen || this.hung) {
+    if (this.threads.workerStandsStill) {
       const { life } = this;
-      this.workerBacklog.push(() => {
+      this.threads.later(() => {
         if (this.life === life) this.feed(input);
       });
       return;
@@ -371,21 +366,13 @@ export class SimNode implements Machine {
 
   private pong(life: number): void {
     if (this.life !== life) return;
-    if (!this.frozen && !this.busy) {
+    if (!this.threads.mainStandsStill) {
       this.world.office.pong(this, this.lastProgress);
       this.feed({ type: 'tick' });
     }
     this.world.timeline.in(TIMES.pingEveryMs, () => {
       this.pong(life);
     });
-  }
-
-  private drain(): void {
-    while (!this.frozen && !this.busy && this.mainBacklog.length > 0) this.mainBacklog.shift()?.();
-    if (this.frozen || this.hung) return;
-    const backlog = this.workerBacklog;
-    this.workerBacklog = [];
-    for (const act of backlog) act();
   }
 
   private freshCore(): StageCore {
