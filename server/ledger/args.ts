@@ -11,7 +11,7 @@ Keys and networks
       --out DIR                   clients come to the port after PORT, operators to the next
       --gateway KEY,…             public keys that may grant, capture and mint
       --name TEXT                 so that no two networks are one (default: ledger)
-  fsck DIR [--repair]             reads a stopped replica's folder, repairs what can be
+  fsck DIR [--repair]             reads a stopped replica's data folder, repairs what can be
 
 Reading (every answer is proven)
   balance [ACCOUNT]               an account by its id; without one that of --key

@@ -82,8 +82,10 @@ export class ModelRegistry {
   /** @throws FaultError `package/not-found`. */
   get(id: string): RegisteredModel {
     const model = this.#snapshot.models.get(id);
-    if (!model) throw new FaultError('package/not-found', `no model ${id.slice(0, 64)} is here`);
-    return model;
+    if (model) return model;
+    const have = this.list().map(({ manifest }) => manifest.id);
+    const there = `there is: ${have.join(', ') || 'none'}`;
+    throw new FaultError('package/not-found', `no model ${id.slice(0, 64)} is here (${there})`);
   }
 
   has(id: string): id is ModelId {

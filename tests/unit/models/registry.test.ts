@@ -32,7 +32,12 @@ describe('model registry', () => {
     expect(registry.list().map(({ manifest }) => manifest.id)).toEqual(['a', 'b']);
     expect(registry.get('a').manifest.quantisation).toBe('Q8_0');
     expect(registry.byHash(registry.get('b').hash)?.manifest.id).toBe('b');
-    expect(() => registry.get('c')).toThrow(expect.objectContaining({ code: 'package/not-found' }));
+    expect(() => registry.get('c')).toThrow(
+      expect.objectContaining({
+        code: 'package/not-found',
+        message: expect.stringMatching(/no model c is here \(there is: .+\)/) as string,
+      }),
+    );
     expect((await registry.openPackage('a')).tokenizer.vocab).toBe(512);
   });
 
