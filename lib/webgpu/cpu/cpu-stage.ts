@@ -101,7 +101,7 @@ class CpuStage implements Stage {
   }
 
   memoryBytes(): number {
-    return this.#arena.size;
+    return this.#arena.size - this.#pages.untouchedBytes();
   }
 
   openKv(): KvId {

@@ -2,10 +2,12 @@ import { invariant } from '#lib/kernel/assert.ts';
 import { GIB, MIB } from '#lib/kernel/units.ts';
 
 export const CPU_LIMITS = {
-  /** Positions of a KV page: small enough that a short session wastes little, a multiple of 8. */
+  /** Positions of a KV page: small enough that a short session wastes little, a multiple of 16. */
   pagePositions: 32,
-  /** Pages that lie together in memory: a head's keys of 512 positions in one piece of 64 KB. */
-  groupPagesMax: 16,
+  /** Pages that lie together in memory: a head's keys of 4 096 positions in one piece. */
+  groupPagesMax: 128,
+  /** Bytes of such a group: memory grows by so much, though what nobody writes to stays a promise. */
+  groupBytesMax: 128 * MIB,
   /** Rows of one step; a step is cut into passes, so this bounds only time and result bytes. */
   stepRowsMax: 4096,
   /** The kernels of a chunk and, after it, of a single row (`Stage.warmUpRows`). */
@@ -33,5 +35,5 @@ export const CPU_LIMITS = {
   headDimMax: 512,
 } as const;
 
-invariant(CPU_LIMITS.pagePositions % 8 === 0, 'scores are computed for eight positions at a time');
+invariant(CPU_LIMITS.pagePositions % 16 === 0, 'scores are compared sixteen at a time');
 invariant(CPU_LIMITS.passRowsMax - CPU_LIMITS.headRowsMax >= 0, 'the head uses a pass’s space');

@@ -25,8 +25,11 @@ const partsOf = ({ shape, range }: PagesOf): number =>
   (range.last - range.first + 1) * 2 * shape.kvHeads;
 
 /** Pages of a group: as even as `pagesMax` allows, so that little of the last one is left over. */
-const groupPages = ({ pagesMax }: PagesOf): number =>
-  Math.ceil(pagesMax / Math.ceil(pagesMax / CPU_LIMITS.groupPagesMax));
+function groupPages({ shape, range, numerics, pagesMax }: PagesOf): number {
+  const room = Math.floor(CPU_LIMITS.groupBytesMax / kvPageBytes(shape, range, numerics));
+  const most = Math.max(1, Math.min(room, CPU_LIMITS.groupPagesMax));
+  return Math.ceil(pagesMax / Math.ceil(pagesMax / most));
+}
 
 const partBytes = ({ shape, range, numerics, ...of }: PagesOf): number =>
   kvPageBytes(shape, range, numerics) / partsOf({ shape, range, numerics, ...of });
@@ -36,13 +39,14 @@ export const headStride = (of: PagesOf): number => groupPages(of) * partBytes(of
 
 /**
  * Where KV pages lie. Pages that follow each other are made in groups, part by part: a head's keys of
- * sixteen pages in a row. A session's pages mostly follow each other, and memory is read twice as fast
- * in one piece as in pieces of four kilobytes.
+ * up to 128 pages in a row. A session's pages mostly follow each other, and memory is read twice as
+ * fast in one piece as in pieces of four kilobytes.
  */
 export class PageMemory {
   readonly #arena: Arena;
   readonly #of: PagesOf;
   readonly #groups: number[] = [];
+  #pages = 0;
 
   constructor(arena: Arena, of: PagesOf) {
     this.#arena = arena;
@@ -61,6 +65,13 @@ export class PageMemory {
       const group = this.#arena.allocate(bytes + CACHE_LINE_BYTES);
       this.#groups.push(roundUp(group, CACHE_LINE_BYTES));
     }
+    this.#pages = Math.max(this.#pages, count);
+  }
+
+  /** Bytes of the last group that no page has had yet: never touched, they cost no memory. */
+  untouchedBytes(): number {
+    const pages = this.#groups.length * groupPages(this.#of) - this.#pages;
+    return pages * partsOf(this.#of) * partBytes(this.#of);
   }
 
   /** Of the first part of a page that was made: what page tables hold. */

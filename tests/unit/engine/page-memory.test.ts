@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
 import { Arena } from '#lib/webgpu/cpu/arena.ts';
-import { PageMemory, kvPageBytes } from '#lib/webgpu/cpu/page-memory.ts';
+import { CPU_LIMITS } from '#lib/webgpu/cpu/limits.ts';
+import { PageMemory, headStride, kvPageBytes } from '#lib/webgpu/cpu/page-memory.ts';
 import { kvPositionBytes } from '#lib/webgpu/kv-size.ts';
 import { NUMERICS, type Engine, type ModelShape } from '#lib/webgpu/model.ts';
 
@@ -20,14 +21,15 @@ const total = (parts: readonly Uint8Array[]): number =>
 
 describe.each(NUMERICS)('KV pages in memory, %s', (numerics) => {
   it('[W3] every page has its bytes, and none of another’s', () => {
-    const { pages } = open(numerics, 37);
-    pages.make(37);
-    for (let page = 0; page < 37; page += 1) {
+    const { pages } = open(numerics, 290);
+    pages.make(290);
+    for (let page = 0; page < 290; page += 1) {
       expect(total(pages.parts(page))).toBe(kvPageBytes(SHAPE, RANGE, numerics));
       for (const part of pages.parts(page)) part.fill(page);
     }
-    for (let page = 0; page < 37; page += 1) {
-      for (const part of pages.parts(page)) expect(part.every((byte) => byte === page)).toBe(true);
+    for (let page = 0; page < 290; page += 1) {
+      for (const part of pages.parts(page))
+        expect(part.every((byte) => byte === page % 256)).toBe(true);
     }
   });
 
@@ -48,22 +50,48 @@ describe.each(NUMERICS)('KV pages in memory, %s', (numerics) => {
   });
 
   it('[W8] a copy is of all parts, from one group to another', () => {
-    const { pages } = open(numerics, 37);
-    pages.make(37);
+    const { pages } = open(numerics, 290);
+    pages.make(290);
     pages.parts(2).forEach((part, i) => part.fill(i + 1));
-    pages.copy(2, 30);
-    expect(pages.parts(30).map((part) => [...new Set(part)])).toEqual(
+    pages.copy(2, 280);
+    expect(pages.parts(280).map((part) => [...new Set(part)])).toEqual(
       pages.parts(2).map((_, i) => [i + 1]),
     );
   });
 
   it('[W3] memory is made a group at a time, for a few pages more than there may be at most', () => {
-    const { arena, pages } = open(numerics, 37);
+    const { arena, pages } = open(numerics, 290);
     const pageBytes = kvPageBytes(SHAPE, RANGE, numerics);
     pages.make(1);
-    expect(arena.size).toBeLessThan(14 * pageBytes);
-    pages.make(37);
-    expect(arena.size).toBeLessThan(40 * pageBytes);
+    expect(arena.size).toBeLessThan(98 * pageBytes);
+    pages.make(290);
+    expect(arena.size).toBeLessThan(293 * pageBytes);
+  });
+
+  it('[W3] what no page of a group has had yet does not count', () => {
+    const { arena, pages } = open(numerics, 290);
+    const pageBytes = kvPageBytes(SHAPE, RANGE, numerics);
+    const held = () => arena.size - pages.untouchedBytes();
+    const before = held();
+    pages.make(1);
+    expect(held() - before).toBeLessThan(2 * pageBytes);
+    pages.make(98);
+    expect(held() - before).toBeGreaterThanOrEqual(98 * pageBytes);
+    expect(held() - before).toBeLessThan(100 * pageBytes);
+    pages.make(5);
+    expect(held() - before).toBeGreaterThanOrEqual(98 * pageBytes);
+  });
+
+  it('[W3] a group is no larger than its limit, but holds a page', () => {
+    const layers = 4000;
+    const wide = { ...SHAPE, layers } as ModelShape;
+    const range = { first: 0, last: layers - 1 };
+    const pageBytes = kvPageBytes(wide, range, numerics);
+    const of = { shape: wide, range, numerics, pagesMax: 64 };
+    const pages = Math.floor(CPU_LIMITS.groupBytesMax / pageBytes);
+    expect(pages).toBeLessThan(64);
+    expect(headStride(of)).toBeLessThanOrEqual((pages * pageBytes) / (layers * 2 * SHAPE.kvHeads));
+    expect(headStride({ ...of, pagesMax: 1 })).toBe(pageBytes / (layers * 2 * SHAPE.kvHeads));
   });
 });
 
