@@ -1,5 +1,5 @@
 import { Segment, range, roundUp4 } from './range';
-import { scalesBytes, valuesOffset } from './kv';
+import { rowBytes, scalesBytes, valuesOffset } from './kv';
 import { callPages, positionsSeen, q0, q1, q2, q3 } from './query-tile';
 import { exp2, inverseOf, maxLanes, roundToInt, stepOf, sumLanes } from './vector';
 
@@ -26,6 +26,22 @@ const AHEAD: usize = 1024;
  * takes a while to begin.
  */
 const CALLED_FIRST: i32 = 160;
+
+/**
+ * Bytes of a page that are called for while the one before is computed with, where it lies elsewhere:
+ * what is called for ahead ends with the piece.
+ */
+const CALLED_NEXT: usize = 1024;
+
+/** Calls for the beginning of the page after the first of `pages`, unless it follows on it. */
+@inline
+function callNext(pages: usize, offset: usize): void {
+  const r = range();
+  const next = load<usize>(pages, 4);
+  if (next == load<usize>(pages) + <usize>r.pagePositions * rowBytes()) return;
+  const from = next + offset;
+  for (let at = from; at < from + CALLED_NEXT; at += 64) load<u32>(at);
+}
 
 /** Of each query of the tile: its largest score in all lanes, and Σ weights by lane. */
 let top0: v128 = i32x4.splat(0);
@@ -66,6 +82,7 @@ function scores(count: i32, pages: usize, keys: usize, limit: i32): void {
   let out = r.scores;
   for (let position = 0; position < limit; position += r.pagePositions, pages += 4) {
     const k = load<usize>(pages) + keys;
+    if (position + r.pagePositions < limit) callNext(pages, keys);
     const positions = min(r.pagePositions, limit - position);
     if (count == 4) scoresOf(4, k, positions, out);
     else if (count == 3) scoresOf(3, k, positions, out);
@@ -145,9 +162,15 @@ function largest(index: i32, segment: Segment, query: i32, limit: i32): v128 {
   const past = at + <usize>positionsSeen(segment, query) * 4;
   const end = at + <usize>((limit + r.pagePositions - 1) / r.pagePositions) * page;
   for (let i = past; i < end; i += 4) store<f32>(i, UNSEEN);
-  let top = v128.load(at);
-  for (; at < past; at += 16) top = f32x4.pmax(top, v128.load(at));
-  return maxLanes(top);
+  let a = v128.load(at);
+  let b = a, c = a, d = a; // one vector alone would wait for itself
+  for (; at < past; at += 64) {
+    a = f32x4.pmax(a, v128.load(at));
+    b = f32x4.pmax(b, v128.load(at, 16));
+    c = f32x4.pmax(c, v128.load(at, 32));
+    d = f32x4.pmax(d, v128.load(at, 48));
+  }
+  return maxLanes(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
 }
 
 /**
@@ -226,6 +249,7 @@ function values(count: i32, pages: usize, offset: usize, limit: i32, seen: i32):
   let weights = r.scores;
   for (let position = 0; position < limit; position += r.pagePositions, pages += 4) {
     const v = load<usize>(pages) + offset;
+    if (position + r.pagePositions < limit) callNext(pages, offset);
     weighPage(count, weights, v, position + r.pagePositions > seen);
     valuesOfPage(count, v, min(r.pagePositions, limit - position), weights);
     weights += <usize>r.pagePositions * 4;
