@@ -234,19 +234,22 @@ function attendedByBlocks(): bool {
   return ((r.heads / r.kvHeads) * r.headDim) % BLOCK == 0;
 }
 
-/** Pieces of segments, by segment, then kv head. */
+/**
+ * Pieces of segments, by kv head, then segment: what sessions hold of a head mostly lies together, and
+ * is read in one go.
+ */
 function attention(layer: i32, from: i32, to: i32): void {
   let item = 0;
-  for (let s = 0; s < step().segmentCount && item < to; s++) {
-    const segment = segmentOf(s);
-    const pieces = piecesOf(segment);
-    const end = item + pieces * range().kvHeads;
-    for (let i = max(item, from); i < min(end, to); i++) {
-      const first = ((i - item) % pieces) * ATTEND_ROWS;
-      const last = min(first + ATTEND_ROWS, segment.rows);
-      attendPiece(segment, layer, (i - item) / pieces, first, last);
+  for (let head = 0; head < range().kvHeads; head++) {
+    for (let s = 0; s < step().segmentCount && item < to; s++) {
+      const segment = segmentOf(s);
+      const end = item + piecesOf(segment);
+      for (let i = max(item, from); i < min(end, to); i++) {
+        const first = (i - item) * ATTEND_ROWS;
+        attendPiece(segment, layer, head, first, min(first + ATTEND_ROWS, segment.rows));
+      }
+      item = end;
     }
-    item = end;
   }
 }
 
