@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault, type FaultError } from '#lib/kernel/errors.ts';
 import { unreachable } from '#lib/kernel/assert.ts';
+import { NamedBuckets } from '#lib/kernel/token-bucket.ts';
 import { instantMs } from '#lib/kernel/units.ts';
 import { chainOf, genesisState } from '#lib/ledger/account/genesis.ts';
 import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
@@ -13,7 +14,6 @@ import {
   type LedgerApplication,
 } from '#lib/ledger/application/application.ts';
 import { judgeAtDoor } from '#lib/ledger/application/door.ts';
-import { Rates } from '#lib/ledger/application/rates.ts';
 import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
 import { nodeSha256, nodeSigner, serverSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
@@ -107,7 +107,7 @@ class Replica implements RunningReplica {
   readonly #links: Links;
   readonly #clients: ClientPort;
   readonly #recent: RecentBlocks;
-  readonly #rates = new Rates(DOOR_RATES.key);
+  readonly #rates = new NamedBuckets(DOOR_RATES.key);
   readonly #metrics = new ReplicaMetrics(() => this.health());
   readonly #phases = new PhaseTimes((phase, seconds) => this.#metrics.phase(phase, seconds));
   #hearing: Hearing = startHearing(performance.now());
@@ -297,7 +297,7 @@ class Replica implements RunningReplica {
     if (state.pending.has(toHex(id))) return 0;
     const gateway = recordOf(ledgerState(state.head.app), ['gateway', publicKey], state.env.sha256);
     if (gateway?.revokedSinceDay === NEVER) return 0;
-    return this.#rates.take(toHex(publicKey), instantMs(performance.now()));
+    return this.#rates.take(toHex(publicKey), 1, instantMs(performance.now()));
   }
 }
 

@@ -1,12 +1,12 @@
 import type { Socket } from 'socket.io';
 import { Batch } from '#lib/kernel/batch.ts';
+import { rateOf, TokenBucket } from '#lib/kernel/token-bucket.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
 import type { NodeId } from '#lib/kernel/ids.ts';
 import { encodeMessage } from '#lib/shard/wire/message-codec.ts';
 import type { ServerMessage } from '#lib/shard/wire/node-messages.ts';
 import { SIGNALING } from './limits.ts';
 import { MessageRates } from './message-rates.ts';
-import { fullBucket, takeFrom, type TokenBucket } from './token-bucket.ts';
 
 /** A relayed message that waits for its sender's rate. */
 interface Waiting {
@@ -23,8 +23,8 @@ export class Connection {
   node: { readonly id: NodeId; readonly incarnation: number } | null = null;
   readonly #socket: Socket;
   readonly #outbox = new Batch<string>((texts) => this.#emit(texts));
-  #messages: TokenBucket;
-  #relayed: TokenBucket;
+  readonly #messages: TokenBucket;
+  readonly #relayed: TokenBucket;
   #pings: InstantMs[] = [];
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
@@ -34,8 +34,8 @@ export class Connection {
   constructor(socket: Socket, now: InstantMs) {
     this.id = socket.id;
     this.#socket = socket;
-    this.#messages = fullBucket(SIGNALING.messagesPerSecondMax, now);
-    this.#relayed = fullBucket(SIGNALING.relayBytesPerSecondMax, now);
+    this.#messages = new TokenBucket(rateOf(SIGNALING.messagesPerSecondMax), now);
+    this.#relayed = new TokenBucket(rateOf(SIGNALING.relayBytesPerSecondMax), now);
   }
 
   /** After the end nothing is taken from the socket, however slowly it goes. */
@@ -69,21 +69,13 @@ export class Connection {
 
   /** False where the socket sends more messages than its rate allows (M5). */
   allowsMessage(now: InstantMs): boolean {
-    const { bucket, waitMs } = takeFrom(this.#messages, 1, {
-      perSecond: SIGNALING.messagesPerSecondMax,
-      now,
-    });
-    this.#messages = bucket;
-    return waitMs === 0;
+    return this.#messages.take(1, now) === 0;
   }
 
   /** Runs `forward` at the relay's rate and in order (M4); false where too much waits. */
   pace(bytes: number, forward: () => void, now: InstantMs): boolean {
-    const { bucket, waitMs } = takeFrom(this.#relayed, bytes, {
-      perSecond: SIGNALING.relayBytesPerSecondMax,
-      now,
-    });
-    this.#relayed = bucket;
+    this.#relayed.spend(bytes, now);
+    const waitMs = this.#relayed.waitMs(0, now);
     if (waitMs === 0 && this.#waiting.length === 0) {
       forward();
       return true;

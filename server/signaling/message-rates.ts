@@ -1,7 +1,7 @@
+import { rateOf, TokenBucket } from '#lib/kernel/token-bucket.ts';
 import type { InstantMs } from '#lib/kernel/units.ts';
 import { KIND_PER_SECOND_MAX } from './limits.ts';
 import type { MessageKind } from './message-kind.ts';
-import { fullBucket, takeFrom, type TokenBucket } from './token-bucket.ts';
 
 /** One socket's rate of each kind of message (M5). */
 export class MessageRates {
@@ -9,10 +9,9 @@ export class MessageRates {
 
   /** False where the socket has said more of this kind than a second allows. */
   allows(kind: MessageKind, now: InstantMs): boolean {
-    const perSecond = KIND_PER_SECOND_MAX[kind];
-    const before = this.#buckets.get(kind) ?? fullBucket(perSecond, now);
-    const { bucket, waitMs } = takeFrom(before, 1, { perSecond, now });
+    const bucket =
+      this.#buckets.get(kind) ?? new TokenBucket(rateOf(KIND_PER_SECOND_MAX[kind]), now);
     this.#buckets.set(kind, bucket);
-    return waitMs === 0;
+    return bucket.take(1, now) === 0;
   }
 }

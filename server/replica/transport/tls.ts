@@ -2,8 +2,8 @@ import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls';
 import { FaultError } from '#lib/kernel/errors.ts';
+import { NamedBuckets, type Rate } from '#lib/kernel/token-bucket.ts';
 import { instantMs } from '#lib/kernel/units.ts';
-import { Rates, type Rate } from '#lib/ledger/application/rates.ts';
 import { REPLICA_TIMES } from '../limits.ts';
 import { ed25519KeyOf, type Identity } from './certificate.ts';
 
@@ -53,9 +53,9 @@ export async function listenTls(
     },
   );
   server.maxConnections = socketsMax;
-  const rates = new Rates(handshakes);
+  const rates = new NamedBuckets(handshakes);
   server.on('connection', (socket: Socket) => {
-    const waitMs = rates.take(socket.remoteAddress ?? '', instantMs(performance.now()));
+    const waitMs = rates.take(socket.remoteAddress ?? '', 1, instantMs(performance.now()));
     if (waitMs > 0) socket.destroy();
   });
   server.on('tlsClientError', (_, socket) => socket.destroy());

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { toHex } from '#lib/kernel/bytes.ts';
-import { instantMs } from '#lib/kernel/units.ts';
 import { BATCH_BYTES_MAX, VALIDITY_MS_MAX } from '#lib/ledger/account/limits.ts';
 import { membersHash, readMembership } from '#lib/ledger/account/epochs.ts';
 import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
@@ -10,7 +9,6 @@ import { nextDueMs } from '#lib/ledger/account/indexes.ts';
 import { ledgerApplication, ledgerState } from '#lib/ledger/application/application.ts';
 import { DOOR_MARGIN_MS, judgeAtDoor } from '#lib/ledger/application/door.ts';
 import { PART_BYTES, StateParts, unpackParts } from '#lib/ledger/application/parts.ts';
-import { Rates } from '#lib/ledger/application/rates.ts';
 import type { Verify } from '#lib/ledger/crypto/ed25519/rule.ts';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
@@ -304,18 +302,4 @@ test('[P5] what a state shares with the one before is neither packed nor hashed 
   expect(hashed - before.length).toBeLessThan(after.length / 2);
   const values = [...unpackParts(partBytes(after))];
   expect(values).toEqual([...snapshot(world.state)]);
-});
-
-test('[P6] a bucket empties, fills again, and strangers take no room for ever', () => {
-  const rates = new Rates({ perSecond: 10, burst: 2 });
-  const at = (ms: number) => instantMs(ms);
-  expect([rates.take('a', at(0)), rates.take('a', at(0)), rates.take('a', at(0))]).toEqual([
-    0, 0, 100,
-  ]);
-  expect(rates.take('b', at(0))).toBe(0);
-  expect(rates.take('a', at(90))).toBeGreaterThan(9);
-  expect(rates.take('a', at(100))).toBe(0);
-  for (let i = 0; i < 16_383; i += 1) rates.take(`s${i}`, at(100));
-  expect(rates.take('one more', at(100))).toBe(100);
-  expect(rates.take('one more', at(300))).toBe(0);
 });

@@ -1,13 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import type { NodeId } from '#lib/kernel/ids.ts';
-import { instantMs } from '#lib/kernel/units.ts';
 import { encodeLinkMessage } from '#lib/shard/mesh/link-message.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { SIGNALING } from '#server/signaling/limits.ts';
 import { addressKey, isForeignPage, originOf } from '#server/signaling/origin.ts';
 import { Relay } from '#server/signaling/relay.ts';
-import { fullBucket, takeFrom } from '#server/signaling/token-bucket.ts';
 
 const request = (host: string | undefined, localAddress = '192.0.2.2', origin?: string) =>
   ({ headers: { host, origin }, socket: { localAddress } }) as unknown as IncomingMessage;
@@ -61,20 +59,6 @@ describe('[M5] one address', () => {
     ['::1', '::1'],
   ])('%s counts as %s', (address, key) => {
     expect(addressKey(address)).toBe(key);
-  });
-
-  it('has a burst of a second, then its rate', () => {
-    let bucket = fullBucket(10, instantMs(0));
-    const take = (amount: number, at: number) => {
-      const taken = takeFrom(bucket, amount, { perSecond: 10, now: instantMs(at) });
-      bucket = taken.bucket;
-      return taken.waitMs;
-    };
-    expect(take(10, 0)).toBe(0);
-    expect(take(1, 0)).toBe(100);
-    expect(take(1, 200)).toBe(0);
-    expect(take(5, 200)).toBe(500);
-    expect(take(10, 60_000)).toBe(0);
   });
 });
 

@@ -1,9 +1,9 @@
 import type { Clock } from '#lib/kernel/ports.ts';
+import { NamedBuckets, TokenBucket } from '#lib/kernel/token-bucket.ts';
 import { CLIENT_TIMES } from '#lib/ledger/client/limits.ts';
 import { encodeAnswer, type Reply } from '#lib/ledger/client/wire/answers.ts';
 import type { ClientRequest, Question } from '#lib/ledger/client/wire/requests.ts';
 import { addressKey } from '#server/signaling/origin.ts';
-import { AnswerRates } from './answer-rates.ts';
 
 /** The ledger as this server reaches it. */
 export interface LedgerAccess {
@@ -24,7 +24,6 @@ interface DeskLimits {
 }
 
 const BUSY_MS = 1_000;
-const ALL = '';
 
 /**
  * Replicas answer this server's questions within one allowance, and what they say is verified by the
@@ -35,8 +34,12 @@ export class LedgerDesk {
   readonly #limits: DeskLimits;
   readonly #clock: Clock;
   readonly #byAddress = new Map<string, number>();
-  readonly #rates: AnswerRates;
-  readonly #addressRates: AnswerRates;
+  /**
+   * Bytes of answers. How long one is shows when it has been made, so it is paid for afterwards: who owes
+   * is not asked for until time has made up for it.
+   */
+  readonly #allBytes: TokenBucket;
+  readonly #addressBytes: NamedBuckets;
   #open = 0;
   #blocksOpen = 0;
 
@@ -44,11 +47,9 @@ export class LedgerDesk {
     this.#access = access;
     this.#limits = limits;
     this.#clock = clock;
-    this.#rates = new AnswerRates({
-      perSecond: limits.ledgerBytesPerSecond,
-      burst: limits.ledgerBytesBurst,
-    });
-    this.#addressRates = new AnswerRates({
+    const all = { perSecond: limits.ledgerBytesPerSecond, burst: limits.ledgerBytesBurst };
+    this.#allBytes = new TokenBucket(all, clock.now());
+    this.#addressBytes = new NamedBuckets({
       perSecond: limits.ledgerAddressBytesPerSecond,
       burst: limits.ledgerAddressBytesBurst,
     });
@@ -71,8 +72,8 @@ export class LedgerDesk {
     try {
       const answer = encodeAnswer({ ...(await this.#access.serve(question)), tag });
       const now = this.#clock.now();
-      this.#rates.add(ALL, answer.length, now);
-      this.#addressRates.add(address, answer.length, now);
+      this.#allBytes.spend(answer.length, now);
+      this.#addressBytes.spend(address, answer.length, now);
       return answer;
     } finally {
       if (isBlocks) this.#blocksOpen -= 1;
@@ -87,7 +88,8 @@ export class LedgerDesk {
     if (this.#open >= questionsOpenMax || own >= questionsPerAddressMax) return BUSY_MS;
     if (type === 'blocks' && this.#blocksOpen >= blocksOpenMax) return BUSY_MS;
     const now = this.#clock.now();
-    const ms = Math.max(this.#rates.waitMs(ALL, now), this.#addressRates.waitMs(address, now));
+    const allMs = Math.ceil(this.#allBytes.waitMs(0, now));
+    const ms = Math.max(allMs, this.#addressBytes.waitMs(address, 0, now));
     return Math.min(ms, CLIENT_TIMES.retryAfterMsMax);
   }
 
