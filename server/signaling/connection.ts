@@ -25,6 +25,7 @@ export class Connection {
   readonly #outbox = new Batch<string>((texts) => this.#emit(texts));
   readonly #messages: TokenBucket;
   readonly #relayed: TokenBucket;
+  readonly #trains: TokenBucket;
   #pings: InstantMs[] = [];
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
@@ -36,6 +37,7 @@ export class Connection {
     this.#socket = socket;
     this.#messages = new TokenBucket(rateOf(SIGNALING.messagesPerSecondMax), now);
     this.#relayed = new TokenBucket(rateOf(SIGNALING.relayBytesPerSecondMax), now);
+    this.#trains = new TokenBucket(SIGNALING.trainBytes, now);
   }
 
   /** After the end nothing is taken from the socket, however slowly it goes. */
@@ -70,6 +72,11 @@ export class Connection {
   /** False where the socket sends more messages than its rate allows (M5). */
   allowsMessage(now: InstantMs): boolean {
     return this.#messages.take(1, now) === 0;
+  }
+
+  /** False where the socket measures its links more often than it should: trains pass by no rule (M4). */
+  allowsTrain(bytes: number, now: InstantMs): boolean {
+    return this.#trains.take(bytes, now) === 0;
   }
 
   /** Runs `forward` at the relay's rate and in order (M4); false where too much waits. */

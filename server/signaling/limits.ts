@@ -1,5 +1,6 @@
 import { KIB, MIB } from '#lib/kernel/units.ts';
 import { invariant } from '#lib/kernel/assert.ts';
+import { MESH } from '#lib/shard/mesh/limits.ts';
 import { RING, WIRE } from '#lib/shard/wire/limits.ts';
 import type { MessageKind } from './message-kind.ts';
 
@@ -25,6 +26,11 @@ export const SIGNALING = {
   relayQueuedBytesMax: 4 * MIB,
   /** Relayed and not yet read by the other end, of one link and direction. */
   relayWindowBytesMax: 512 * KIB,
+  /** A node measures one link a second: a train of the long kind, and one that is late beside it. */
+  trainBytes: {
+    perSecond: MESH.trainCarsMax * MESH.trainCarBytes,
+    burst: 2 * MESH.trainCarsMax * MESH.trainCarBytes,
+  },
   /** A socket that is gone may come back to its incarnation for so long, unless it is fenced. */
   resumeMs: 10_000,
   /** WebSocket pings find a socket whose other machine vanished. */

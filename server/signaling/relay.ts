@@ -6,7 +6,8 @@ import type { Pair } from './registry.ts';
 
 /** What the relay does with one message. */
 export type RelayVerdict =
-  | { readonly type: 'forward'; readonly to: NodeId; readonly dataBytes: number }
+  /** `isTrain`: it measures the link and carries nothing, and may come as often as a node measures. */
+  | { readonly type: 'forward'; readonly to: NodeId; readonly isTrain: boolean }
   /** Not allowed now: dropped; the sender gets its credit back, or its window would shrink. */
   | { readonly type: 'return-credit'; readonly bytes: Uint8Array }
   /** The sender ignores its window. */
@@ -37,10 +38,9 @@ export class Relay {
     const dataBytes = dataBytesOf(bytes);
     if (dataBytes > 0) return this.#judgeData(pair, { from, to }, dataBytes);
     const message = decodeLinkMessage(bytes);
-    // Trains would carry bytes past the rule.
-    if (!message || message.type === 'car') return { type: 'refuse' };
+    if (!message) return { type: 'refuse' };
     if (message.type === 'credit') this.#count(pair, from, -message.bytes);
-    return { type: 'forward', to, dataBytes };
+    return { type: 'forward', to, isTrain: message.type === 'car' };
   }
 
   #judgeData(
@@ -55,7 +55,7 @@ export class Relay {
     const onTheWay = this.#count(pair, to, dataBytes);
     if (onTheWay > SIGNALING.relayWindowBytesMax) return { type: 'part', peer: to };
     this.#relayedBytes += dataBytes;
-    return { type: 'forward', to, dataBytes };
+    return { type: 'forward', to, isTrain: false };
   }
 
   #count(pair: Pair, receiver: NodeId, bytes: number): number {

@@ -228,11 +228,15 @@ class SocketHub implements Hub {
     }
     const pair = this.#registry.pairs.get(link);
     if (!pair || (pair.a !== node.id && pair.b !== node.id)) return;
+    const now = this.#clock.now();
     const verdict = this.#relay.judge(pair, node.id, bytes);
     switch (verdict.type) {
       case 'forward': {
-        const forward = () => this.#connectionOf(verdict.to)?.sendRelay(link, bytes);
-        const paced = connection.pace(bytes.length, forward, this.#clock.now());
+        const { to, isTrain } = verdict;
+        // A train that does not come whole tells nothing: its sender tries again later.
+        if (isTrain && !connection.allowsTrain(bytes.length, now)) return;
+        const forward = () => this.#connectionOf(to)?.sendRelay(link, bytes);
+        const paced = connection.pace(bytes.length, forward, now);
         if (!paced) this.#overrun(connection, 'relay overrun');
         return;
       }

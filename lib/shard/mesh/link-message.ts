@@ -12,7 +12,7 @@ export type LinkMessage =
   /** `at`: the sender's clock, echoed by the pong; means nothing to the other end. */
   | { readonly type: 'ping'; readonly at: number }
   | { readonly type: 'pong'; readonly at: number }
-  /** A message of a train (`train.ts`), filled up to `bytes`, and what a whole one told. Direct paths only. */
+  /** A message of a train (`train.ts`), filled up to `bytes` with zeros, and what a whole one told. */
   | { readonly type: 'car'; readonly car: Car; readonly bytes: number }
   | { readonly type: 'train'; readonly round: number; readonly bytesPerMs: number };
 
@@ -78,6 +78,8 @@ export function decodeLinkMessage(bytes: Uint8Array): LinkMessage | null {
 
 function decodeCar(bytes: Uint8Array): LinkMessage | null {
   if (bytes.length < CAR_HEADER_BYTES || bytes.length > MESH.trainCarBytes) return null;
+  // With anything in it a car would carry bytes past the relay's rule (M4).
+  for (let i = CAR_HEADER_BYTES; i < bytes.length; i += 1) if (bytes[i] !== 0) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const car = { round: view.getUint32(1, true), at: view.getUint8(5), of: view.getUint8(6) };
   const isTrain = car.of >= MESH.trainCarsMin && car.of <= MESH.trainCarsMax && car.at < car.of;

@@ -96,7 +96,7 @@ export class Link {
       path: this.#path,
       state: phase.kind === 'closed' ? 'closed' : open ? 'open' : 'connecting',
       rttMs: this.#heartbeat.rttMs,
-      bytesPerMs: phase.kind === 'direct' ? speedOf(this.#speed, this.#options.clock.now()) : null,
+      bytesPerMs: speedOf(this.#speed, this.#options.clock.now()),
       bytesSent: bytes.sent,
       bytesReceived: bytes.received,
     };
@@ -135,12 +135,16 @@ export class Link {
     if (this.#beats % MESH.countEveryBeats === 0) void this.#count();
   }
 
-  /** Sends a train where one is due. Not by the relay: its line is the server's. @returns whether it did. */
+  /** Sends a train where one is due; by the relay it is the lines of both to the server. @returns whether it did. */
   measure(): boolean {
     const now = this.#options.clock.now();
-    const isOpen = this.#phase.kind === 'direct' && this.#phase.open;
     // A pong behind a train says nothing of the round trip: that is known first.
-    if (!isOpen || this.#heartbeat.rttMs === null || !isTrainDue(this.#speed, now)) return false;
+    if (
+      this.info.state !== 'open' ||
+      this.#heartbeat.rttMs === null ||
+      !isTrainDue(this.#speed, now)
+    )
+      return false;
     const { speed, cars } = nextTrain(this.#speed, now);
     this.#speed = speed;
     for (const car of cars) this.#sendMessage({ type: 'car', car, bytes: MESH.trainCarBytes });

@@ -4,7 +4,7 @@ import { KIB, MIB } from '#lib/kernel/units.ts';
 /** Bounds on what a peer or a socket may send; checked before anything is parsed or allocated. */
 export const WIRE = {
   /** Grows by one with every change that an older page would misread (M2). */
-  protocolVersion: 9,
+  protocolVersion: 10,
   /** A route of a million-parameter-a-tab swarm would still be shorter. */
   placesMax: 64,
   sessionsPerNodeMax: 256,

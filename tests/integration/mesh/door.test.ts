@@ -2,6 +2,7 @@ import { request } from 'node:http';
 import { io, type Socket } from 'socket.io-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IdentityId } from '#lib/kernel/ids.ts';
+import { encodeLinkMessage } from '#lib/shard/mesh/link-message.ts';
 import { makeHello, type Hello } from '#lib/shard/mesh/hello.ts';
 import { keyPairFromSeed, newNodeKeys, newSeed, type NodeKeys } from '#lib/shard/mesh/identity.ts';
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
@@ -135,6 +136,35 @@ describe('signaling’s door', () => {
     await vi.waitFor(() => expect(who.said.map(({ type }) => type)).toContain('welcome'));
     return who;
   };
+  it('[M4] trains pass between two as often as they measure, and no more', async () => {
+    const [from, to] = [await stranger(), await stranger()];
+    const ids = [from, to].map((who) => {
+      const own = newNodeKeys(keyPairFromSeed<IdentityId>(newSeed()));
+      who.say(makeHello(own, who.challenge, { profile: PROFILE, resume: null }));
+      return own.node.id;
+    });
+    const introduced = () => from.said.find(({ type }) => type === 'introduce');
+    await vi.waitFor(() => expect(to.said.at(-1)?.type).toBe('welcome'));
+    await vi.waitFor(() => expect(from.said.at(-1)?.type).toBe('welcome'));
+    cluster.hub.introduce(ids[0]!, ids[1]!, { relayOnly: true });
+    await vi.waitFor(() => expect(introduced()).toBeDefined());
+    const { link } = introduced() as unknown as { link: string };
+    let cars = 0;
+    to.socket.on('relay', () => (cars += 1));
+    const train = Array.from({ length: 16 }, (_, at) => ({ round: 1, at, of: 16 }));
+    for (let i = 0; i < 20; i += 1) {
+      for (const car of train) {
+        from.socket.emit('relay', link, encodeLinkMessage({ type: 'car', car, bytes: 4_096 }));
+      }
+    }
+    await vi.waitFor(() => expect(cars).toBeGreaterThanOrEqual(32));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    // Two at once, and what a second gives again of one.
+    expect(cars).toBeLessThan(64);
+    expect(from.closed()).toBe(false);
+    expect(cluster.hub.relayedBytes()).toBe(0);
+  });
+
   const heard = (type: string) =>
     cluster.events.filter((event) => event.type === 'message' && event.message.type === type);
 

@@ -6,6 +6,7 @@ import {
   type Cluster,
   type TestNode,
 } from '#tests/support/mesh-cluster.ts';
+import { SlowDoor } from '#tests/support/slow-door.ts';
 import { SlowLine } from '#tests/support/slow-line.ts';
 
 /** What three tabs of SmolLM2-135M read of rows as they are, in a millisecond: a slower link narrows them. */
@@ -14,7 +15,7 @@ const FAST_BYTES_PER_MS = 2_000;
 describe('[S9] how fast a real link is', { timeout: 30_000 }, () => {
   let cluster: Cluster;
   let nodes: TestNode[];
-  let line: SlowLine | null = null;
+  let line: SlowLine | SlowDoor | null = null;
   beforeAll(assertInterface);
   beforeEach(async () => {
     cluster = await startCluster();
@@ -27,13 +28,16 @@ describe('[S9] how fast a real link is', { timeout: 30_000 }, () => {
     await cluster.close();
   });
 
-  async function link(options: readonly Parameters<typeof startNode>[1][]) {
-    nodes = options.map((each) => startNode(cluster.url, each));
+  async function link(
+    options: readonly Parameters<typeof startNode>[1][],
+    { path = 'direct', urls = [cluster.url, cluster.url] } = {},
+  ) {
+    nodes = options.map((each, i) => startNode(urls[i] ?? cluster.url, each));
     const [a, b] = nodes as [TestNode, TestNode];
     await vi.waitFor(() => expect(nodes.every((node) => node.saw('online'))).toBe(true), 5_000);
-    cluster.hub.introduce(a.id, b.id, { relayOnly: false });
+    cluster.hub.introduce(a.id, b.id, { relayOnly: path === 'relay' });
     await vi.waitFor(() => expect(nodes.every((node) => node.saw('link-open'))).toBe(true), 8_000);
-    expect(a.saw('link-open')?.path).toBe('direct');
+    expect(a.saw('link-open')?.path).toBe(path);
   }
   /** Both ends, idle, of a line that is slow or long. */
   const over = (slow: ConstructorParameters<typeof SlowLine>[0]) => {
@@ -56,6 +60,24 @@ describe('[S9] how fast a real link is', { timeout: 30_000 }, () => {
       expect(speed).toBeGreaterThan(0.6 * rate);
       expect(speed).toBeLessThan(1.6 * rate);
     }
+  });
+
+  it('is by the relay that of the slower line to the server, and counts as no frames', async () => {
+    const door = await SlowDoor.open(cluster.url);
+    line = door;
+    door.bytesPerMs = 100;
+    const idle = { isIdle: () => true };
+    await link([idle, idle], { path: 'relay', urls: [cluster.url, door.url] });
+    for (const speed of await known()) {
+      expect(speed).toBeGreaterThan(60);
+      expect(speed).toBeLessThan(160);
+    }
+    expect(cluster.hub.relayedBytes()).toBe(0);
+  });
+
+  it('is by the relay no less than rows need where lines are fast', async () => {
+    await link([{ isIdle: () => true }, { isIdle: () => true }], { path: 'relay' });
+    for (const speed of await known()) expect(speed).toBeGreaterThan(FAST_BYTES_PER_MS);
   });
 
   it('is not that of a long round trip', async () => {

@@ -135,6 +135,10 @@ describe('[M4] messages of a train', () => {
       null,
       null,
     ]);
+    const full = encodeLinkMessage({ type: 'car', car: car(0), bytes: 16 });
+    expect(decodeLinkMessage(full)).not.toBeNull();
+    full[15] = 1;
+    expect(decodeLinkMessage(full)).toBeNull();
     for (const bytesPerMs of [0, -1, NaN, Infinity, 1e10]) {
       expect(
         decodeLinkMessage(encodeLinkMessage({ type: 'train', round: 1, bytesPerMs })),

@@ -79,6 +79,18 @@ describe('[M4] the relay', () => {
     expect(relay.relayedBytes).toBe(500);
   });
 
+  it('carries messages that measure a link, told apart, and only empty ones', () => {
+    const relay = new Relay();
+    const car = { type: 'car', car: { round: 1, at: 0, of: 8 }, bytes: 500 } as const;
+    const bytes = encodeLinkMessage(car);
+    expect(relay.judge(pair, a, bytes)).toEqual({ type: 'forward', to: b, isTrain: true });
+    const told = encodeLinkMessage({ type: 'train', round: 1, bytesPerMs: 80 });
+    expect(relay.judge(pair, b, told)).toEqual({ type: 'forward', to: a, isTrain: false });
+    expect(relay.relayedBytes).toBe(0);
+    bytes[400] = 1;
+    expect(relay.judge(pair, a, bytes)).toEqual({ type: 'refuse' });
+  });
+
   it('parts a pair whose sender ignores its window', () => {
     const relay = new Relay();
     relay.setRule(() => true);
@@ -95,8 +107,6 @@ describe('[M4] the relay', () => {
     relay.setRule(() => true);
     expect(relay.judge(pair, a, data(WIRE.fragmentBytesMax)).type).toBe('forward');
     expect(relay.judge(pair, a, data(WIRE.fragmentBytesMax + 1)).type).toBe('refuse');
-    const car = { type: 'car', car: { round: 1, at: 0, of: 8 }, bytes: 500 } as const;
-    expect(relay.judge(pair, a, encodeLinkMessage(car)).type).toBe('refuse');
     for (const bytes of [[], [9], [0], [1, 2], [2, 2]]) {
       expect(relay.judge(pair, a, Uint8Array.from(bytes)).type).toBe('refuse');
     }
