@@ -21,7 +21,12 @@ import { servePackageFile } from '#server/models/http.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
 import type { AnswerRequest } from '#server/orchestrator/answers.ts';
 import { createKnownAnswerChecker } from '#server/orchestrator/known-answer-checker.ts';
-import { createOrchestrator, type Orchestrator } from '#server/orchestrator/orchestrator.ts';
+import {
+  createOrchestrator,
+  type Orchestrator,
+  type OrchestratorOptions,
+} from '#server/orchestrator/orchestrator.ts';
+import type { Prepare } from '#lib/shard/wire/session-messages.ts';
 import type { HubEvent, NodeHub } from '#server/signaling/hub.ts';
 import { attachHub, type Hub } from '#server/signaling/socket-hub.ts';
 import { tapWorker, type Tamper } from '#tests/support/bad-peer/tapped-worker.ts';
@@ -44,6 +49,8 @@ export class SmallServer {
   readonly chunksServed: string[];
   /** Everything the nodes said, pongs left out. */
   readonly heard: HubEvent[];
+  /** What nodes were told of their places, one each and epoch. */
+  readonly prepared: Prepare[];
   readonly #http: Server;
   readonly #root: string;
   readonly #volunteers: Volunteer[] = [];
@@ -56,6 +63,7 @@ export class SmallServer {
     failovers: unknown[];
     chunksServed: string[];
     heard: HubEvent[];
+    prepared: Prepare[];
     http: Server;
     root: string;
   }) {
@@ -66,11 +74,15 @@ export class SmallServer {
     this.failovers = made.failovers;
     this.chunksServed = made.chunksServed;
     this.heard = made.heard;
+    this.prepared = made.prepared;
     this.#http = made.http;
     this.#root = made.root;
   }
 
-  static async start(minStages: number): Promise<SmallServer> {
+  static async start(
+    minStages: number,
+    change: Partial<Pick<OrchestratorOptions, 'numerics' | 'wireDtype'>> = {},
+  ): Promise<SmallServer> {
     const root = await mkdtemp(join(tmpdir(), 'declai-node-'));
     const registry = await ModelRegistry.open([MODELS]);
     const manifest = await readManifest(join(MODELS, MODEL));
@@ -86,8 +98,15 @@ export class SmallServer {
     const hub = attachHub(http, { model: () => model });
     const failovers: unknown[] = [];
     const heard: HubEvent[] = [];
+    const prepared: Prepare[] = [];
     const tapped: NodeHub = {
-      ...{ send: hub.send.bind(hub), introduce: hub.introduce.bind(hub), part: hub.part.bind(hub) },
+      send: (node, incarnation, message) => {
+        if (message.type === 'session' && message.message.type === 'prepare') {
+          prepared.push(message.message);
+        }
+        return hub.send(node, incarnation, message);
+      },
+      ...{ introduce: hub.introduce.bind(hub), part: hub.part.bind(hub) },
       ...{ fence: hub.fence.bind(hub), relayedBytes: hub.relayedBytes.bind(hub) },
       setRelayRule: hub.setRelayRule.bind(hub),
       onEvent: (listener) =>
@@ -97,14 +116,14 @@ export class SmallServer {
         }),
     };
     const orchestrator = createOrchestrator({
-      ...{ hub: tapped, manifest, minStages },
+      ...{ hub: tapped, manifest, minStages, ...change },
       // What is counted here is a step a token.
       draftsMax: 0,
       checker: createKnownAnswerChecker(join(MODELS, MODEL)),
       log: { write: (entry) => void failovers.push(entry) },
     });
     return new SmallServer({
-      ...{ url, orchestrator, hub, manifest, failovers, chunksServed, heard, http, root },
+      ...{ url, orchestrator, hub, manifest, failovers, chunksServed, heard, prepared, http, root },
     });
   }
 
