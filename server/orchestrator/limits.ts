@@ -1,5 +1,5 @@
 import { invariant } from '#lib/kernel/assert.ts';
-import { TIMES } from '#lib/shard/wire/limits.ts';
+import { RING, TIMES } from '#lib/shard/wire/limits.ts';
 
 /** Bounds and times of the orchestrator; each with what it defends. */
 export const ORCHESTRATOR = {
@@ -18,8 +18,10 @@ export const ORCHESTRATOR = {
   /** Routes remembered for what they computed, and names of pages of all of them together. */
   prefixRoutesMax: 1_024,
   prefixPagesMax: 1 << 16,
-  /** Acks of a node's sessions leave together (S7): short beside 16 tokens of a fast ring. */
-  ackWaitMs: 25,
+  /** Acks of a node's sessions leave together (S7): after so many tokens of one, a quarter of its window … */
+  ackTokensMax: 4,
+  /** … or after this: each message wakes a tab's two threads and its browser. */
+  ackWaitMs: 100,
   /** How often a cut for speed is looked for (P3). */
   speedCheckMs: 5_000,
   /** Live steps this much slower than predicted are a slow-down, less is noise (P3). */
@@ -55,5 +57,9 @@ invariant(
   2 * ORCHESTRATOR.graceMs <= TIMES.silenceDeadMs &&
     2 * ORCHESTRATOR.tickEveryMs <= ORCHESTRATOR.graceMs,
   'a closed socket is noticed sooner than silence',
+);
+invariant(
+  2 * ORCHESTRATOR.ackTokensMax <= RING.unackedTokensMax,
+  'acks leave while half of the window is open',
 );
 invariant(ORCHESTRATOR.lostShownMs + 1_000 <= 30_000, 'a lost node leaves the list within 30 s');

@@ -61,7 +61,8 @@ class OrchestratorShell implements Orchestrator {
     this.#hub = options.hub;
     this.#checker = options.checker;
     this.#log = options.log;
-    this.#acks = new AckLine(ORCHESTRATOR.ackWaitMs, (node, incarnation, message) => {
+    const { ackWaitMs: waitMs, ackTokensMax: countMax } = ORCHESTRATOR;
+    this.#acks = new AckLine({ waitMs, countMax }, (node, incarnation, message) => {
       this.#hub.send(node, incarnation, { type: 'session', message });
     });
     this.#clock = options.clock ?? systemClock;

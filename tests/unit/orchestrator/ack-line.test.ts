@@ -12,7 +12,7 @@ afterEach(() => void vi.useRealTimers());
 
 function line() {
   const sent: [NodeId, number, number][] = [];
-  const acks = new AckLine(25, (to, incarnation, { accepted }) => {
+  const acks = new AckLine({ waitMs: 25, countMax: 4 }, (to, incarnation, { accepted }) => {
     sent.push([to, incarnation, accepted]);
   });
   return { acks, sent };
@@ -32,6 +32,25 @@ test('[S7] the newest ack of each session leaves after the wait', () => {
   ]);
   vi.advanceTimersByTime(100);
   expect(sent).toHaveLength(2);
+});
+
+test('[S7] the fourth ack of a session takes all of its node along, and the wait begins anew', () => {
+  const { acks, sent } = line();
+  acks.add(other, 1, ack(3, 1));
+  acks.add(node, 1, ack(2, 8));
+  for (const accepted of [3, 4, 5]) acks.add(node, 1, ack(1, accepted));
+  expect(sent).toEqual([]);
+  vi.advanceTimersByTime(20);
+  acks.add(node, 1, ack(1, 6));
+  expect(sent).toEqual([
+    [node, 1, 8],
+    [node, 1, 6],
+  ]);
+  acks.add(node, 1, ack(1, 7));
+  vi.advanceTimersByTime(24);
+  expect(sent.slice(2)).toEqual([[other, 1, 1]]);
+  vi.advanceTimersByTime(1);
+  expect(sent.slice(3)).toEqual([[node, 1, 7]]);
 });
 
 test('[S7] what else a node hears comes after its acks', () => {
