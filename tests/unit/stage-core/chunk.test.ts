@@ -169,6 +169,26 @@ describe('chunk', () => {
     expect(longestMs(busy?.pureMs ?? 0)).toBeGreaterThan((busy?.ms ?? Infinity) * 1.2);
   });
 
+  test('[S12] what rows cost where many are read alone makes no chunk beside an answer too long', () => {
+    // Few rows cost twice as much each as many.
+    const world = new SoloWorld(({ rows }) => Math.min(1 + 4 * rows, 33 + 2 * rows));
+    for (let round = 0; round < 8; round += 1) {
+      world.open(2 * round + 1, 1281);
+      for (let i = 0; i < 10; i += 1) world.run();
+      world.end(2 * round + 1);
+      world.open(2 * round + 2, 40, 39);
+      for (let i = 0; i < 40; i += 1) world.run();
+      const alone = world.seen.length;
+      world.open(100 + round, 200);
+      for (let i = 0; i < 5; i += 1) world.run();
+      for (const run of world.seen.slice(alone))
+        expect(run.ms).toBeLessThanOrEqual(longestMs(run.pureMs));
+      world.end(2 * round + 2);
+      world.end(100 + round);
+    }
+    expect(Math.max(...world.seen.map(({ prefillRows }) => prefillRows))).toBeGreaterThan(100);
+  });
+
   test('[S12] a row that fits beside no step goes with every second one', () => {
     const world = worldOf({ base: 0, perRow: 100, perAttended: 0 });
     world.open(1, 40, 39);

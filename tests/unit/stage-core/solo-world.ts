@@ -1,5 +1,11 @@
 import type { StageOutput } from '#lib/shard/stage/types.ts';
-import { loadOf, addLoads, predictMs, type StepTimes } from '#lib/shard/stage/core/step-times.ts';
+import {
+  loadOf,
+  addLoads,
+  predictMs,
+  type StepLoad,
+  type StepTimes,
+} from '#lib/shard/stage/core/step-times.ts';
 import { prepare, session, shardAt, StageRig, words } from './rig.ts';
 
 /** Most rows of a run, and of a chunk: what a stage of the product has. */
@@ -21,10 +27,10 @@ export class SoloWorld {
   readonly seen: SeenRun[] = [];
   /** How many runs each session found when it came. */
   readonly opened = new Map<string, number>();
-  readonly #cost: StepTimes;
+  readonly #cost: (load: StepLoad) => number;
 
-  constructor(cost: StepTimes) {
-    this.#cost = cost;
+  constructor(cost: StepTimes | ((load: StepLoad) => number)) {
+    this.#cost = typeof cost === 'function' ? cost : (load) => predictMs(cost, load);
     const limits = { pagePositions: 32, pagesMax: 10_000, rowsMax: ROWS_MAX };
     this.rig.step({ type: 'shard-ready', shard: shardAt(0), ...limits, rowWidth: 2, vocab: 1000 });
   }
@@ -60,8 +66,7 @@ export class SoloWorld {
     const cost = (segments: typeof running.segments): number =>
       segments.length === 0
         ? 0
-        : predictMs(
-            this.#cost,
+        : this.#cost(
             segments.map(({ firstPosition, rows }) => loadOf(firstPosition, rows)).reduce(addLoads),
           );
     const decode = running.segments.filter(isDecode);
@@ -98,9 +103,10 @@ export class SoloWorld {
 
 /** The shard of a place learned that its runs cost so. */
 export function setPrices(rig: StageRig, place: number, prices: StepTimes): void {
-  const times = rig.core.shards.get(shardAt(place))?.times;
-  if (!times) throw new Error('the shard is loaded');
-  Object.assign(times, prices);
+  const shard = rig.core.shards.get(shardAt(place));
+  if (!shard) throw new Error('the shard is loaded');
+  Object.assign(shard.times, prices);
+  Object.assign(shard.aloneTimes, prices);
 }
 
 /** The rule: nobody's next token waits longer than this. */

@@ -1,7 +1,14 @@
 import { must } from '#lib/kernel/assert.ts';
 import { STAGE } from './limits.ts';
 import { allSeats, isDecoding, type Seat, type Shard, type Turn } from './state.ts';
-import { addLoads, loadOf, predictMs, type StepLoad } from './step-times.ts';
+import {
+  addLoads,
+  isEmpty,
+  loadOf,
+  predictMs,
+  type StepLoad,
+  type StepTimes,
+} from './step-times.ts';
 
 /** Rows a seat could compute now; below L they are prefill. */
 export interface Work {
@@ -16,6 +23,8 @@ export interface Plan {
   readonly ms: number;
   readonly prefillMs: number;
   readonly load: StepLoad;
+  /** The prices that say so. */
+  readonly times: StepTimes;
 }
 
 const NO_LOAD: StepLoad = { rows: 0, attended: 0 };
@@ -34,13 +43,25 @@ export function planRun(turn: Turn, shardKey: string, work: readonly Work[]): Pl
     .map(({ seat, rows }) => loadOf(seat.kvLength, rows))
     .reduce(addLoads, NO_LOAD);
   const rows = new Map(decode.map(({ seat, rows: count }) => [seat, count]));
-  const pureMs = pure.rows > 0 ? predictMs(shard.times, pure) : 0;
+  const waited = longestWait(turn);
+  const times = pricesOf(shard, waited);
+  const pureMs = pure.rows > 0 ? predictMs(times, pure) : 0;
   const fills = inTurn.filter(({ seat }) => !isDecoding(seat));
-  const beside = { pure, pureMs, rowsLeft: rowsMax - pure.rows };
-  for (const [seat, count] of planFills(turn, shard, { ...beside, fills })) rows.set(seat, count);
+  const beside = { pure, pureMs, times, waited, rowsLeft: rowsMax - pure.rows };
+  for (const [seat, count] of planFills(shard, { ...beside, fills })) rows.set(seat, count);
   const load = [...rows].map(([seat, count]) => loadOf(seat.kvLength, count)).reduce(addLoads);
-  const ms = predictMs(shard.times, load);
-  return { rows, ms, prefillMs: load.rows > pure.rows ? ms - pureMs : 0, load };
+  const ms = predictMs(times, load);
+  return { rows, ms, prefillMs: load.rows > pure.rows ? ms - pureMs : 0, load, times };
+}
+
+/**
+ * By what a run is predicted: few rows cost more each than many, so what prefill alone has taught would
+ * make a chunk beside an answer too long. It is better than nothing before the first.
+ */
+function pricesOf({ times, aloneTimes }: Shard, waited: number | null): StepTimes {
+  if (waited === null) return aloneTimes;
+  if (isEmpty(times)) Object.assign(times, aloneTimes);
+  return times;
 }
 
 /** The first steps that fit a run together, each as a whole: its rows are sampled together. */
@@ -58,45 +79,54 @@ interface Filling {
   /** The decode rows beside it, and how long they alone take. */
   readonly pure: StepLoad;
   readonly pureMs: number;
+  readonly times: StepTimes;
+  /** Null where this node decodes for nobody. */
+  readonly waited: number | null;
   readonly rowsLeft: number;
 }
 
 /** Rows of prefill, one chunk together at most. */
-function planFills(turn: Turn, shard: Shard, filling: Filling): [Seat, number][] {
+function planFills(shard: Shard, filling: Filling): [Seat, number][] {
   const { fills, pure } = filling;
   const [first] = fills;
   const planned: [Seat, number][] = [];
   let left = Math.min(filling.rowsLeft, first?.seat.session.prepare.chunkRows ?? 0);
   if (!first || left === 0) return planned;
-  const limitMs = limitOf(turn, shard, filling);
+  const limitMs = limitOf(shard, filling);
   let load = pure;
   for (const { seat, rows } of fills) {
-    const count = mostRows(shard, load, { seat, rows: Math.min(rows, left), limitMs });
+    const count = mostRows(filling.times, load, { seat, rows: Math.min(rows, left), limitMs });
     if (count === 0) break;
     planned.push([seat, count]);
     left -= count;
     load = addLoads(load, loadOf(seat.kvLength, count));
   }
   const mustGoOn =
-    planned.length === 0 &&
-    (pure.rows === 0 || (shard.prefillWaits && !fitsEver(shard, filling, first)));
+    planned.length === 0 && (pure.rows === 0 || (shard.prefillWaits && !fitsEver(filling, first)));
   if (mustGoOn) planned.push([first.seat, 1]);
   shard.prefillWaits = planned.length === 0;
   return planned;
 }
 
 /**
+ * The longest that prefill has kept a session's next row waiting so far, also one that is elsewhere in the
+ * ring: it may come just after the run has begun. Null where nobody is decoded here.
+ */
+function longestWait(turn: Turn): number | null {
+  let waited: number | null = null;
+  for (const seat of allSeats(turn.core)) {
+    if (isDecoding(seat) && !seat.flow.faulted) waited = Math.max(waited ?? 0, seat.flow.prefillMs);
+  }
+  return waited;
+}
+
+/**
  * How long a run may take as predicted. Where a session of this node is being decoded, prefill may
  * keep its next row waiting, in the run before and in its own together, for what the rule allows, and
- * would still if it took longer by as much as runs did of late;
- * also while its row is elsewhere in the ring, for it may come just after the run has begun.
+ * would still if it took longer by as much as runs did of late.
  */
-function limitOf(turn: Turn, { surprise }: Shard, { pureMs }: Filling): number {
-  let waited = -1;
-  for (const seat of allSeats(turn.core)) {
-    if (isDecoding(seat) && !seat.flow.faulted) waited = Math.max(waited, seat.flow.prefillMs);
-  }
-  if (waited < 0) return STAGE.chunkMsMax;
+function limitOf({ surprise }: Shard, { pureMs, waited }: Filling): number {
+  if (waited === null) return STAGE.chunkMsMax;
   const longestMs = pureMs + ruleMs(pureMs) - waited;
   return Math.min(pureMs + allowedMs(pureMs) - waited, longestMs / (1 + surprise));
 }
@@ -112,14 +142,14 @@ const allowedMs = (pureMs: number): number => STAGE.prefillAim * ruleMs(pureMs);
  * Whether a row fits beside this decode step once no other prefill has kept it waiting. One that
  * does not would wait for ever: it goes with every second step.
  */
-function fitsEver(shard: Shard, { pure, pureMs }: Filling, { seat }: Work): boolean {
-  const withOne = predictMs(shard.times, addLoads(pure, loadOf(seat.kvLength, 1)));
+function fitsEver({ pure, pureMs, times }: Filling, { seat }: Work): boolean {
+  const withOne = predictMs(times, addLoads(pure, loadOf(seat.kvLength, 1)));
   return withOne <= pureMs + allowedMs(pureMs);
 }
 
 /** Most rows of a prefill, up to `rows`, with which a run stays within `limitMs`. */
 function mostRows(
-  { times }: Shard,
+  times: StepTimes,
   load: StepLoad,
   { seat, rows, limitMs }: Work & { readonly limitMs: number },
 ): number {

@@ -44,8 +44,9 @@ export function onRunDone(turn: Turn, done: Extract<StageInput, { type: 'run-don
   if (!running) return;
   const shard = turn.core.shards.get(running.shard);
   if (shard) {
-    shard.surprise = surpriseAfter(shard.surprise, predictMs(shard.times, running.load), done.ms);
-    learnStep(shard.times, running.load, done.ms);
+    const { times, load } = running;
+    shard.surprise = surpriseAfter(shard.surprise, predictMs(times, load), done.ms);
+    learnStep(times, load, done.ms);
   }
   for (const [at, segment] of running.segments.entries()) {
     const seat = seatOf(turn, running, at);

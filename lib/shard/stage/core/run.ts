@@ -105,8 +105,8 @@ function startRun(turn: Turn, shard: string, plan: Plan): void {
   const flows = seats.map((seat) => seat.flow);
   for (const seat of seats) if (isDecoding(seat)) seat.flow.stepAt = seat.kvLength;
   const prefill = { ms: plan.prefillMs, until: later(turn.now, plan.ms) };
-  const { load } = plan;
-  core.running = { run: core.runs, shard, segments, flows, after: [], prefill, load };
+  const { load, times } = plan;
+  core.running = { run: core.runs, shard, segments, flows, after: [], prefill, load, times };
   for (const seat of allSeats(core)) {
     const waits = isDecoding(seat) && !planned.has(seat) && workOf(turn, seat) > 0;
     if (waits) seat.flow.prefillMs += plan.prefillMs;

@@ -69,8 +69,10 @@ export interface Shard {
   } | null;
   /** Number of its latest run: the shard that waited longest runs next. */
   lastRun: number;
-  /** What its runs have taken so far: prefill is cut by it (S12). */
+  /** What its runs have taken so far while somebody's answer was under way here: prefill is cut by it (S12). */
   readonly times: StepTimes;
+  /** And those of prefill alone: many rows cost less each than few, and would make a short chunk too long. */
+  readonly aloneTimes: StepTimes;
   /** By which share they were longer than predicted, of late. */
   surprise: number;
   /** By route: what a draft adds to a round of one row, as a share of it, as last seen. */
@@ -90,6 +92,8 @@ export interface Running {
   /** As predicted: milliseconds that its prefill adds, and when the run ends. */
   readonly prefill: { readonly ms: number; readonly until: InstantMs };
   readonly load: StepLoad;
+  /** The prices it was predicted by, which learn from it. */
+  readonly times: StepTimes;
 }
 
 export interface Session {
@@ -208,6 +212,7 @@ export const newShard = (limits: Shard['limits'], lastRun: number): Shard => ({
   limits,
   lastRun,
   times: emptyStepTimes(),
+  aloneTimes: emptyStepTimes(),
   surprise: 0,
   draftCosts: new Map(),
   prefillWaits: false,

@@ -19,6 +19,9 @@ export interface StepTimes {
 /** Nothing learned: every run is predicted to take no time. */
 export const emptyStepTimes = (): StepTimes => ({ base: 0, perRow: 0, perAttended: 0 });
 
+export const isEmpty = ({ base, perRow, perAttended }: StepTimes): boolean =>
+  base === 0 && perRow === 0 && perAttended === 0;
+
 const LEARNED_SHARE = 0.5;
 /**
  * Longer than this against the prediction is mostly the machine at other work. A true change still
