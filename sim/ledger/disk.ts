@@ -43,7 +43,10 @@ export class Disk {
   sync(count = this.waiting.length): number {
     let last = 0;
     this.keepLate();
-    for (const effect of this.waiting.splice(0, count)) {
+    // No store has a record on disk, below the head, that speaks of a state which is not (its B7).
+    let end = count;
+    while (this.waiting[end]?.type === 'stable') end += 1;
+    for (const effect of this.waiting.splice(0, end)) {
       if (effect.type === 'persist') last = this.append(effect);
       else this.keepSoon(effect);
     }

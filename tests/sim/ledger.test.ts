@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { runLedgerCampaign } from '#sim/ledger/campaign.ts';
 import { RULE_BRANCHES } from '#lib/ledger/pbft/rule-branches.ts';
 import { OUR_LEDGER } from '#sim/ledger/core.ts';
+import { Disk } from '#sim/ledger/disk.ts';
 import { UNCOUNTED_RULES } from '#sim/ledger/events.ts';
 import { loadLedger } from '#sim/ledger/load.ts';
 import { runLedger } from '#sim/ledger/run.ts';
@@ -40,6 +41,19 @@ describe('ledger campaign', () => {
     const core = await loadLedger('.');
     expect(core.stepReplica).not.toBe(OUR_LEDGER.stepReplica);
     expect(runLedger(17, { core }).hash).toBe(once.hash);
+  });
+
+  test('the disk takes a state with its record, however its turns are cut', () => {
+    // Seed 5466 of its day: the record that begins an epoch was on disk and the state was not.
+    const disk = new Disk({ parts: () => [] });
+    const record = new Uint8Array(8);
+    disk.write({ type: 'persist', id: 1, record, epoch: 1, view: 0, barrier: true } as never);
+    disk.write({ type: 'stable', recordId: 1, state: { app: {} }, endsEpoch: true } as never);
+    disk.write({ type: 'persist', id: 2, record, epoch: 1, view: 0, barrier: true } as never);
+    expect(disk.sync(1)).toBe(1);
+    disk.crash();
+    expect(disk.image().state).not.toBeNull();
+    expect(disk.image().head?.count).toBe(1);
   });
 
   test('a seed with real signatures is as good as any', () => {
