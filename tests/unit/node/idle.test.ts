@@ -2,15 +2,8 @@ import { expect, test } from 'vitest';
 import { instantMs } from '#lib/kernel/units.ts';
 import { NODE_OFF, stepNode } from '#lib/shard/runtime/node-core.ts';
 import { isIdle, type NodeInput, type NodeState } from '#lib/shard/runtime/node-state.ts';
-import type { EngineChoice } from '#lib/webgpu/capability/choose-engine.ts';
+import { measured, model, range, takeOver } from '#tests/support/node-machine.ts';
 
-const model = { id: 'm', hash: 'a'.repeat(64) };
-const measured: EngineChoice = {
-  ...{ layerMs: [1, 2, 3], headMs: [1, 2, 3] },
-  ...{ engine: 'cpu-wasm', reason: 'device.no_webgpu', memoryBytes: 2 ** 30 },
-};
-const range = { first: 0, last: 9 };
-const takeOver = { first: 10, last: 19 };
 const assignment = { model, range, numerics: 'int16' } as const;
 
 /** Feeds inputs in order, a second apart; what it fetches is task `next()`. */

@@ -1,21 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { FaultWire } from '#lib/kernel/errors.ts';
 import { instantMs } from '#lib/kernel/units.ts';
-import type { EngineChoice } from '#lib/webgpu/capability/choose-engine.ts';
 import type { LayerRange } from '#lib/webgpu/model.ts';
 import { nodeDeadline, NODE_OFF, stepNode } from '#lib/shard/runtime/node-core.ts';
 import type { NodeInput, NodeOutput, NodeState } from '#lib/shard/runtime/node-state.ts';
 import { NODE } from '#lib/shard/runtime/limits.ts';
 import { RoomWatch } from '#lib/shard/runtime/room-watch.ts';
 import { viewNode } from '#lib/shard/runtime/node-view.ts';
+import { measured, model, range, takeOver } from '#tests/support/node-machine.ts';
 
-const model = { id: 'm', hash: 'a'.repeat(64) };
-const measured: EngineChoice = {
-  ...{ layerMs: [1, 2, 3], headMs: [1, 2, 3] },
-  ...{ engine: 'cpu-wasm', reason: 'device.no_webgpu', memoryBytes: 2 ** 30 },
-};
-const range = { first: 0, last: 9 };
-const takeOver = { first: 10, last: 19 };
 const assignment = { model, range, takeOver, numerics: 'int16' } as const;
 const fault = (code: FaultWire['code']): FaultWire => ({ code, message: code });
 

@@ -100,6 +100,15 @@ describe('the orchestrator behind the gateway’s door', () => {
     return { hub, log, orchestrator: opened };
   }
 
+  /** With one node that has the whole model. */
+  async function ready() {
+    const opened = open();
+    opened.hub.join();
+    await settled();
+    await opened.hub.become('ready');
+    return opened;
+  }
+
   it('[P1] refuses at once what cannot be answered', () => {
     const { orchestrator } = open();
     expect(() => orchestrator.start(request, () => undefined)).toThrow(
@@ -112,10 +121,7 @@ describe('the orchestrator behind the gateway’s door', () => {
   });
 
   it('[S1] tells a reader nothing before it has the handle, then everything in order', async () => {
-    const { hub, orchestrator } = open();
-    hub.join();
-    await settled();
-    await hub.become('ready');
+    const { orchestrator } = await ready();
     const events: AnswerEvent[] = [];
     const answer = orchestrator.start(request, (event) => events.push(event));
     expect(events).toEqual([]);
@@ -140,20 +146,14 @@ describe('the orchestrator behind the gateway’s door', () => {
   });
 
   it('[M4] only neighbours of a running route may relay', async () => {
-    const { hub, orchestrator } = open();
-    hub.join();
-    await settled();
-    await hub.become('ready');
+    const { hub, orchestrator } = await ready();
     expect(hub.rule(nodeId(0), nodeId(1))).toBe(false);
     orchestrator.start(request, () => undefined);
     expect(hub.rule(nodeId(0), nodeId(1))).toBe(false);
   });
 
   it('[S10] its end is the end of every session, and the nodes hear it', async () => {
-    const { hub, orchestrator } = open();
-    hub.join();
-    await settled();
-    await hub.become('ready');
+    const { hub, orchestrator } = await ready();
     const events: AnswerEvent[] = [];
     const { session } = orchestrator.start(request, (event) => events.push(event));
     orchestrator.close();
