@@ -1,5 +1,6 @@
 import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
+import { withEntry } from './layered-map.ts';
 import { LIMITS } from './limits.ts';
 import { memberId, met, send, slotsOf, update, type ReplicaState, type Turn } from './state.ts';
 import type { CheckedBatch, Environment, Link } from './types.ts';
@@ -20,14 +21,15 @@ export function keepBody(turn: Turn, sequence: number, batch: CheckedBatch): voi
   const key = toHex(batch.digest);
   const known = state.bodies.get(key);
   if (known !== undefined && known.sequence >= sequence) return;
-  const bodies = new Map(state.bodies).set(key, { sequence, batch });
+  const bodies = withEntry(state.bodies, key, { sequence, batch });
   const most = LIMITS.bodiesPerSlotMax * state.constitution.parameters.logWindow;
-  if (bodies.size > most) forgetOne(state, bodies);
-  update(turn, { bodies });
+  update(turn, { bodies: bodies.size > most ? withoutOne(state, bodies) : bodies });
 }
 
-/** The oldest that no slot names: of a view that is over, and nothing of it prepared or executed here. */
-function forgetOne(state: ReplicaState, bodies: Map<string, unknown>): void {
+type Bodies = ReplicaState['bodies'];
+
+/** Without the oldest that no slot names: of a view that is over, and nothing of it prepared or executed here. */
+function withoutOne(state: ReplicaState, bodies: Bodies): Bodies {
   const named = new Set(
     [...state.slots.values()]
       .flatMap(({ proposal, certificate, committed }) => [
@@ -39,11 +41,13 @@ function forgetOne(state: ReplicaState, bodies: Map<string, unknown>): void {
       .filter((digest) => digest instanceof Uint8Array)
       .map((digest) => toHex(digest)),
   );
+  const left = new Map(bodies);
   for (const key of bodies.keys()) {
     if (named.has(key)) continue;
-    bodies.delete(key);
-    return;
+    left.delete(key);
+    break;
   }
+  return left;
 }
 
 /** Digests that slots name and whose batches are not here. */

@@ -4,6 +4,7 @@ import { ZERO_HASH } from '#lib/ledger/crypto/sha256.ts';
 import { bodyOf } from './bodies.ts';
 import { logCheckpoint } from './checkpoint-log.ts';
 import { checkStable } from './checkpoints.ts';
+import { withEntry } from './layered-map.ts';
 import { encodeMessage } from './messages/message.ts';
 import { headerHash, type Header } from './messages/header.ts';
 import type { Seal } from './messages/seal.ts';
@@ -48,7 +49,7 @@ export function executeBlock(turn: Turn, batch: CheckedBatch): Seal | null {
     ? signSeal(turn.state, { epoch, sequence, headerHash: next.headerHash })
     : null;
   met(turn, seal === null ? 'R25 a follower executes' : 'R8 a block is executed and sealed');
-  update(turn, { head: next, executed: new Map(executed).set(sequence, batch.digest) });
+  update(turn, { head: next, executed: withEntry(executed, sequence, batch.digest) });
   forgetExecuted(turn, batch);
   turn.out.push({
     type: 'executed',

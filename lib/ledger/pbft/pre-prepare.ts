@@ -127,6 +127,7 @@ function isCatchUp(state: ReplicaState, { view, sequence, digest }: Vote): boole
 export function takeProposal(turn: Turn, vote: Vote, batch: CheckedBatch): void {
   keepBody(turn, vote.sequence, batch);
   updateSlot(turn, vote.sequence, { proposal: vote, proposedAt: turn.now.atMs });
+  update(turn, { proposed: Math.max(turn.state.proposed, vote.sequence) });
   if (batch.timeMs > 0) update(turn, { batchAt: turn.now.atMs });
   castPrepare(turn, vote.sequence);
   progress(turn, vote.sequence);

@@ -144,9 +144,8 @@ function replayProposal(turn: Turn, { vote, batch }: PrePrepare): void {
   if (checked !== null) keepBody(turn, vote.sequence, checked);
   if (vote.view !== state.view) return;
   updateSlot(turn, vote.sequence, { proposal: vote, proposedAt: turn.now.atMs });
-  if (vote.replica === state.self) {
-    update(turn, { proposed: Math.max(state.proposed, vote.sequence) });
-  } else if (votes(state)) {
+  update(turn, { proposed: Math.max(state.proposed, vote.sequence) });
+  if (vote.replica !== state.self && votes(state)) {
     updateSlot(turn, vote.sequence, { preparedIn: vote.view });
     keepVote(turn, signVote(state, 'prepare', vote));
   }

@@ -3,6 +3,7 @@ import { later, type InstantMs } from '#lib/kernel/units.ts';
 import type { MountainRange } from '#lib/ledger/crypto/mountain-range.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { BEATS_PER_TIMEOUT } from './limits.ts';
+import { withEntry } from './layered-map.ts';
 import type { Header } from './messages/header.ts';
 import { encodeMessage, type Message } from './messages/message.ts';
 import type { NewView } from './messages/new-view.ts';
@@ -128,7 +129,7 @@ export interface ReplicaState {
   readonly seals: ReadonlyMap<number, ReadonlyMap<number, Seal>>;
   readonly epochEnds: readonly EpochEnd[];
   readonly pending: PendingRequests;
-  /** Highest sequence proposed in this view by this replica. */
+  /** Highest sequence proposed in this view, by this replica or to it. */
   readonly proposed: number;
   /** A batch that is not full leaves no sooner: so long after the one before it. */
   readonly spacedUntil: InstantMs;
@@ -195,7 +196,7 @@ export const slotAt = (state: ReplicaState, sequence: number): Slot =>
 
 export function updateSlot(turn: Turn, sequence: number, change: Partial<Slot>): Slot {
   const slot = { ...slotAt(turn.state, sequence), ...change };
-  update(turn, { slots: new Map(turn.state.slots).set(sequence, slot) });
+  update(turn, { slots: withEntry(turn.state.slots, sequence, slot) });
   return slot;
 }
 

@@ -36,8 +36,9 @@ function patienceEndsAt(state: ReplicaState): InstantMs {
   // The oldest first: that others are executed gives nobody more time to leave this one out.
   const { oldest } = state.pending;
   if (oldest !== undefined) waits(oldest.at);
-  for (const slot of state.slots.values()) {
-    if (slot.proposal !== null && slot.sequence > state.head.sequence) waits(slot.proposedAt);
+  for (let sequence = state.head.sequence + 1; sequence <= state.proposed; sequence += 1) {
+    const slot = state.slots.get(sequence);
+    if (slot !== undefined && slot.proposal !== null) waits(slot.proposedAt);
   }
   return Math.min(...ends) as InstantMs;
 }
