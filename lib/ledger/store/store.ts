@@ -150,8 +150,7 @@ export class ReplicaStore {
   }
 
   #start(): void {
-    // In a microtask, when all effects of the step are here.
-    this.#work ??= Promise.resolve().then(() => this.#drain());
+    this.#work ??= endOfTurn().then(() => this.#drain());
   }
 
   /** What convicts replicas, piece by piece. */
@@ -192,6 +191,7 @@ export class ReplicaStore {
     try {
       while ((this.#queue.length > 0 || this.#isDue || this.#mayForget) && !this.#hasFailed) {
         await this.#writeGroup(this.#queue.take());
+        if (this.#queue.length > 0) await endOfTurn();
       }
     } catch (error) {
       this.#fail(error);
@@ -306,6 +306,12 @@ export class ReplicaStore {
     this.#listener.failed(new FaultError('ledger/storage-failed', message, { cause: error }));
   }
 }
+
+/**
+ * When what came in this turn of the event loop was looked at: what its frames bring to the disk goes in
+ * one group, and a group costs two syncs however much is in it.
+ */
+const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A folder is of one chain for ever. */
 async function claim(database: Database, chain: Uint8Array): Promise<void> {

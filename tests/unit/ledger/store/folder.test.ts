@@ -59,6 +59,24 @@ test('[B12] blocks go into the database together and soon, and no close forgets 
   await again.close();
 });
 
+test('[B3] what one turn of the event loop brings goes to the disk together', async () => {
+  const options = optionsFor(life, folder);
+  await createReplicaFolder(options);
+  const store = await ReplicaStore.open(options);
+  const stored: number[] = [];
+  store.listen({ stored: (id) => stored.push(id), failed: (fault) => expect.fail(fault.message) });
+  const records = life.written.filter((each) => each.type === 'persist').slice(0, 6);
+  for (const record of records.slice(0, 3)) {
+    store.write(record);
+    // A step of its own, and its microtasks over: in the same turn all the same.
+    await Promise.resolve().then(() => undefined);
+  }
+  await vi.waitFor(() => expect(stored).toEqual([records[2]!.id]));
+  for (const record of records.slice(3)) store.write(record);
+  await store.close();
+  expect(stored).toEqual([records[2]!.id, records[5]!.id]);
+});
+
 /** The groups of a life in which the log leads to every state, or to none. */
 function groupsOf(leadsHere: boolean): Group[] {
   const queue = new StoreQueue();
