@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { toFault, type FaultError } from '#lib/kernel/errors.ts';
 import { REPLICA_LIMITS, REPLICA_TIMES } from '../limits.ts';
 import { Allowance, type AllowanceRate } from './allowance.ts';
-import { FrameReader, frameOf } from './frames.ts';
+import { FrameReader, framesOf } from './frames.ts';
 import type { Turns } from './turns.ts';
 
 export interface FrameSocketOptions {
@@ -29,8 +29,10 @@ export class FrameSocket {
   #frames: Uint8Array[] = [];
   #waitingInBytes = 0;
   #hasTurn = false;
+  /** What was sent in this turn and is not written yet. */
+  #said: Uint8Array[] = [];
+  #saidBytes = 0;
   #debt: NodeJS.Timeout | null = null;
-  #isCorked = false;
   #isClosed = false;
   #fault: FaultError | null = null;
 
@@ -53,17 +55,18 @@ export class FrameSocket {
     if (this.#isClosed || this.waitingBytes + bytes.length > this.#options.queueBytesMax) {
       return false;
     }
-    if (!this.#isCorked) {
-      // What is said in one turn leaves in one record.
-      this.#isCorked = true;
-      this.#socket.cork();
-      process.nextTick(() => {
-        this.#isCorked = false;
-        this.#socket.uncork();
-      });
-    }
-    this.#socket.write(frameOf(bytes));
+    // What is said in one turn leaves in one write, and in one record.
+    if (this.#said.length === 0) process.nextTick(() => this.#flush());
+    this.#said.push(bytes);
+    this.#saidBytes += bytes.length;
     return true;
+  }
+
+  #flush(): void {
+    if (this.#said.length === 0) return;
+    this.#socket.write(framesOf(this.#said));
+    this.#said = [];
+    this.#saidBytes = 0;
   }
 
   /** Of somebody who is known for more by now. */
@@ -72,7 +75,7 @@ export class FrameSocket {
   }
 
   get waitingBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#saidBytes;
   }
 
   /** A frame has begun, and its end has not come although we read. */
@@ -82,6 +85,7 @@ export class FrameSocket {
 
   /** Resolves when the other end has read enough, or is gone. */
   drained(): Promise<void> {
+    this.#flush();
     if (!this.#socket.writableNeedDrain || this.#isClosed) return Promise.resolve();
     return new Promise((resolve) => {
       const done = (): void => {
@@ -96,6 +100,7 @@ export class FrameSocket {
 
   /** Sends what waits, then ends; `now`: at once. No frame is looked at any more. */
   close(how: 'after' | 'now' = 'now'): void {
+    if (how === 'after') this.#flush();
     this.#end();
     if (how === 'now') this.#socket.destroy();
     // Its end is seen only by who reads.
@@ -107,6 +112,8 @@ export class FrameSocket {
   #end(): void {
     this.#isClosed = true;
     this.#frames = [];
+    this.#said = [];
+    this.#saidBytes = 0;
     clearTimeout(this.#debt ?? undefined);
   }
 

@@ -3,11 +3,19 @@ import { FaultError } from '#lib/kernel/errors.ts';
 const LENGTH_BYTES = 4;
 
 /** u32 length, then so many bytes. */
-export function frameOf(bytes: Uint8Array): Buffer {
-  const frame = Buffer.allocUnsafe(LENGTH_BYTES + bytes.length);
-  frame.writeUInt32BE(bytes.length);
-  frame.set(bytes, LENGTH_BYTES);
-  return frame;
+export const frameOf = (bytes: Uint8Array): Buffer => framesOf([bytes]);
+
+/** One frame after the other. */
+export function framesOf(all: readonly Uint8Array[]): Buffer {
+  const length = all.reduce((sum, bytes) => sum + LENGTH_BYTES + bytes.length, 0);
+  const frames = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const bytes of all) {
+    at = frames.writeUInt32BE(bytes.length, at);
+    frames.set(bytes, at);
+    at += bytes.length;
+  }
+  return frames;
 }
 
 /** Cuts a stream into frames. Holds no more than what came of one frame, and refuses a length at sight. */
