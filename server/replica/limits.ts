@@ -49,8 +49,13 @@ export const DOOR_RATES = {
 export const REPLICA_TIMES = {
   /** From TCP's connect to the end of TLS' handshake. */
   handshakeMs: 5_000,
-  /** Peers are asked so often for their clock, which also shows that a link lives: some answers may be lost before `noQuorumMs`. */
+  /**
+   * So often links are looked at. Whoever said nothing for half of it is asked, and so is heard before
+   * `noQuorumMs`; where beats come more often nobody is.
+   */
   pingMs: 1_000,
+  /** Peers are asked so often for their clock in any case. */
+  clockMs: 10_000,
   /** A link that is silent so long is half open: it is closed, and dialled again. */
   silenceMs: 5_000,
   redialMsMin: 100,

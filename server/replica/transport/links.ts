@@ -35,6 +35,7 @@ interface Link {
   readonly dialledBy: string;
   readonly since: number;
   heardAt: number;
+  askedAt: number;
   /** Its clock less ours, by the last answer. */
   offsetMs: number;
   roundTripMs: number;
@@ -166,7 +167,7 @@ export class Links {
           this.#lost(peer, link);
         },
       }),
-      ...{ dialledBy, since: now, heardAt: now, offsetMs: 0, roundTripMs: 0 },
+      ...{ dialledBy, since: now, heardAt: now, askedAt: now, offsetMs: 0, roundTripMs: 0 },
     };
     this.#links.set(peer.id, link);
     this.#ask(link);
@@ -235,16 +236,20 @@ export class Links {
     this.#redial(now.id);
   }
 
+  /** What a link brings shows that it lives: asked is who is silent, and everybody now and then for the clock. */
   #ping(): void {
     const now = performance.now();
     for (const link of this.#links.values()) {
-      if (now - link.heardAt > REPLICA_TIMES.silenceMs) link.socket.close();
-      else this.#ask(link);
+      const silentMs = now - link.heardAt;
+      const isSilent = silentMs >= REPLICA_TIMES.pingMs / 2;
+      if (silentMs > REPLICA_TIMES.silenceMs) link.socket.close();
+      else if (isSilent || now - link.askedAt >= REPLICA_TIMES.clockMs) this.#ask(link);
     }
   }
 
-  #ask({ socket }: Link): void {
-    socket.send(encodePing({ kind: 'ask', sentAt: Math.floor(performance.now()) }));
+  #ask(link: Link): void {
+    link.askedAt = performance.now();
+    link.socket.send(encodePing({ kind: 'ask', sentAt: Math.floor(link.askedAt) }));
   }
 
   #dialWhereOurs(peer: Peer): void {
