@@ -13,7 +13,6 @@ import {
   ledgerState,
   type LedgerApplication,
 } from '#lib/ledger/application/application.ts';
-import { judgeAtDoor } from '#lib/ledger/application/door.ts';
 import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
 import { nodeSha256, nodeSigner, serverSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
@@ -259,13 +258,11 @@ class Replica implements RunningReplica {
   /** The door: what can be said at once is said at once, the rest waits for its block. */
   #submit(transaction: Uint8Array, client: string): Submitted {
     const { state } = this.#driver;
-    const { sha256, chain } = state.env;
+    const { application } = this.#parts;
     const now = performance.now();
-    const wallMs = Date.now();
-    const read = this.#parts.application.read(transaction);
-    const verdict = judgeAtDoor(ledgerState(state.head.app), read, {
-      ...{ wallMs, isRelayed: false, sha256, chain },
-    });
+    const read = application.read(transaction);
+    const door = { wallMs: Date.now(), isRelayed: false };
+    const verdict = application.judge(ledgerState(state.head.app), read, door);
     switch (verdict.type) {
       case 'refused':
         return refused(verdict.code);

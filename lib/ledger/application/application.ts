@@ -19,10 +19,11 @@ import type {
   AppState,
   CheckedBatch,
   Constitution,
+  Door,
   Member,
 } from '#lib/ledger/pbft/types.ts';
 import { writeFitting } from './batch.ts';
-import { judgeAtDoor } from './door.ts';
+import { judgeAtDoor, type DoorVerdict } from './door.ts';
 import { StateParts, unpackParts, type Cut } from './parts.ts';
 import { remembered } from './remembered.ts';
 
@@ -37,6 +38,12 @@ interface LedgerBatch extends CheckedBatch {
 export interface LedgerApplication extends Application {
   /** A transaction's bytes decoded, or what is wrong with them: no signature is verified. */
   readonly read: (bytes: Uint8Array) => Transaction | FaultError;
+  /** What the door says of what `read` gave. */
+  readonly judge: (
+    state: LedgerState,
+    transaction: Transaction | FaultError,
+    door: Door,
+  ) => DoorVerdict;
 }
 
 /**
@@ -52,8 +59,12 @@ export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): L
     (transaction) => checkTransaction(transaction.bytes, rules, () => transaction),
     sha256,
   );
+  const judge = onceAdmitted((state, transaction, door) =>
+    judgeAtDoor(state, transaction, { ...door, sha256, chain: rules.chain }),
+  );
   return {
     read,
+    judge,
     checkRequest(bytes) {
       const transaction = check(bytes);
       return isFault(transaction) ? null : toHex(transaction.id);
@@ -73,8 +84,7 @@ export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): L
     },
     writeBatch: (timeMs, requests) => writeFitting(timeMs, requests, check),
     admits: (state, request, door) =>
-      judgeAtDoor(ledgerState(state), read(request), { ...door, sha256, chain: rules.chain })
-        .type === 'admitted',
+      judge(ledgerState(state), read(request), door).type === 'admitted',
     execute(state, { sequence, batch }) {
       const { timeMs } = batch;
       const { transactions } = batch as LedgerBatch;
@@ -106,6 +116,27 @@ export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): L
       const read = readMembership(bytes);
       return read && { epoch: Number(read.epoch), members: read.replicas.map(memberOf) };
     },
+  };
+}
+
+type JudgeAtDoor = LedgerApplication['judge'];
+
+/**
+ * A port asks, and then the core: what was admitted last is admitted, as long as the state is the same.
+ * A later clock only lets more in.
+ */
+function onceAdmitted(judge: JudgeAtDoor): JudgeAtDoor {
+  let last: { readonly of: Parameters<JudgeAtDoor>; readonly verdict: DoorVerdict } | null = null;
+  return (state, transaction, door) => {
+    if (last !== null) {
+      const [sameState, same, before] = last.of;
+      const isSame = sameState === state && same === transaction;
+      const isNoStricter = before.isRelayed === door.isRelayed && before.wallMs <= door.wallMs;
+      if (isSame && isNoStricter) return last.verdict;
+    }
+    const verdict = judge(state, transaction, door);
+    if (verdict.type === 'admitted') last = { of: [state, transaction, door], verdict };
+    return verdict;
   };
 }
 

@@ -192,6 +192,33 @@ test('[P4] the door knows keys by what they ask: accounts’, gateways’, opera
   expect(doorOf(world, { by: 'a', body: change })).toBe('ledger/not-authorised');
 });
 
+test('[P4] what a port was told is admitted by the core without looking again, in this state alone', () => {
+  const world = new World();
+  let hashed = 0;
+  const application = ledgerApplication({
+    ...{ chain: world.chain, verify: NOTHING_VERIFIED },
+    sha256: (bytes) => {
+      hashed += 1;
+      return nodeSha256(bytes);
+    },
+  });
+  const ask = { ...world.grant('a'), nonce: 500n };
+  const request = world.sign(ask);
+  const before = world.state;
+  const door = { wallMs: Number(world.timeMs), isRelayed: false };
+  expect(application.judge(before, application.read(request), door).type).toBe('admitted');
+  const looked = hashed;
+  expect(application.admits(before, request, { ...door, wallMs: door.wallMs + 1 })).toBe(true);
+  expect(hashed).toBe(looked);
+  // An earlier clock lets less in, and who passes on has another door.
+  expect(application.admits(before, request, { ...door, wallMs: 0 })).toBe(false);
+  expect(application.admits(before, request, { ...door, isRelayed: true })).toBe(true);
+  expect(hashed).toBeGreaterThan(looked);
+  world.do(ask);
+  expect(application.admits(world.state, request, door)).toBe(false);
+  expect(application.judge(world.state, application.read(request), door).type).toBe('executed');
+});
+
 test('[P4] used nonces and wrong times stay outside', () => {
   const world = new World();
   world.do({ ...world.grant('a'), nonce: 500n });
