@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { resolveOurs, sourceFiles } from './source-files.ts';
+import { FOLDERS, resolveOurs, sourceFiles } from './source-files.ts';
 
 /** What each file imports of ours, types and workers included: a reader follows those, too. */
 const importsOf = new Map(
-  sourceFiles().map(({ path, imports }) => [
+  sourceFiles([...FOLDERS, 'tests']).map(({ path, imports }) => [
     path,
     imports.flatMap((specifier) => resolveOurs(path, specifier) ?? []),
   ]),

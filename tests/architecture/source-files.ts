@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const FOLDERS = ['app', 'components', 'lib', 'server', 'sim', 'bench'];
+export const FOLDERS = ['app', 'components', 'lib', 'server', 'sim', 'bench'];
 
 export interface SourceFile {
   /** Repository-relative, with slashes. */
@@ -20,12 +20,16 @@ export function filesUnder(folder: string, pattern: RegExp): string[] {
     .filter((path) => pattern.test(path) && !/node_modules|\/kernels\//.test(path));
 }
 
-export function sourceFiles(): SourceFile[] {
-  return FOLDERS.flatMap((folder) => filesUnder(folder, /\.tsx?$/)).map((path) => {
-    const text = readFileSync(join(ROOT, path), 'utf8');
-    const imports = ts.preProcessFile(text, true, true).importedFiles.map((file) => file.fileName);
-    return { path, text, imports: [...imports, ...workerUrls(text)] };
-  });
+export function sourceFiles(folders: readonly string[] = FOLDERS): SourceFile[] {
+  return folders
+    .flatMap((folder) => filesUnder(folder, /\.tsx?$/))
+    .map((path) => {
+      const text = readFileSync(join(ROOT, path), 'utf8');
+      const imports = ts
+        .preProcessFile(text, true, true)
+        .importedFiles.map((file) => file.fileName);
+      return { path, text, imports: [...imports, ...workerUrls(text)] };
+    });
 }
 
 /** `new URL('./x.ts', import.meta.url)` loads a module as surely as an import does. */
