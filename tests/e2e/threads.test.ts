@@ -1,17 +1,9 @@
-import { readFileSync, readdirSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';
 import { ask } from '#tests/support/answer.ts';
 import { VolunteerTab } from '#tests/support/browser.ts';
 import { goldenRow } from '#tests/support/golden.ts';
 import { TestServer } from '#tests/support/server.ts';
-
-/** Threads of a tab that run workers: the inference worker, and its helpers. */
-function workerThreads(pid: number): number {
-  const names = readdirSync(`/proc/${pid}/task`).map((task) => {
-    return readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8');
-  });
-  return names.filter((name) => name.startsWith('DedicatedWorker')).length;
-}
+import { workerThreads } from '#tests/support/worker-threads.ts';
 
 test('[T1] [H12] a tab computes with as many threads as it was told, and leaves none behind', async () => {
   const server = await TestServer.start(['--no-seed-volunteer']);

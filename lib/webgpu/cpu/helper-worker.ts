@@ -1,6 +1,10 @@
+import { CPU_LIMITS } from './limits.ts';
 import type { HelperStart, HelperThread } from './threads.ts';
 
-/** Starts helper threads as Web Workers, whose script `make` names as its bundler understands it. */
+/**
+ * Starts helper threads as Web Workers, whose script `make` names as its bundler understands it. One whose
+ * stage has ended computes nothing any more, and goes a while later, or with the worker that made it.
+ */
 export const helperWith =
   (make: () => Worker) =>
   (start: HelperStart): HelperThread => {
@@ -15,5 +19,6 @@ export const helperWith =
       };
     });
     worker.postMessage(start);
-    return { ready, end: () => worker.terminate() };
+    const end = (): void => void setTimeout(() => worker.terminate(), CPU_LIMITS.helperLingerMs);
+    return { ready, end };
   };

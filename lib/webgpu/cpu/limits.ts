@@ -30,6 +30,11 @@ export const CPU_LIMITS = {
   sharedMemoryPagesMax: 65_536,
   /** A helper thread that has not joined by then never does: the stage goes on without it. */
   helperStartMs: 4_000,
+  /**
+   * A tab's helper thread lives on so long after its stage: longer than the worker that measured does. A
+   * worker that is terminated while one of its own is ending never ends in Chromium (README, T1).
+   */
+  helperLingerMs: 5_000,
   /** Work space and score rows grow with these: past them a shape is refused. */
   contextMax: 1 << 20,
   headDimMax: 512,

@@ -15,7 +15,7 @@ export interface HelperStart {
 export interface HelperThread {
   /** Settles when it has joined, or cannot start. Never unhandled. */
   readonly ready: Promise<void>;
-  /** At once, whatever it does. */
+  /** Its stage has ended, and has said so in their memory; whatever it does, the thread goes, too. */
   end(): void;
 }
 

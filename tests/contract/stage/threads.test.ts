@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
 import { loadKernels } from '#lib/webgpu/cpu/server.ts';
 import { bitsOf } from '#tests/support/cpu-bits.ts';
-import { bitsInTab } from '#tests/support/cpu-tab/cpu-tab.ts';
+import { bitsInTab, threadsLeftInTab } from '#tests/support/cpu-tab/cpu-tab.ts';
 import { cpuFactory } from '#tests/support/engine.ts';
 
 /** 13 variants, most of them in both numerics: what one thread computes in Node is the measure. */
@@ -21,5 +21,13 @@ it(
   { timeout: 60_000 },
   async () => {
     expect(await bitsInTab([1, 2])).toEqual([expected, expected]);
+  },
+);
+
+it(
+  '[T1] workers that are let go right after their stage leave no thread in a tab',
+  { timeout: 60_000 },
+  async () => {
+    expect(await threadsLeftInTab(20)).toBe(0);
   },
 );
