@@ -2,6 +2,8 @@
 export interface AllowanceRate {
   readonly burstMs: number;
   readonly share: number;
+  /** Who was in debt has so much again before it is read: frames that go together cost less than each by itself. */
+  readonly togetherMs: number;
 }
 
 /**
@@ -25,11 +27,11 @@ export class Allowance {
     this.#rate = rate;
   }
 
-  /** @returns for how many ms the connection is in debt; 0: it is in none. */
+  /** @returns for how many ms the connection is to rest, for it is in debt; 0: it is in none. */
   spend(costMs: number, now: number): number {
-    const { burstMs, share } = this.#rate;
+    const { burstMs, share, togetherMs } = this.#rate;
     this.#leftMs = Math.min(burstMs, this.#leftMs + (now - this.#at) * share) - costMs;
     this.#at = now;
-    return this.#leftMs >= 0 ? 0 : -this.#leftMs / share;
+    return this.#leftMs >= 0 ? 0 : (togetherMs - this.#leftMs) / share;
   }
 }

@@ -51,16 +51,17 @@ test('[X6] one that throws ends nobody else’s turn', async () => {
 });
 
 test('[X12] what is paid back in time costs nothing, and a debt grows with what it cost', () => {
-  const allowance = new Allowance({ burstMs: 100, share: 0.1 }, 0);
+  const allowance = new Allowance({ burstMs: 100, share: 0.1, togetherMs: 2 }, 0);
   expect(allowance.spend(60, 0)).toBe(0);
-  expect(allowance.spend(50, 0)).toBeCloseTo(100);
-  // A tenth of 100 ms pays it, and is all that is there then.
-  expect(allowance.spend(0, 100)).toBe(0);
-  expect(allowance.spend(1, 100)).toBeCloseTo(10);
+  // A tenth of 100 ms pays it; of 20 more there are 2 ms, for frames that go together.
+  expect(allowance.spend(50, 0)).toBeCloseTo(120);
+  expect(allowance.spend(1, 120)).toBe(0);
+  expect(allowance.spend(1, 120)).toBe(0);
+  expect(allowance.spend(1, 120)).toBeCloseTo(30);
   // No more than the burst is ever saved.
   expect(allowance.spend(100, 1_000_000)).toBe(0);
-  expect(allowance.spend(1, 1_000_000)).toBeCloseTo(10);
+  expect(allowance.spend(1, 1_000_000)).toBeCloseTo(30);
   // Who is known for more by now is as much in debt, and out of it sooner.
-  allowance.become({ burstMs: 100, share: 0.5 });
-  expect(allowance.spend(0, 1_000_000)).toBeCloseTo(2);
+  allowance.become({ burstMs: 100, share: 0.5, togetherMs: 2 });
+  expect(allowance.spend(0, 1_000_000)).toBeCloseTo(6);
 });
