@@ -23,11 +23,18 @@ export function wireFor(cluster: RouteCluster, plan: RoutePlan, rows: number): W
   return savedMs < PLACEMENT.wireSavedMsMin ? 'f32' : chosen;
 }
 
-/** The plan with rows that travel so: a chunk takes as long as its slowest link, where that is slower (V1). */
+/**
+ * The plan with rows that travel so: chunks keep its slowest link busy for no longer than a place (V1), for
+ * heartbeats wait behind the two that are on the way. The shortest may take longer, and says so.
+ */
 export function overLinks(cluster: RouteCluster, plan: RoutePlan, wireDtype: WireDtype): RoutePlan {
-  const bytesPerMs = slowestRate(cluster, plan) ?? Infinity;
-  const linkMs = (plan.chunkRows * rowBytes(cluster.model.shape.hidden, wireDtype)) / bytesPerMs;
-  return { ...plan, wireDtype, chunkMs: Math.max(plan.chunkMs, linkMs) };
+  const bytesPerMs = slowestRate(cluster, plan);
+  if (bytesPerMs === null) return { ...plan, wireDtype };
+  const { chunkMsMax, chunkRowsStep } = PLACEMENT;
+  const rowMs = rowBytes(cluster.model.shape.hidden, wireDtype) / bytesPerMs;
+  const steps = Math.max(1, Math.floor(chunkMsMax / rowMs / chunkRowsStep));
+  const chunkRows = Math.min(plan.chunkRows, steps * chunkRowsStep);
+  return { ...plan, wireDtype, chunkRows, chunkMs: Math.max(plan.chunkMs, chunkRows * rowMs) };
 }
 
 /** Of the hops that rows take, from place to place; null where none was measured. */

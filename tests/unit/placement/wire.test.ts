@@ -6,6 +6,7 @@ import {
   type LinkFact,
   type RouteCluster,
 } from '#lib/shard/placement/core.ts';
+import type { WireDtype } from '#lib/shard/wire/session-messages.ts';
 import { clusterOf, meshOf, nodeId, routeNode } from '#tests/support/placement.ts';
 
 const FRONT = { first: 0, last: 14 };
@@ -46,13 +47,23 @@ describe('[S9] how rows travel', () => {
     expect(chosen(1000, { rows: 40 }).dtype).toBe('f32');
   });
 
-  it('[V1] a chunk is predicted to take as long as its slowest link', () => {
-    const rates = new Map([[nodeId(0), 10]]);
-    const links = meshOf(nodes, { path: 'direct', rttMs: 2, rates });
-    const cluster = clusterOf(30, nodes, { links });
-    const plan = planRoute(cluster)!;
-    const { chunkMs, wireDtype } = overLinks(cluster, plan, 'f16');
-    expect([chunkMs, wireDtype]).toEqual([(plan.chunkRows * 1152) / 10, 'f16']);
-    expect(overLinks(clusterOf(30, nodes), plan, 'f32').chunkMs).toBe(plan.chunkMs);
+  it('[V1] a chunk keeps the slowest link busy for no longer than a place, as far as it can be cut', () => {
+    const over = (bytesPerMs: number, dtype: WireDtype) => {
+      const rates = new Map([[nodeId(0), bytesPerMs]]);
+      const links = meshOf(nodes, { path: 'direct', rttMs: 2, rates });
+      const cluster = clusterOf(30, nodes, { links });
+      const plan = planRoute(cluster)!;
+      return { plan, ...overLinks(cluster, plan, dtype) };
+    };
+    const slow = over(100, 'f32');
+    expect([slow.chunkRows, slow.chunkMs]).toEqual([8, slow.plan.chunkMs]);
+    const narrow = over(100, 'int8');
+    expect([narrow.chunkRows, narrow.wireDtype]).toEqual([32, 'int8']);
+    // The shortest one takes longer here, and is predicted to.
+    const slowest = over(10, 'f16');
+    expect([slowest.chunkRows, slowest.chunkMs]).toEqual([8, (8 * 1152) / 10]);
+    const { plan, ...fast } = over(1e6, 'f32');
+    expect(fast).toEqual(plan);
+    expect(overLinks(clusterOf(30, nodes), plan, 'f32')).toEqual(plan);
   });
 });
