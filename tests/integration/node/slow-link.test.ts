@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { HubEvent } from '#server/signaling/hub.ts';
 import { goldenRow } from '#tests/support/golden.ts';
 import { SlowDoor } from '#tests/support/slow-door.ts';
-import { SmallServer } from '#tests/support/small-server.ts';
+import { SmallServer, untilPhase, type TestVolunteer } from '#tests/support/small-server.ts';
 
 /** One row of SmolLM2-135M in fp32: no link that is faster than this in the time of a row narrows it. */
 const ROW_BYTES = 4 * 576;
@@ -15,27 +15,43 @@ const SLOW = { timeout: 60_000 };
 class SlowRing {
   readonly server: SmallServer;
   readonly door: SlowDoor;
+  #far: TestVolunteer;
+  #since = 0;
 
   private constructor(server: SmallServer, door: SlowDoor) {
     this.server = server;
     this.door = door;
+    server.volunteer('near');
+    this.#far = this.#startFar();
   }
 
   static async start(change: Parameters<typeof SmallServer.start>[1]): Promise<SlowRing> {
     const server = await SmallServer.start(2, change);
     const door = await SlowDoor.open(server.url);
     door.bytesPerMs = SLOW_BYTES_PER_MS;
-    server.volunteer('near');
-    server.volunteer('far', { serverUrl: door.url, relayOnly: true });
+    const ring = new SlowRing(server, door);
     await server.whole(2);
-    return new SlowRing(server, door);
+    return ring;
+  }
+
+  /** With a new link, of which no trains are known. */
+  async rejoin(): Promise<void> {
+    this.#far.node.stop();
+    await untilPhase(this.#far, ['off']);
+    this.#since = this.server.heard.length;
+    this.#far = this.#startFar();
+    await this.server.whole(2);
+  }
+
+  #startFar(): TestVolunteer {
+    return this.server.volunteer('far', { serverUrl: this.door.url, relayOnly: true });
   }
 
   /** Until both ends say that their link carries so much. */
   async told(isRight: (bytesPerMs: number) => boolean): Promise<void> {
     await vi.waitFor(
       () => {
-        const rates = ratesOf(this.server.heard);
+        const rates = ratesOf(this.server.heard.slice(this.#since));
         expect([rates.length, rates.every(isRight)], rates.join()).toEqual([2, true]);
       },
       { timeout: 20_000, interval: 100 },
@@ -86,6 +102,7 @@ describe('[S9] a node behind a slow line', SLOW, () => {
     expect(slow.wire).toBe('int8');
     expect(slow.bytes).toBeLessThan(ROW_BYTES / 3);
     ring.door.bytesPerMs = Infinity;
+    await ring.rejoin();
     await ring.told((rate) => rate > FAST_BYTES_PER_MS);
     const fast = await ring.ask(4);
     expect(fast.wire).toBe('f32');
