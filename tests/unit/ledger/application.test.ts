@@ -214,6 +214,7 @@ test('[P4] what a port was told is admitted by the core without looking again, i
   expect(application.admits(before, request, { ...door, wallMs: 0 })).toBe(false);
   expect(application.admits(before, request, { ...door, isRelayed: true })).toBe(true);
   expect(hashed).toBeGreaterThan(looked);
+  expect(application.admits(before, request, door)).toBe(true);
   world.do(ask);
   expect(application.admits(world.state, request, door)).toBe(false);
   expect(application.judge(world.state, application.read(request), door).type).toBe('executed');
