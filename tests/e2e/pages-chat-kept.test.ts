@@ -72,8 +72,9 @@ describe('B7 what the chat page keeps', () => {
     expect(await copied('Copy answer')).toBe(italy);
 
     // Greedy: a new answer to the same question is the same answer.
+    const asked = page.waitForResponse('**/v1/chat/completions');
     await page.getByRole('button', { name: 'Regenerate' }).click();
-    await chat.until('the new answer', async () => (await chat.answerPhase()) === 'asking');
+    await (await asked).finished();
     expect(await chat.ended()).toBe(italy);
     expect(await prompts()).toEqual(['What is the capital of France?', 'And of Italy?']);
 
