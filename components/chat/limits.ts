@@ -10,6 +10,8 @@ export const CHAT = {
   reconnectDelayMsMax: 8_000,
   /** Text, index and ids are written to dexie at most this often while they stream. */
   saveEveryMs: 250,
+  /** A prompt is asked for when it is kept, or so long after it was written. */
+  keptMsMax: 1_000,
   promptCharsMax: 100_000,
   titleCharsMax: 60,
   systemPromptCharsMax: 4_000,

@@ -46,8 +46,9 @@ export class ChatPage {
     const deadline = performance.now() + timeoutMs;
     while (!(await check())) {
       if (performance.now() > deadline) {
+        const page = await this.page.locator('body').innerText();
         throw new Error(
-          `${what}: not within ${timeoutMs} ms; the answer: ${await this.answerText()}`,
+          `${what}: not within ${timeoutMs} ms; the answer is ${await this.answerPhase()}; the page: ${page}`,
         );
       }
       await new Promise((resolve) => setTimeout(resolve, 20));

@@ -9,6 +9,7 @@ import {
 } from './apply.ts';
 import { planAttempt, reconnectDelayMs, type Attempt } from './attempt.ts';
 import type { AnswerDoor, Opened } from './door.ts';
+import { CHAT } from '../limits.ts';
 import type { Ask } from './request.ts';
 import { hasEnded, LOCAL_CODES, type AnswerState, type Failure } from './state.ts';
 import type { StreamEvent } from './wire.ts';
@@ -33,11 +34,12 @@ export interface AnswerRun {
 /**
  * Carries one answer from where it stands to its end: asks, reads, reads on where a connection
  * broke, and goes on in a new session where the gateway has forgotten it. `onChange` gets every new
- * state, synchronously.
+ * state, synchronously. Nothing is asked before `kept` has settled: of what a reader sees of an answer
+ * a reload finds the prompt.
  */
 export function runAnswer(
   world: RunWorld,
-  start: { readonly ask: Ask; readonly answer: AnswerState },
+  start: { readonly ask: Ask; readonly answer: AnswerState; readonly kept?: Promise<void> },
   onChange: (answer: AnswerState) => void,
 ): AnswerRun {
   const control = new AbortController();
@@ -69,7 +71,14 @@ export function runAnswer(
     for await (const event of opened.events) take(event);
   };
 
+  /** A store that hangs keeps nobody from an answer. */
+  const untilKept = async (kept: Promise<void>): Promise<void> => {
+    const settled = kept.catch(() => undefined);
+    await Promise.race([settled, world.sleep(CHAT.keptMsMax, control.signal)]);
+  };
+
   const carry = async (): Promise<void> => {
+    if (start.kept) await untilKept(start.kept);
     let broken = 0;
     while (!hasEnded(answer) && !control.signal.aborted) {
       const before = answer;

@@ -1,12 +1,12 @@
 import type { Readable } from '#components/ui/cell.ts';
 import { applyRetried } from '../answer/apply.ts';
 import { newAnswer } from '../answer/state.ts';
-import type { Conversations } from './conversations.ts';
 import {
   DEFAULT_SETTINGS,
   titleOf,
   type AnswerMessage,
   type ChatSettings,
+  type Conversation,
   type UserMessage,
 } from './model.ts';
 import type { ThreadBook } from './thread-book.ts';
@@ -26,12 +26,11 @@ export interface Asking {
 
 export interface AskingParts {
   readonly book: ThreadBook;
-  readonly conversations: Conversations;
   readonly settings: Readable<ChatSettings | null>;
 }
 
 export function createAsking(world: ChatWorld, parts: AskingParts): Asking {
-  const { book, conversations, settings } = parts;
+  const { book, settings } = parts;
 
   const answerAt = (conversationId: string, seq: number, model: string): AnswerMessage => ({
     id: world.newId(),
@@ -42,18 +41,23 @@ export function createAsking(world: ChatWorld, parts: AskingParts): Asking {
     answer: newAnswer(model, world.newSeed(), world.clock()),
   });
 
-  const begin = (text: string): string => {
-    const id = world.newId();
+  const begin = (text: string): Conversation => {
     const now = world.clock();
-    const conversation = { id, title: titleOf(text), createdAt: now, updatedAt: now };
-    book.begin(id);
-    conversations.keep(world.db.putConversation(conversation));
-    return id;
+    const conversation = {
+      id: world.newId(),
+      title: titleOf(text),
+      createdAt: now,
+      updatedAt: now,
+    };
+    book.begin(conversation.id);
+    return conversation;
   };
+  const changed = (id: string) => ({ id, updatedAt: world.clock() });
 
   return {
     ask({ into, text, model }) {
-      const id = into ?? begin(text);
+      const conversation = into === null ? begin(text) : changed(into);
+      const { id } = conversation;
       const seq = (book.messages(id).at(-1)?.seq ?? -1) + 1;
       const prompt: UserMessage = {
         id: world.newId(),
@@ -62,7 +66,7 @@ export function createAsking(world: ChatWorld, parts: AskingParts): Asking {
         role: 'user',
         text,
       };
-      book.continueWith(id, seq, [prompt, answerAt(id, seq + 1, model)]);
+      book.continueWith(conversation, seq, [prompt, answerAt(id, seq + 1, model)]);
       return id;
     },
     resend(id, messageId, text) {
@@ -70,18 +74,18 @@ export function createAsking(world: ChatWorld, parts: AskingParts): Asking {
       const last = book.messages(id).findLast((message) => message.role === 'assistant');
       if (prompt?.role !== 'user' || !last) return;
       const answer = answerAt(id, prompt.seq + 1, last.answer.model);
-      book.continueWith(id, prompt.seq, [{ ...prompt, text }, answer]);
+      book.continueWith(changed(id), prompt.seq, [{ ...prompt, text }, answer]);
     },
     regenerate(id, messageId) {
       const old = book.find(id, messageId);
       if (old?.role !== 'assistant') return;
-      book.continueWith(id, old.seq, [answerAt(id, old.seq, old.answer.model)]);
+      book.continueWith(changed(id), old.seq, [answerAt(id, old.seq, old.answer.model)]);
     },
     retry(id, messageId) {
       const old = book.find(id, messageId);
       if (old?.role !== 'assistant' || old.answer.phase.type !== 'failed') return;
       const answer = applyRetried(old.answer, world.clock());
-      book.continueWith(id, old.seq, [{ ...old, answer }]);
+      book.continueWith(changed(id), old.seq, [{ ...old, answer }]);
     },
   };
 }

@@ -18,13 +18,12 @@ export interface ChatDb {
   messages(conversationId: string): Promise<Message[]>;
   /** Conversations with an answer that has not ended. */
   unfinished(): Promise<string[]>;
-  putConversation(conversation: Conversation): Promise<void>;
   /** Changes what is there; does not bring back what was deleted. */
   updateConversation(id: string, change: Partial<Conversation>): Promise<void>;
   removeConversation(id: string): Promise<void>;
-  /** In one transaction: messages from `fromSeq` on are replaced. */
+  /** In one transaction: messages from `fromSeq` on are replaced, and the conversation is made or changed. */
   replaceMessages(
-    conversationId: string,
+    conversation: Conversation | Pick<Conversation, 'id' | 'updatedAt'>,
     fromSeq: number,
     messages: readonly Message[],
   ): Promise<void>;
@@ -85,10 +84,6 @@ export function openChatDb(name = 'declai-chat'): ChatDb {
       const open = await db.messages.where('open').equals(1).toArray();
       return [...new Set(open.map(({ conversationId }) => conversationId))];
     },
-    putConversation: (conversation) =>
-      write(async () => {
-        await db.conversations.put(conversation);
-      }),
     updateConversation: (id, change) =>
       write(async () => {
         await db.conversations.update(id, change);
@@ -100,10 +95,12 @@ export function openChatDb(name = 'declai-chat'): ChatDb {
           await from(id, 0).delete();
         }),
       ),
-    replaceMessages: (conversationId, fromSeq, messages) =>
+    replaceMessages: (conversation, fromSeq, messages) =>
       write(() =>
-        db.transaction('rw', db.messages, async () => {
-          await from(conversationId, fromSeq).delete();
+        db.transaction('rw', db.conversations, db.messages, async () => {
+          if ('title' in conversation) await db.conversations.put(conversation);
+          else await db.conversations.update(conversation.id, conversation);
+          await from(conversation.id, fromSeq).delete();
           await db.messages.bulkPut(messages.map(stored));
         }),
       ),

@@ -35,7 +35,7 @@ export function createChatStore(world: ChatWorld): ChatStore {
   const change = (id: string, title: string): void =>
     conversations.keep(db.updateConversation(id, { title }));
   return {
-    ...createAsking(world, { book, conversations, settings }),
+    ...createAsking(world, { book, settings }),
     conversations,
     settings,
     saveSettings(next) {

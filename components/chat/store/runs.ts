@@ -8,7 +8,8 @@ import type { ChatWorld } from './world.ts';
 
 /** Answers on their way, by message. */
 export interface Runs {
-  begin(thread: Thread, message: AnswerMessage): void;
+  /** @param kept settles when its prompt is kept, or cannot be: then it is asked for. */
+  begin(thread: Thread, message: AnswerMessage, kept?: Promise<void>): void;
   /** The reader's Stop; nothing where the answer has ended. */
   readonly stop: (messageId: string) => void;
   readonly flush: () => void;
@@ -17,7 +18,7 @@ export interface Runs {
 export function createRuns(world: ChatWorld, keep: (write: Promise<void>) => void): Runs {
   const running = new Map<string, { run: AnswerRun; saver: Saver<AnswerMessage> }>();
   return {
-    begin(thread, message) {
+    begin(thread, message, kept) {
       const { settings } = message;
       const turns = turnsBefore(thread.messages(), message.seq, settings.systemPrompt);
       const saver = createSaver<AnswerMessage>(
@@ -27,7 +28,11 @@ export function createRuns(world: ChatWorld, keep: (write: Promise<void>) => voi
       let answerId = message.answer.answerId;
       const run = runAnswer(
         world,
-        { ask: { turns, settings, cacheKey: message.conversationId }, answer: message.answer },
+        {
+          ask: { turns, settings, cacheKey: message.conversationId },
+          answer: message.answer,
+          ...(kept && { kept }),
+        },
         (answer) => {
           const changed = thread.setAnswer(message.id, answer);
           if (!changed) return;

@@ -1,5 +1,6 @@
 import type { Readable } from '#components/ui/cell.ts';
 import { hasEnded } from '../answer/state.ts';
+import type { ChatDb } from './chat-db.ts';
 import type { Conversations } from './conversations.ts';
 import type { Message } from './model.ts';
 import type { Runs } from './runs.ts';
@@ -16,8 +17,12 @@ export interface ThreadBook {
   begin(id: string): void;
   /** Reads it from the store and reads its unfinished answers on. */
   readonly load: (id: string) => void;
-  /** Keeps what stands before `seq`, adds `added`, and starts the answer among them. */
-  continueWith(id: string, seq: number, added: readonly Message[]): void;
+  /** Keeps what stands before `seq`, adds `added`, and starts the answer among them once they are kept. */
+  continueWith(
+    conversation: Parameters<ChatDb['replaceMessages']>[0],
+    seq: number,
+    added: readonly Message[],
+  ): void;
   /** Stops its answers and forgets it. */
   drop(id: string): void;
 }
@@ -78,13 +83,14 @@ export function createThreadBook(
       entryOf(id).loaded = true;
     },
     load,
-    continueWith(id, seq, added) {
-      const { thread } = entryOf(id);
+    continueWith(conversation, seq, added) {
+      const { thread } = entryOf(conversation.id);
       for (const message of thread.messages()) if (message.seq >= seq) runs.stop(message.id);
       thread.replace([...thread.messages().filter((message) => message.seq < seq), ...added]);
-      conversations.keep(world.db.replaceMessages(id, seq, added));
-      conversations.keep(world.db.updateConversation(id, { updatedAt: world.clock() }));
-      for (const message of added) if (message.role === 'assistant') runs.begin(thread, message);
+      const kept = world.db.replaceMessages(conversation, seq, added);
+      conversations.keep(kept);
+      for (const message of added)
+        if (message.role === 'assistant') runs.begin(thread, message, kept);
     },
     drop(id) {
       for (const message of entryOf(id).thread.messages()) runs.stop(message.id);

@@ -8,12 +8,22 @@ import {
   type AnswerMessage,
   type Message,
 } from '#components/chat/store/model.ts';
+import type { ChatWorld } from '#components/chat/store/world.ts';
 import { twinGateway, WHOLE, type Behaviour } from './twin-gateway.ts';
 
 let names = 0;
 
+interface HeldWrite {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
 /** A page: its store, and the frames that it has asked for. */
-function openPage(behaviours: readonly Behaviour[] = [], name = `chat-${String((names += 1))}`) {
+function openPage(
+  behaviours: readonly Behaviour[] = [],
+  name = `chat-${String((names += 1))}`,
+  change: Partial<ChatWorld> = {},
+) {
   const gateway = twinGateway(behaviours);
   const frames: (() => void)[] = [];
   let now = 0;
@@ -27,6 +37,7 @@ function openPage(behaviours: readonly Behaviour[] = [], name = `chat-${String((
     requestFrame: (draw) => frames.push(draw),
     newId: () => `${name}-${String((ids += 1))}`,
     newSeed: () => 5,
+    ...change,
   });
   const draw = () => frames.splice(0).forEach((frame) => frame());
   return { name, gateway, store, db, frames, draw };
@@ -66,6 +77,33 @@ describe('the chat store', () => {
     draw();
     expect(changes).toBe(1);
     expect(lastAnswer(store, id).answer.text).toBe(WHOLE);
+  });
+
+  it('[CH2] asks for an answer when its prompt is kept, or cannot be, and not for ever later', async () => {
+    const db = openChatDb('kept');
+    const writes: HeldWrite[] = [];
+    const sleeps: (() => void)[] = [];
+    const { store, gateway } = openPage([], 'kept', {
+      db: {
+        ...db,
+        replaceMessages: () =>
+          new Promise<void>((resolve, reject) => void writes.push({ resolve, reject })),
+      },
+      sleep: () => new Promise((resolve) => void sleeps.push(resolve)),
+    });
+    for (const settled of [
+      () => writes.at(-1)?.resolve(),
+      () => writes.at(-1)?.reject(new Error('nothing is kept here')),
+      () => sleeps.at(-1)?.(),
+    ]) {
+      const before = gateway.attempts.length;
+      ask(store);
+      await settle();
+      expect(gateway.attempts.length).toBe(before);
+      settled();
+      await settle();
+      expect(gateway.attempts.length).toBe(before + 1);
+    }
   });
 
   it('[CH2] reads an interrupted answer on after a reload, in every conversation', async () => {
