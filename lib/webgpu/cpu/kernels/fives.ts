@@ -1,9 +1,11 @@
+import { dotAdd } from './block-sums';
+
 /*
  * Blocks of five-bit weights (`Q50Block`, `Q51Block`): a 16-bit lane holds a weight of three pairs
  * of columns; the bits above them are the sixteenth pair's.
  */
 
-/** The first weight of a lane, the second, and the bit above the third. Loaded as MASKS are. */
+/** The first weight of a lane, the second, and the bit above the third. Loaded as NIBBLE_MASKS are. */
 const MASKS: usize = memory.data<u16>(
   [
     0x001f, 0x001f, 0x001f, 0x001f, 0x001f, 0x001f, 0x001f, 0x001f,
@@ -38,11 +40,6 @@ export function blockOfFives(p: usize, x: usize): v128 {
   }
   a = dotAdd(a, i16x8.shr_u(last, 11), v128.load32_splat(x));
   return i32x4.add(a, i32x4.shr_s(b, 5));
-}
-
-@inline
-function dotAdd(acc: v128, w: v128, x: v128): v128 {
-  return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
 }
 
 /** Leaves the sixteen pairs of columns of a block, 16 bits a weight, `next` bytes apart. */

@@ -10,6 +10,7 @@ import {
   weightsOffset,
   zeroPoint,
 } from './formats';
+import { blockOfBytes, blockOfNibbles, dotAdd, NIBBLE_MASKS } from './block-sums';
 import { blockOfFives, pairsOfFives } from './fives';
 import { BLOCK, Q4_0, Q4_1, Q5_0, Q5_1, TILE, Tensor, range, roundUp4 } from './range';
 
@@ -18,19 +19,6 @@ import { BLOCK, Q4_0, Q4_1, Q5_0, Q5_1, TILE, Tensor, range, roundUp4 } from './
  * four output rows, so that `dot_i16x8_s` leaves one sum a lane: |Σ q·x16| ≤ 32·128·32767 < 2³¹.
  * The integer sums are exact and the fp32 order is one, so every kernel here gives equal bits.
  */
-
-/**
- * One nibble of each 16-bit lane, for three of the four. Loaded and not `splat`: V8 builds a
- * constant anew at each use, which costs a sixth of the one-row product.
- */
-const MASKS: usize = memory.data<u16>(
-  [
-    0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f, 0x000f,
-    0x00f0, 0x00f0, 0x00f0, 0x00f0, 0x00f0, 0x00f0, 0x00f0, 0x00f0,
-    0x0f00, 0x0f00, 0x0f00, 0x0f00, 0x0f00, 0x0f00, 0x0f00, 0x0f00,
-  ],
-  16,
-);
 
 /** Cache lines of the next two groups' weights that are still to be called for. */
 let ahead: usize = 0;
@@ -62,46 +50,12 @@ function scaled<T>(d: v128, m: v128, isum: v128, s: v128, sum: v128): v128 {
   return f32x4.mul(d, f);
 }
 
-/** acc + the dot of a weight vector with the columns that `x` repeats. */
-@inline
-function dotAdd(acc: v128, w: v128, x: v128): v128 {
-  return i32x4.add(acc, i32x4.dot_i16x8_s(w, x));
-}
-
-/** A block's integer sums for one input row. */
-@inline
-function blockOfBytes(p: usize, x: usize): v128 {
-  let a = i32x4.splat(0);
-  for (let i = 0; i < 4; i++, p += 32, x += 16) {
-    a = dotAdd(a, v128.load8x8_s(p), v128.load32_splat(x));
-    a = dotAdd(a, v128.load8x8_s(p, 8), v128.load32_splat(x, 4));
-    a = dotAdd(a, v128.load8x8_s(p, 16), v128.load32_splat(x, 8));
-    a = dotAdd(a, v128.load8x8_s(p, 24), v128.load32_splat(x, 12));
-  }
-  return a;
-}
-
-/** The same of nibbles, left where they are: sums of q, 16·q and 256·q, shifted back once. */
-@inline
-function blockOfNibbles(p: usize, x: usize, mask0: v128, mask1: v128, mask2: v128): v128 {
-  let a = i32x4.splat(0);
-  let b = a, c = a;
-  for (let i = 0; i < 4; i++, p += 16, x += 16) {
-    const n = v128.load(p);
-    a = dotAdd(a, v128.and(n, mask0), v128.load32_splat(x));
-    b = dotAdd(b, v128.and(n, mask1), v128.load32_splat(x, 4));
-    c = dotAdd(c, v128.and(n, mask2), v128.load32_splat(x, 8));
-    a = dotAdd(a, i16x8.shr_u(n, 12), v128.load32_splat(x, 12));
-  }
-  return i32x4.add(a, i32x4.add(i32x4.shr_s(b, 4), i32x4.shr_s(c, 8)));
-}
-
 /** The only input row against `groups` groups of output rows. */
 function oneRow<T>(w: usize, cols: usize, out: usize, groups: usize): void {
   const blocks = cols / BLOCK;
-  const mask0 = v128.load(MASKS);
-  const mask1 = v128.load(MASKS, 16);
-  const mask2 = v128.load(MASKS, 32);
+  const mask0 = v128.load(NIBBLE_MASKS);
+  const mask1 = v128.load(NIBBLE_MASKS, 16);
+  const mask2 = v128.load(NIBBLE_MASKS, 32);
   for (let group: usize = 0; group < groups; group++, out += 16) {
     let x = range().input16;
     let s = range().scales;
@@ -135,7 +89,7 @@ function splatAt(address: usize): v128 {
  */
 @inline
 function tileOf<T>(count: usize, w: usize, cols: usize, row: usize, out: usize, stride: usize): void {
-  const mask = v128.load(MASKS);
+  const mask = v128.load(NIBBLE_MASKS);
   const at = row * (cols / BLOCK) * 4;
   let x = range().input16 + row * cols * 2;
   let s = range().scales + at;
@@ -324,7 +278,7 @@ function tileByTile<T>(
 /** Leaves the weights of two neighbouring groups as pairs of 16 bits, a vector of each in turn. */
 function unpackTwo<T>(w: usize, cols: usize): void {
   const second = (cols / BLOCK) * offsetof<T>();
-  const mask = v128.load(MASKS);
+  const mask = v128.load(NIBBLE_MASKS);
   let to = range().unpacked;
   for (const end = w + second; w < end; w += offsetof<T>()) {
     let p = w + weightsOffset<T>();
