@@ -11,7 +11,7 @@ export const rateOf = (perSecond: number): Rate => ({ perSecond, burst: perSecon
 
 /** What is left of a rate, a token bucket. It reads no clock: instants come with each call. */
 export class TokenBucket {
-  readonly #rate: Rate;
+  #rate: Rate;
   #left: number;
   #at: InstantMs;
 
@@ -19,6 +19,11 @@ export class TokenBucket {
     this.#rate = rate;
     this.#left = rate.burst;
     this.#at = now;
+  }
+
+  /** Another rate from now on; what is left or owed stays. */
+  become(rate: Rate): void {
+    this.#rate = rate;
   }
 
   isFull(now: InstantMs): boolean {
