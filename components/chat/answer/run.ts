@@ -1,4 +1,5 @@
 import { isFault } from '#lib/kernel/errors.ts';
+import { CHAT } from '../limits.ts';
 import {
   applyBroken,
   applyChunk,
@@ -9,7 +10,6 @@ import {
 } from './apply.ts';
 import { planAttempt, reconnectDelayMs, type Attempt } from './attempt.ts';
 import type { AnswerDoor, Opened } from './door.ts';
-import { CHAT } from '../limits.ts';
 import type { Ask } from './request.ts';
 import { hasEnded, LOCAL_CODES, type AnswerState, type Failure } from './state.ts';
 import type { StreamEvent } from './wire.ts';
@@ -39,7 +39,11 @@ export interface AnswerRun {
  */
 export function runAnswer(
   world: RunWorld,
-  start: { readonly ask: Ask; readonly answer: AnswerState; readonly kept?: Promise<void> },
+  start: {
+    readonly ask: Ask;
+    readonly answer: AnswerState;
+    readonly kept?: Promise<void> | undefined;
+  },
   onChange: (answer: AnswerState) => void,
 ): AnswerRun {
   const control = new AbortController();
@@ -71,14 +75,8 @@ export function runAnswer(
     for await (const event of opened.events) take(event);
   };
 
-  /** A store that hangs keeps nobody from an answer. */
-  const untilKept = async (kept: Promise<void>): Promise<void> => {
-    const settled = kept.catch(() => undefined);
-    await Promise.race([settled, world.sleep(CHAT.keptMsMax, control.signal)]);
-  };
-
   const carry = async (): Promise<void> => {
-    if (start.kept) await untilKept(start.kept);
+    if (start.kept) await untilKept(start.kept, world, control.signal);
     let broken = 0;
     while (!hasEnded(answer) && !control.signal.aborted) {
       const before = answer;
@@ -112,6 +110,11 @@ export function runAnswer(
     },
     release: () => control.abort(),
   };
+}
+
+/** A store that hangs keeps nobody from an answer. */
+async function untilKept(kept: Promise<void>, world: RunWorld, signal: AbortSignal): Promise<void> {
+  await Promise.race([kept.catch(() => undefined), world.sleep(CHAT.keptMsMax, signal)]);
 }
 
 /** What the gateway answers where an answer was stopped. */

@@ -31,7 +31,7 @@ export function createRuns(world: ChatWorld, keep: (write: Promise<void>) => voi
         {
           ask: { turns, settings, cacheKey: message.conversationId },
           answer: message.answer,
-          ...(kept && { kept }),
+          kept,
         },
         (answer) => {
           const changed = thread.setAnswer(message.id, answer);

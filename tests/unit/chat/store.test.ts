@@ -79,7 +79,7 @@ describe('the chat store', () => {
     expect(lastAnswer(store, id).answer.text).toBe(WHOLE);
   });
 
-  it('[CH2] asks for an answer when its prompt is kept, or cannot be, and not for ever later', async () => {
+  it('[CH2] asks for an answer once its prompt is kept, or cannot be, or a store has hung for long enough', async () => {
     const db = openChatDb('kept');
     const writes: HeldWrite[] = [];
     const sleeps: (() => void)[] = [];
