@@ -7,7 +7,7 @@ import { checkManifest } from '#lib/shard/package/check-manifest.ts';
 import type { VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
 import { launchProfile, snapshotOf } from '#tests/support/browser.ts';
 import { ChunkProxy } from '#tests/support/chunk-proxy.ts';
-import { addOtherChunks, changeChunks, storedChunks } from '#tests/support/opfs.ts';
+import { addOtherChunks, changeChunks, storedChunks, usedBytes } from '#tests/support/opfs.ts';
 import { TestServer } from '#tests/support/server.ts';
 
 const PACKAGE = 'public/models/smollm2-135m-instruct/manifest.json';
@@ -139,7 +139,10 @@ describe('B4 what a tab stores', () => {
     await contribute(page);
     await page.getByText(/no room for more layers: free disk space/).waitFor();
     expect((await snapshotOf(page)).reason).toBe('device.storage');
-    expect(await storedChunks(page)).toEqual(allBut(missing));
+    // Chromium's count follows the disk: some of the missing may have gone in, not all.
+    const lacking = allBut(await storedChunks(page));
+    expect(missing).toEqual(expect.arrayContaining(lacking));
+    expect(lacking).not.toEqual([]);
 
     wire.forget();
     await setQuota(quota, null);
@@ -150,7 +153,7 @@ describe('B4 what a tab stores', () => {
     };
     await expect.poll(isBack, { timeout: 15_000 }).toBe(true);
     expect((await loaded(page)).reason).not.toBe('device.storage');
-    expect(wire.asked()).toEqual([...missing].sort());
+    expect(wire.asked()).toEqual(lacking);
     expect((await storedChunks(page)).length).toBe(chunks.size);
     await page.close();
   }, 60_000);
@@ -177,15 +180,3 @@ describe('B4 what a tab stores', () => {
       ...(quotaSize === null ? {} : { quotaSize }),
     });
 });
-
-/** Of the origin, as the quota counts it: a file that was removed is counted for a while. */
-async function usedBytes(page: Page): Promise<number> {
-  const look = () => page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);
-  for (let used = await look(), same = 0; ;) {
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    const now = await look();
-    same = now === used ? same + 1 : 0;
-    if (same === 3) return now;
-    used = now;
-  }
-}

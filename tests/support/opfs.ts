@@ -80,3 +80,30 @@ export const addOtherChunks = (page: Page, others: readonly OtherChunk[]): Promi
     },
     { name: FOLDER, rows: others },
   );
+
+/** What lies beside the files, the index and the browser's own records: less than a chunk. */
+const BESIDE_BYTES = 1_000_000;
+
+/**
+ * Of the origin, as the quota counts it. Chromium goes on counting a file that was removed, for longer
+ * when it is busy, and all at once or in steps: so this waits until the count is that of the files there are.
+ */
+export const usedBytes = (page: Page): Promise<number> =>
+  page.evaluate(
+    async ({ name, beside }) => {
+      const root = await navigator.storage.getDirectory();
+      const folder = await root.getDirectoryHandle(name);
+      let files = 0;
+      for await (const handle of folder.values())
+        if (handle.kind === 'file')
+          files += (await (handle as FileSystemFileHandle).getFile()).size;
+      const until = performance.now() + 20_000;
+      for (;;) {
+        const { usage = 0 } = await navigator.storage.estimate();
+        if (usage >= files && usage < files + beside) return usage;
+        if (performance.now() > until) throw new Error(`${usage} bytes used, ${files} in files`);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    },
+    { name: FOLDER, beside: BESIDE_BYTES },
+  );
