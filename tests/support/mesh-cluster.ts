@@ -29,10 +29,12 @@ export interface Cluster {
   readonly events: HubEvent[];
   /** Codes of sockets that were turned away or ended. */
   readonly goodbyes: FaultCode[];
+  /** A node whose socket closed is fenced after this; the orchestrator's 500 ms where nobody sets it. */
+  fenceMs: number;
   readonly close: () => Promise<void>;
 }
 
-/** Fences a node 500 ms after its socket closed, as the orchestrator does (V1). */
+/** Fences a node some time after its socket closed, as the orchestrator does (V1). */
 export async function startCluster(pages?: RequestListener): Promise<Cluster> {
   const server: Server = createServer(pages);
   const goodbyes: FaultCode[] = [];
@@ -50,22 +52,24 @@ export async function startCluster(pages?: RequestListener): Promise<Cluster> {
     const reason = { code: 'mesh/closed', message: 'silent' } as const;
     timers.set(
       node,
-      setTimeout(() => hub.fence(node, incarnation, reason), 500),
+      setTimeout(() => hub.fence(node, incarnation, reason), cluster.fenceMs),
     );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  return {
+  const cluster: Cluster = {
     hub,
     url: `http://127.0.0.1:${port}`,
     events,
     goodbyes,
+    fenceMs: 500,
     close: async () => {
       for (const timer of timers.values()) clearTimeout(timer);
       hub.close();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+  return cluster;
 }
 
 export interface TestNode {
