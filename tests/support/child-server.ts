@@ -108,6 +108,7 @@ function spawned(dataDir: string, options: readonly string[]): Spawned {
   const said = { stdout: '', stderr: '' };
   child.stdout.on('data', (part: Buffer) => (said.stdout += part.toString()));
   child.stderr.on('data', (part: Buffer) => (said.stderr += part.toString()));
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  // Not `exit`: what it said last may still be on its way then.
+  const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
   return { child, dataDir, said, exited };
 }

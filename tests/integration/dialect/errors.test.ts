@@ -139,7 +139,7 @@ test('[4.8.7] a stream that waits has a comment in every pause of ten seconds', 
   server.answers.last.say('a');
   const spoken = await answer.until((body) => body.includes('"a"'));
   await answer.until((body) => body.length > spoken.length);
-  expect(answer.body().slice(spoken.length)).toBe(': keep-alive\n\n');
+  expect(answer.body().slice(spoken.length)).toMatch(/^(: keep-alive\n\n)+$/);
   answer.hangUp();
 });
 

@@ -59,7 +59,7 @@ describe('the headless volunteer', { timeout: 120_000 }, () => {
     expect(status).toBe(0);
     expect(ms).toBeLessThan(EXIT_MS_MAX);
     expect(lines[0]).toBe('joining');
-    expect(lost().at(-1)?.message).toEqual({ type: 'leave', how: 'stop' });
+    await expect.poll(() => lost().at(-1)?.message).toEqual({ type: 'leave', how: 'stop' });
   });
 
   it('[V2] ends with its parent', async () => {

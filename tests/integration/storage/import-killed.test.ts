@@ -63,6 +63,8 @@ describe('B4 an import that is killed', () => {
       expect(await snapshot(join(home, root))).toEqual(whole);
       expect(await keptChunks(root)).toMatchObject(kept);
     },
+    // Ten processes at once.
+    120_000,
   );
 
   it('[K4] before it gives its lock back has a whole package, and the next is not held up', async () => {
