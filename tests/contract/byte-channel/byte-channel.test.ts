@@ -69,7 +69,7 @@ describe.each(implementations)('ByteChannel: $name', ({ make }) => {
     }
     const whole = Uint8Array.from({ length: 64 * KIB }, (_, i) => (i * 31) & 0xff);
     a.send(whole.slice());
-    await vi.waitFor(() => expect([atA.length, atB.length]).toEqual([200, 201]), 5_000);
+    await vi.waitFor(() => expect([atA.length, atB.length]).toEqual([200, 201]), 10_000);
     expect(atA.map((bytes) => [...bytes])).toEqual(Array.from({ length: 200 }, (_, i) => [i, 2]));
     expect(atB.slice(0, 200).map((b) => b[0])).toEqual(Array.from({ length: 200 }, (_, i) => i));
     expect(Buffer.compare(atB[200] as Uint8Array, whole)).toBe(0);
@@ -80,7 +80,7 @@ describe.each(implementations)('ByteChannel: $name', ({ make }) => {
     a.send(Uint8Array.of(7));
     await new Promise((resolve) => setTimeout(resolve, 100));
     const atB = received(b);
-    await vi.waitFor(() => expect(atB.map((bytes) => bytes[0])).toEqual([7]));
+    await expect.poll(() => atB.map((bytes) => bytes[0])).toEqual([7]);
   });
 
   it('[S12] counts what is on the way, and drains once each time it falls below the mark', async () => {
@@ -91,9 +91,9 @@ describe.each(implementations)('ByteChannel: $name', ({ make }) => {
     for (let round = 1; round <= 2; round += 1) {
       for (let i = 0; i < 4; i += 1) a.send(new Uint8Array(64 * KIB));
       expect(a.bufferedBytes()).toBeGreaterThan(MESH.lowMarkBytes);
-      await vi.waitFor(() => expect(drains).toBe(round), 5_000);
+      await vi.waitFor(() => expect(drains).toBe(round), 10_000);
       expect(a.bufferedBytes()).toBeLessThanOrEqual(MESH.lowMarkBytes);
-      await vi.waitFor(() => expect(atB.length).toBe(4 * round), 5_000);
+      await vi.waitFor(() => expect(atB.length).toBe(4 * round), 10_000);
     }
     expect(drains).toBe(2);
   });
@@ -102,27 +102,27 @@ describe.each(implementations)('ByteChannel: $name', ({ make }) => {
     const [a, b] = await open();
     const atB = received(b);
     a.send(Uint8Array.of(1));
-    await vi.waitFor(() => expect(atB.length).toBe(1), 5_000);
+    await vi.waitFor(() => expect(atB.length).toBe(1), 10_000);
     b.send(Uint8Array.of(1));
     for (let i = 0; i < 4; i += 1) b.send(new Uint8Array(64 * KIB));
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(b.bufferedBytes()).toBeGreaterThan(MESH.lowMarkBytes);
     const atA = received(a);
-    await vi.waitFor(() => expect(atA).toHaveLength(5), 5_000);
-    await vi.waitFor(() => expect(b.bufferedBytes()).toBeLessThan(MESH.creditEveryBytes), 5_000);
+    await vi.waitFor(() => expect(atA).toHaveLength(5), 10_000);
+    await vi.waitFor(() => expect(b.bufferedBytes()).toBeLessThan(MESH.creditEveryBytes), 10_000);
   });
 
   it('ends at both ends, once, and drops what is sent later', async () => {
     const [a, b] = await open();
     const atB = received(b);
     a.send(Uint8Array.of(1));
-    await vi.waitFor(() => expect(atB.length).toBe(1), 5_000);
+    await vi.waitFor(() => expect(atB.length).toBe(1), 10_000);
     const ends = [0, 0];
     a.onClose(() => (ends[0] = (ends[0] ?? 0) + 1));
     b.onClose(() => (ends[1] = (ends[1] ?? 0) + 1));
     a.close();
     a.close();
-    await vi.waitFor(() => expect(ends).toEqual([1, 1]), 5_000);
+    await vi.waitFor(() => expect(ends).toEqual([1, 1]), 10_000);
     a.send(Uint8Array.of(2));
     b.send(Uint8Array.of(2));
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -140,7 +140,7 @@ describe('RTCDataChannel: what a stranger says', () => {
   const open = async (): Promise<{ ours: ByteChannel; theirs: RTCDataChannel }> => {
     pair = await rtcPair();
     const [ours, theirs] = pair.channels;
-    await vi.waitFor(() => expect(theirs.readyState).toBe('open'), 5_000);
+    await vi.waitFor(() => expect(theirs.readyState).toBe('open'), 10_000);
     return { ours: rtcByteChannel(ours), theirs };
   };
 
@@ -151,7 +151,7 @@ describe('RTCDataChannel: what a stranger says', () => {
       const ended = vi.fn();
       ours.onClose(ended);
       theirs.send(text);
-      await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce(), 5_000);
+      await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce(), 10_000);
     },
   );
 
@@ -161,7 +161,7 @@ describe('RTCDataChannel: what a stranger says', () => {
     ours.onBytes(heard);
     theirs.send('999999999');
     theirs.send(Uint8Array.of(1));
-    await vi.waitFor(() => expect(heard).toHaveBeenCalled(), 5_000);
+    await vi.waitFor(() => expect(heard).toHaveBeenCalled(), 10_000);
     ours.send(new Uint8Array(64 * KIB));
     expect(ours.bufferedBytes()).toBe(64 * KIB);
   });

@@ -161,7 +161,7 @@ test('[G8] three hundred clients that ask and hang up at any moment leave nothin
     for (let wave = 0; wave < 6; wave += 1) {
       await Promise.all(Array.from({ length: 50 }, (_, i) => client(wave * 50 + i)));
     }
-    await expect.poll(left, { timeout: 5_000, interval: 20 }).toBe(before);
+    await expect.poll(left, { interval: 20 }).toBe(before);
     expect(server.answers.running).toBe(1);
     expect(server.answers.sessions.length - sessions).toBeGreaterThan(100);
     expect(performance.now() - startedAt).toBeLessThan(10_000);

@@ -68,7 +68,7 @@ async function answering(): Promise<Running> {
       }
       throw new Error('no token yet');
     },
-    { timeout: 10_000, interval: 5 },
+    { timeout: 20_000, interval: 5 },
   );
   return { session, ids, over: () => over };
 }
@@ -192,7 +192,7 @@ describe('a peer in the route', () => {
       return message.type === 'fault' ? [[message.session, message.why]] : [];
     });
     expect(faults).toContainEqual([swapped[0], 'seq-gap']);
-  }, 30_000);
+  }, 60_000);
 
   it(`[B3] ${FRAMES} wrong frames between its right ones: its answer is right or ends with a code, the one beside it is right, FUZZ_SEED=${SEED}`, async () => {
     const random = seededRandom(SEED);
@@ -218,7 +218,7 @@ describe('a peer in the route', () => {
       if (said < FRAMES) beside = await told(SKY, SKY.greedyIds.length);
     }
     expect(server.failovers).not.toContainEqual(expect.objectContaining({ event: 'node-lost' }));
-  }, 60_000);
+  }, 120_000);
 
   it('[K3] a node whose server shows it another manifest than it named takes no part', async () => {
     const { id } = server.manifest;
@@ -234,5 +234,5 @@ describe('a peer in the route', () => {
     });
     stop();
     expect(await beside.ended).toEqual(SKY.greedyIds.slice(0, 16));
-  }, 20_000);
+  }, 60_000);
 });

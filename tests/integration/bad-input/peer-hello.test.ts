@@ -115,10 +115,8 @@ describe('[M3] an offer over the real hub', () => {
 
   it.each(Object.entries(changes))('%s opens nothing; WebRTC never sees it', async (_, change) => {
     const stranger = await offer(change);
-    await vi.waitFor(() => {
-      const closed = honest.saw('link-closed', stranger.keys.node.id);
-      expect(closed?.why).toBe('mesh/bad-signature');
-    });
+    const why = () => honest.saw('link-closed', stranger.keys.node.id)?.why;
+    await expect.poll(why).toBe('mesh/bad-signature');
     await stranger.hears('part');
     expect(stranger.heard.filter(({ type }) => type === 'signal')).toEqual([]);
   });

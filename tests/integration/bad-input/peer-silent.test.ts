@@ -34,17 +34,17 @@ it('[B3] a thousand sockets that say nothing are bounded, harm nobody, and are r
   // Of one address as many as may wait; the others of it heard why not.
   const refused = () => opened.filter(({ heard }) => heard().includes('mesh/limit')).length;
   const tooMany = 350 - SIGNALING.socketsPerAddressMax;
-  await vi.waitFor(() => expect(refused()).toBe(tooMany));
+  await expect.poll(refused).toBe(tooMany);
   expect(handles - before.handles).toBeGreaterThan(900);
   const since = performance.now();
   await golden(LONG);
   await vi.waitFor(() => expect(opened.every(({ socket }) => socket.closed)).toBe(true), {
-    timeout: 8_000,
+    timeout: 15_000,
   });
   expect(performance.now() - since).toBeLessThan(7_000);
   const late = opened.filter(({ heard }) => heard().includes('kernel/timeout'));
   expect([refused(), late.length]).toEqual([tooMany, 500 - tooMany]);
-  await vi.waitFor(() => expect(server.holds().handles).toBeLessThan(before.handles + 20));
+  await expect.poll(() => server.holds().handles).toBeLessThan(before.handles + 20);
   await golden(SHORT);
   expect(server.holds().residentMib - before.residentMib).toBeLessThan(48);
-}, 30_000);
+}, 60_000);

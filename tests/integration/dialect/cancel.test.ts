@@ -11,7 +11,7 @@ async function freed(server: TestGateway, hangUp: () => void): Promise<number> {
   const startedAt = performance.now();
   const session = server.answers.last;
   hangUp();
-  await expect.poll(() => session.cancelled, { timeout: 1_000, interval: 1 }).toBe(1);
+  await expect.poll(() => session.cancelled, { interval: 1 }).toBe(1);
   return performance.now() - startedAt;
 }
 
@@ -62,7 +62,7 @@ test('[4.8.10] requests behind one another on a connection that closes are all e
   wire.socket.write(one + one + one);
   await expect.poll(() => server.answers.sessions.length).toBe(3);
   wire.socket.destroy();
-  await expect.poll(() => server.answers.running, { timeout: 1_000 }).toBe(0);
+  await expect.poll(() => server.answers.running).toBe(0);
 });
 
 test('[4.8.11] the hold of a connection that dies before its first token is released', async () => {
@@ -78,7 +78,7 @@ test('[4.8.11] the hold of a connection that dies before its first token is rele
     await expect.poll(() => server.answers.running).toBe(1);
     expect(await left()).toBeLessThan(before);
     wire.socket.destroy();
-    await expect.poll(left, { timeout: 1_000 }).toBe(before);
+    await expect.poll(left).toBe(before);
   }
 });
 
@@ -154,7 +154,7 @@ test('[4.8.11] finished answers are kept for a while only', async () => {
   const first = await send(server.url, keyed('k'));
   const id = String(first.headers['x-declai-answer']);
   const kept = async () => (await send(server.url, { path: `/api/answers/${id}?from=9` })).status;
-  await expect.poll(kept, { timeout: 2_000, interval: 50 }).toBe(404);
+  await expect.poll(kept).toBe(404);
   await send(server.url, keyed('k'));
   expect(server.answers.sessions).toHaveLength(2);
 });

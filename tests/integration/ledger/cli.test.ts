@@ -34,7 +34,7 @@ beforeAll(async () => {
   }
   await vi.waitFor(() => {
     for (const replica of replicas) expect(replica.health()).toMatchObject({ peersHeard: 3 });
-  });
+  }, 10_000);
   // The gateway that the network's genesis names.
   const seed = Buffer.from(bytes32('seed of gateway')).toString('hex');
   await writeFile(file('gateway.json'), JSON.stringify({ seed }), { mode: 0o600 });
@@ -156,7 +156,7 @@ test('[Y6] a change goes from operator to operator, and takes effect with a quor
   expect(await submit()).toMatchObject({ exitCode: 0, code: 'ok' });
   await vi.waitFor(async () => {
     expect(await ledger('members')).toMatchObject({ epoch: 1, parameters: { burnPpm: '20000' } });
-  }, 5_000);
+  }, 10_000);
   // Who begins with the genesis only follows over the epoch's end.
   const { publicKey } = await ledger('keygen', '--out', file('late.json'));
   const granted = await ledger('grant', String(publicKey), '5', '--key', file('gateway.json'));
@@ -229,7 +229,7 @@ test('[L11] without a quorum a hold is refused at once; reads go on', async () =
   // Each notices by itself, and one that has not yet would take the hold.
   await vi.waitFor(
     () => expect(replicas.map((replica) => replica.health().hasQuorum)).toEqual([false, false]),
-    5_000,
+    10_000,
   );
   const own = Buffer.from(network.genesis.gateways[0]!.publicKey).toString('hex');
   const startedAt = performance.now();

@@ -40,7 +40,7 @@ test('[X11] four replicas of one machine, made once, and the same ledger after a
           expect(now).toMatchObject({ ok: true, votes: true, peersHeard: 3 });
           chains.add(now?.['chain']);
         },
-        { timeout: 5_000 },
+        { timeout: 10_000 },
       );
     }
   };

@@ -57,7 +57,7 @@ test('[X1] four replicas order a transaction; its result hangs on a header that 
   await vi.waitFor(() => {
     for (const replica of replicas)
       expect(replica.health()).toMatchObject({ votes: true, peersHeard: 3 });
-  });
+  }, 10_000);
   const bytes = grant('anna');
   const answers = await Promise.all(
     clients.map((client) => client.ask({ type: 'submit', transaction: bytes })),
@@ -102,14 +102,14 @@ test('[X3] blocks, one by one and to who subscribed; a checkpoint with all its S
     if (answer.type === 'blocks') seen.push(...answer.blocks.map(({ header }) => header.sequence));
   });
   for (let i = 0; i < 12; i += 1) await first.ask({ type: 'submit', transaction: grant(`p${i}`) });
-  await vi.waitFor(() => expect(seen.length).toBeGreaterThanOrEqual(12));
+  await expect.poll(() => seen.length).toBeGreaterThanOrEqual(12);
   expect(seen).toEqual(seen.map((_, i) => i + 1));
   const blocks = await vi.waitFor(async () => {
     const answer = await first.ask({ type: 'blocks', from: 8, count: 1 });
     if (answer?.type !== 'blocks') throw new Error('no blocks');
     expect(answer.blocks[0]?.seals.length).toBeGreaterThanOrEqual(3);
     return answer.blocks;
-  });
+  }, 10_000);
   expect(blocks).toMatchObject([{ header: { sequence: 8 } }]);
   const status = await first.ask({ type: 'status' });
   expect(status).toMatchObject({ type: 'status', peers: 3, firstBlock: 1, epoch: 0 });

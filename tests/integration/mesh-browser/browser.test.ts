@@ -46,11 +46,11 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     const trips = await a.roundTrips(b.id, 300);
     expect(trips.p50Ms).toBeLessThan(20);
     await expect
-      .poll(() => a.link(), { timeout: 5_000 })
+      .poll(() => a.link())
       .toMatchObject({ state: 'open', path: 'direct', rttMs: expect.any(Number) as number });
     // The connection's counters are read with each heartbeat.
     const bytesSent = async () => (await a.link())?.bytesSent;
-    await expect.poll(bytesSent, { timeout: 5_000 }).toBeGreaterThan(10 * MIB);
+    await expect.poll(bytesSent).toBeGreaterThan(10 * MIB);
     // And how fast it is, by trains from main thread to main thread.
     await Promise.all([a.rest(), b.rest()]);
     const speed = async () => (await a.link())?.bytesPerMs ?? 0;
@@ -79,9 +79,9 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     await a.until('link-open direct', 10_000);
     await b.until('link-open direct', 10_000);
     await a.order({ type: 'close', peer: b.id });
-    await expect.poll(() => b.reports('ended'), { timeout: 2_000 }).toHaveLength(1);
-    await a.until('link-closed', 2_000);
-    await b.until('link-closed', 2_000);
+    await expect.poll(() => b.reports('ended')).toHaveLength(1);
+    await a.until('link-closed', 10_000);
+    await b.until('link-closed', 10_000);
   });
 
   it('[M6] a tab and a Node process that hides its addresses: by the relay', async () => {
@@ -90,7 +90,7 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     await expect.poll(() => node.saw('online')).toBeDefined();
     cluster.hub.setRelayRule(() => true);
     cluster.hub.introduce(a.id, node.id, { relayOnly: false });
-    await a.until('link-open relay', 3_000);
+    await a.until('link-open relay', 10_000);
     await expect.poll(() => node.saw('link-open', a.id)).toBeDefined();
     let rows = 0;
     node.channel(a.id).onFrames((frames) => (rows += frames.length));
@@ -104,12 +104,12 @@ describe('mesh in Chromium', { timeout: 90_000 }, () => {
     const node = startNode(cluster.url);
     await expect.poll(() => node.saw('online')).toBeDefined();
     cluster.hub.introduce(node.id, a.id, { relayOnly: false });
-    await a.until('link-open direct', 5_000);
+    await a.until('link-open direct', 10_000);
     await expect.poll(() => node.saw('link-open', a.id)).toBeDefined();
     let rows = 0;
     node.channel(a.id).onFrames((frames) => (rows += frames.length));
     await a.order({ type: 'send', peer: node.id, frames: 10 });
-    await expect.poll(() => rows, { timeout: 5_000 }).toBe(10);
+    await expect.poll(() => rows).toBe(10);
     node.mesh.stop();
   });
 

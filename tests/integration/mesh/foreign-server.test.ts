@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Server } from 'socket.io';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { SIGNALING_PATH } from '#lib/shard/mesh/signaling-path.ts';
 import { WIRE } from '#lib/shard/wire/limits.ts';
 import { startNode } from '#tests/support/mesh-cluster.ts';
@@ -45,7 +45,7 @@ describe('[M2] a node before a foreign server', () => {
 
   it('answers the challenge of the origin that it dialled', async () => {
     const { heard } = await foreignServer((origin) => challenge({ origin }));
-    await vi.waitFor(() => expect(heard).toHaveLength(1));
+    await expect.poll(() => heard).toHaveLength(1);
   });
 
   it.each([
@@ -67,7 +67,7 @@ describe('[M2] a node before a foreign server', () => {
     ['speaks no protocol', 'wire/malformed', () => '{"type":"hi"}'],
   ])('one that %s hears nothing, and is left for good', async (_, code, greet) => {
     const { node, heard, connections } = await foreignServer(greet);
-    await vi.waitFor(() => expect(node.saw('goodbye')?.code).toBe(code));
+    await expect.poll(() => node.saw('goodbye')?.code).toBe(code);
     await new Promise((resolve) => setTimeout(resolve, 600));
     expect([heard.length, connections()]).toEqual([0, 1]);
   });

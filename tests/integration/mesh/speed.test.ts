@@ -34,9 +34,9 @@ describe('[S9] how fast a real link is', { timeout: 30_000 }, () => {
   ) {
     nodes = options.map((each, i) => startNode(urls[i] ?? cluster.url, each));
     const [a, b] = nodes as [TestNode, TestNode];
-    await vi.waitFor(() => expect(nodes.every((node) => node.saw('online'))).toBe(true), 5_000);
+    await vi.waitFor(() => expect(nodes.every((node) => node.saw('online'))).toBe(true), 10_000);
     cluster.hub.introduce(a.id, b.id, { relayOnly: path === 'relay' });
-    await vi.waitFor(() => expect(nodes.every((node) => node.saw('link-open'))).toBe(true), 8_000);
+    await vi.waitFor(() => expect(nodes.every((node) => node.saw('link-open'))).toBe(true), 15_000);
     expect(a.saw('link-open')?.path).toBe(path);
   }
   /** Both ends, idle, of a line that is slow or long. */

@@ -55,7 +55,7 @@ export class BadPeer {
     for (let tries = 0; tries < 3; tries += 1) {
       this.#events.length = 0;
       this.#introduce(this.id, victim, { relayOnly: false });
-      const end = await vi.waitFor(() => this.#endOf(victim), { timeout: 6_000, interval: 2 });
+      const end = await vi.waitFor(() => this.#endOf(victim), { timeout: 12_000, interval: 2 });
       if (end.type === 'link-closed') continue;
       if (end.path !== 'direct') throw new Error('the test means a data channel');
       return;
@@ -82,7 +82,7 @@ export class BadPeer {
   }
 
   /** The victim has closed the link. */
-  async closed(timeout = 3_000): Promise<void> {
+  async closed(timeout = 10_000): Promise<void> {
     await vi.waitFor(() => this.#last('link-closed'), { timeout, interval: 2 });
   }
 

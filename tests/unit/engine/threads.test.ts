@@ -106,7 +106,7 @@ describe('[T2] a stage goes on without helpers that do not join', () => {
       late = () => startHelper(start);
       return { ready: new Promise(() => undefined), end: () => undefined };
     });
-    await vi.waitFor(() => expect(late).not.toBeNull());
+    await expect.poll(() => late).not.toBeNull();
     while (vi.getTimerCount() === 0) await new Promise(setImmediate);
     vi.advanceTimersByTime(CPU_LIMITS.helperStartMs);
     const { stage, joined } = await loading;

@@ -78,7 +78,7 @@ describe('FrameChannel', () => {
     const sender = new FrameChannel(a);
     const frames: Frame[] = [rows(1, 0), rows(40, 1), token(2), rows(3, 3)];
     for (const frame of frames) sender.send(frame);
-    await vi.waitFor(() => expect(got.length).toBe(4));
+    await expect.poll(() => got.length).toBe(4);
     const bySeq = (all: Frame[]) =>
       all.toSorted((x, y) => ('seq' in x && 'seq' in y ? x.seq - y.seq : 0));
     expect(bySeq(got)).toEqual(frames);
@@ -132,7 +132,7 @@ describe('FrameChannel', () => {
     new FrameChannel(b).onFrames((frames) => got.push(frames));
     const together = [rows(1, 0), rows(1, 0, session('c')), token(0)];
     new FrameChannel(a).send(...together);
-    await vi.waitFor(() => expect(got).toHaveLength(1));
+    await expect.poll(() => got).toHaveLength(1);
     expect(messages).toHaveBeenCalledTimes(1);
     // The most urgent lane first.
     expect(got[0]).toEqual([token(0), rows(1, 0), rows(1, 0, session('c'))]);
@@ -168,7 +168,7 @@ describe('FrameChannel', () => {
     const ended = vi.fn();
     new FrameChannel(b).onClose(ended);
     a.send(bytes);
-    await vi.waitFor(() => expect(ended).toHaveBeenCalledExactlyOnceWith(why));
+    await expect.poll(() => ended).toHaveBeenCalledExactlyOnceWith(why);
   });
 
   it('[M4] a frame with a NaN ends the channel by name', async () => {
@@ -176,7 +176,7 @@ describe('FrameChannel', () => {
     const ended = vi.fn();
     new FrameChannel(b).onClose(ended);
     new FrameChannel(a).send({ ...rows(1, 0), data: new Float32Array(576).fill(NaN) });
-    await vi.waitFor(() => expect(ended).toHaveBeenCalledExactlyOnceWith('not-finite'));
+    await expect.poll(() => ended).toHaveBeenCalledExactlyOnceWith('not-finite');
   });
 });
 

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ChainBlock } from '#lib/ledger/client/wire/answers.ts';
 import { Subscription } from '#server/replica/clients/subscription.ts';
 import { WaitingSubmits } from '#server/replica/clients/waiting.ts';
@@ -26,16 +26,16 @@ test('[X3] who subscribed gets each block once and in order, no faster than it r
     },
   });
   subscription.wake();
-  await vi.waitFor(() => expect(said).toHaveLength(1));
+  await expect.poll(() => said).toHaveLength(1);
   subscription.wake();
   await new Promise((resolve) => setTimeout(resolve, 10));
   expect(asked).toEqual([1]);
   isRead();
-  await vi.waitFor(() => expect(said).toHaveLength(2));
+  await expect.poll(() => said).toHaveLength(2);
   isRead();
   executed = 301;
   subscription.wake();
-  await vi.waitFor(() => expect(said).toHaveLength(3));
+  await expect.poll(() => said).toHaveLength(3);
   const sequences = said.flatMap((answer) =>
     answer.type === 'blocks' ? answer.blocks.map(({ header }) => header.sequence) : [],
   );
@@ -50,7 +50,7 @@ test('[X3] a block that a transfer skipped ends the subscription: others have it
     say: (answer) => Promise.resolve(void said.push(answer)),
   });
   subscription.wake();
-  await vi.waitFor(() => expect(said).toMatchObject([{ code: 'request/not-found' }]));
+  await expect.poll(() => said).toMatchObject([{ code: 'request/not-found' }]);
 });
 
 test('[X1] all who wait for a transaction are found once; who left is not', () => {

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { Allowance } from '#server/replica/transport/allowance.ts';
 import { Turns } from '#server/replica/transport/turns.ts';
 
@@ -23,7 +23,7 @@ test('[X6] who has much to say waits for who has little, and all for the event l
   says('vote', 2);
   const timer = setInterval(() => order.push('timer'), 0);
   expect(order).toEqual([]);
-  await vi.waitFor(() => expect(order.filter((each) => each === 'flood')).toHaveLength(20));
+  await expect.poll(() => order.filter((each) => each === 'flood')).toHaveLength(20);
   clearInterval(timer);
   const spoken = order.filter((each) => each !== 'timer');
   expect(spoken.slice(0, 4)).toEqual(['flood', 'vote', 'flood', 'vote']);

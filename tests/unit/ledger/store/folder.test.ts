@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { cp, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { HEAD_BYTES } from '#lib/ledger/store/head-layout.ts';
 import { ReplicaStore, createReplicaFolder } from '#lib/ledger/store/server.ts';
@@ -49,9 +49,7 @@ test('[B12] blocks go into the database together and soon, and no close forgets 
   for (const effect of executed.slice(0, 3)) store.write(effect);
   await new Promise(setImmediate);
   expect(await store.blocks.get(1)).toBeNull();
-  await vi.waitFor(async () => {
-    expect(await store.blocks.get(3)).toMatchObject({ header: { sequence: 3 } });
-  });
+  await expect.poll(() => store.blocks.get(3)).toMatchObject({ header: { sequence: 3 } });
   for (const effect of executed.slice(3)) store.write(effect);
   await store.close();
   const again = await ReplicaStore.open(options);
@@ -71,7 +69,7 @@ test('[B3] what one turn of the event loop brings goes to the disk together', as
     // A step of its own, and its microtasks over: in the same turn all the same.
     await Promise.resolve().then(() => undefined);
   }
-  await vi.waitFor(() => expect(stored).toEqual([records[2]!.id]));
+  await expect.poll(() => stored).toEqual([records[2]!.id]);
   for (const record of records.slice(3)) store.write(record);
   await store.close();
   expect(stored).toEqual([records[2]!.id, records[5]!.id]);
