@@ -1,9 +1,15 @@
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
 import { FaultError } from '#lib/kernel/errors.ts';
 
-/** A port whose neighbours are taken, too, is tried again elsewhere. */
+/** A port that is taken, or whose neighbours are, is tried again elsewhere. */
 const TRIES = 64;
+/**
+ * Beyond well-known services, and below what systems hand out to connections (Linux from 32 768, others
+ * from 49 152): else one of those, to anywhere, could have the port when its owner is started again.
+ */
+const PORTS = { first: 20_000, last: 32_767 } as const;
 
 /**
  * Runs of `length` ports of 127.0.0.1 that are free now, each by its first; all are held until all are
@@ -18,8 +24,8 @@ export async function freePortRuns(count: number, length: number): Promise<numbe
       if (tries === count + TRIES) {
         throw new FaultError('server/port-in-use', `no ${length} free ports in a row here`);
       }
-      const first = await hold(0, held);
-      if (first !== null && (await holdAfter(first, length - 1, held))) firsts.push(first);
+      const first = randomInt(PORTS.first, PORTS.last - length + 2);
+      if (await holdAll(first, length, held)) firsts.push(first);
     }
     return firsts;
   } finally {
@@ -27,21 +33,21 @@ export async function freePortRuns(count: number, length: number): Promise<numbe
   }
 }
 
-async function holdAfter(first: number, count: number, held: Server[]): Promise<boolean> {
-  for (let port = first + 1; port <= first + count; port += 1) {
-    if (port > 65_535 || (await hold(port, held)) === null) return false;
+async function holdAll(first: number, length: number, held: Server[]): Promise<boolean> {
+  for (let port = first; port < first + length; port += 1) {
+    if (!(await hold(port, held))) return false;
   }
   return true;
 }
 
-/** The port, or null where it is taken. @param port 0: any */
-function hold(port: number, held: Server[]): Promise<number | null> {
+/** False where it is taken. */
+function hold(port: number, held: Server[]): Promise<boolean> {
   const server = createServer();
   return new Promise((resolve) => {
-    server.once('error', () => resolve(null));
+    server.once('error', () => resolve(false));
     server.listen(port, '127.0.0.1', () => {
       held.push(server);
-      resolve((server.address() as AddressInfo).port);
+      resolve(true);
     });
   });
 }
