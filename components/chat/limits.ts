@@ -4,6 +4,8 @@ export const CHAT = {
   resumableSeconds: 30,
   /** One event holds one chunk: JSON of a few tokens with their route. */
   eventCharsMax: 262_144,
+  /** The gateway breaks silence every 8 s: a connection that is silent for so long is gone. */
+  silenceMsMax: 30_000,
   /** Connections of one answer that broke in a row without a token in between. */
   reconnectsMax: 6,
   reconnectFirstDelayMs: 300,

@@ -1,3 +1,4 @@
+import { CHAT } from '../limits.ts';
 import type { Attempt } from './attempt.ts';
 import { requestBody, type Ask } from './request.ts';
 import { createSseParser } from './sse.ts';
@@ -58,12 +59,25 @@ async function* eventsOf(
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await soon(reader.read());
       if (done) return;
       for (const data of parser.push(value)) yield readEvent(data);
     }
   } finally {
     // The reader left or the data was bad: the connection must not stay open behind it.
     void reader.cancel().catch(() => undefined);
+  }
+}
+
+/** @throws Error where nothing comes: the gateway breaks every silence, so the way to it is gone. */
+async function soon<T>(reading: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('the connection is silent')), CHAT.silenceMsMax);
+  });
+  try {
+    return await Promise.race([reading, silence]);
+  } finally {
+    clearTimeout(timer);
   }
 }
