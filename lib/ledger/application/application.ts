@@ -57,7 +57,6 @@ export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): L
   const { read, check } = remembered(
     (bytes) => readTransaction(bytes, sha256),
     (transaction) => checkTransaction(transaction.bytes, rules, () => transaction),
-    sha256,
   );
   const judge = onceAdmitted((state, transaction, door) =>
     judgeAtDoor(state, transaction, { ...door, sha256, chain: rules.chain }),

@@ -1,7 +1,6 @@
-import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault, type FaultError } from '#lib/kernel/errors.ts';
 import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
-import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
+import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 
 /** Transactions that are kept: a request is checked when it comes, and again in its batch, soon after. */
 const CHECKED = { countMax: 8_192, bytesMax: 16 * 1024 * 1024 };
@@ -11,7 +10,6 @@ const READ = { countMax: 1_024, bytesMax: 2 * 1024 * 1024 };
 type Judge = (bytes: Uint8Array) => Transaction | FaultError;
 
 interface Kept {
-  readonly name: string;
   readonly transaction: Transaction;
   isChecked: boolean;
 }
@@ -25,15 +23,14 @@ export interface Remembered {
 }
 
 /**
- * The same verdicts, those that hold remembered by SHA-256 of all the bytes, signatures too: what has
- * another signature is checked anew. The same array asked for again at once, as a
- * door and a core do, is not even hashed: it must not be changed.
+ * The same verdicts, those that hold remembered for these very bytes, signatures too: what has another
+ * signature is checked anew. The same array asked for again at once, as a door and a core do, is not even
+ * compared: it must not be changed.
  * @param check is given what `read` gave.
  */
 export function remembered(
   read: Judge,
   check: (transaction: Transaction) => Transaction | FaultError,
-  sha256: Sha256,
 ): Remembered {
   // Apart, so that strangers' push out nothing that was verified.
   const checked = new Shelf(CHECKED);
@@ -42,12 +39,11 @@ export function remembered(
 
   const found = (bytes: Uint8Array): Kept | FaultError => {
     if (last?.bytes === bytes) return last.kept;
-    const name = toHex(sha256(bytes));
-    const verified = checked.get(name);
-    const transaction = verified ?? unchecked.get(name) ?? read(bytes);
+    const verified = checked.get(bytes);
+    const transaction = verified ?? unchecked.get(bytes) ?? read(bytes);
     if (isFault(transaction)) return transaction;
-    const kept = { name, transaction, isChecked: verified !== undefined };
-    if (!kept.isChecked) unchecked.put(name, transaction);
+    const kept = { transaction, isChecked: verified !== undefined };
+    if (!kept.isChecked) unchecked.put(transaction);
     last = { bytes, kept };
     return kept;
   };
@@ -64,40 +60,59 @@ export function remembered(
       const verdict = check(kept.transaction);
       if (isFault(verdict)) return verdict;
       kept.isChecked = true;
-      unchecked.remove(kept.name);
-      checked.put(kept.name, kept.transaction);
+      unchecked.remove(kept.transaction);
+      checked.put(kept.transaction);
       return verdict;
     },
   };
 }
 
-/** Transactions by the hash of all their bytes; the oldest goes first. */
+const PLACE_BYTES = 6;
+
+/** Where bytes stand on a shelf: by their last six, which a signature's are. It names nothing. */
+function placeOf(bytes: Uint8Array): number {
+  let place = 0;
+  for (let i = Math.max(0, bytes.length - PLACE_BYTES); i < bytes.length; i += 1)
+    place = place * 256 + (bytes[i] ?? 0);
+  return place;
+}
+
+/**
+ * Transactions by all their bytes; the oldest goes first. One a place: of two that share it the later stays,
+ * and the other is only asked for anew. Compared, because that takes a tenth of what hashing them does.
+ */
 class Shelf {
   readonly #most: typeof CHECKED;
-  readonly #all = new Map<string, Transaction>();
+  readonly #all = new Map<number, Transaction>();
   #bytes = 0;
 
   constructor(most: typeof CHECKED) {
     this.#most = most;
   }
 
-  get(name: string): Transaction | undefined {
-    return this.#all.get(name);
+  get(bytes: Uint8Array): Transaction | undefined {
+    const found = this.#all.get(placeOf(bytes));
+    return found !== undefined && bytesEqual(found.bytes, bytes) ? found : undefined;
   }
 
-  put(name: string, transaction: Transaction): void {
-    if (this.#all.has(name)) return;
-    this.#all.set(name, transaction);
+  put(transaction: Transaction): void {
+    const place = placeOf(transaction.bytes);
+    this.#removeAt(place);
+    this.#all.set(place, transaction);
     this.#bytes += transaction.bytes.length;
     const { countMax, bytesMax } = this.#most;
     for (const oldest of this.#all.keys()) {
       if (this.#all.size <= countMax && this.#bytes <= bytesMax) return;
-      this.remove(oldest);
+      this.#removeAt(oldest);
     }
   }
 
-  remove(name: string): void {
-    this.#bytes -= this.#all.get(name)?.bytes.length ?? 0;
-    this.#all.delete(name);
+  remove({ bytes }: Transaction): void {
+    if (this.get(bytes) !== undefined) this.#removeAt(placeOf(bytes));
+  }
+
+  #removeAt(place: number): void {
+    this.#bytes -= this.#all.get(place)?.bytes.length ?? 0;
+    this.#all.delete(place);
   }
 }

@@ -18,11 +18,33 @@ test('[P3] transactions that nobody verified push out none that was', () => {
       checks += 1;
       return transaction;
     },
-    nodeSha256,
   );
   expect(isFault(check(bytes))).toBe(false);
   for (let i = 0; i < 10_000; i += 1) read(Uint8Array.of(i & 255, i >> 8));
   for (let i = 0; i < 300; i += 1) read(new Uint8Array(64 * 1024).fill(i).fill(i >> 8, 1, 2));
   check(bytes.slice());
   expect(checks).toBe(1);
+});
+
+test('[P3] what ends as another does is another one', () => {
+  const read: Uint8Array[] = [];
+  const checked: Uint8Array[] = [];
+  const judge = remembered(
+    (bytes) => {
+      read.push(bytes);
+      return { bytes } as Transaction;
+    },
+    (transaction) => {
+      checked.push(transaction.bytes);
+      return transaction;
+    },
+  );
+  const [a, b] = [Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), Uint8Array.of(0, 2, 3, 4, 5, 6, 7, 8)];
+  for (const bytes of [a, b, a]) {
+    expect(judge.check(bytes.slice())).toEqual({ bytes });
+    expect(judge.check(bytes.slice())).toEqual({ bytes });
+  }
+  // The one in the other's place is judged anew, and no more than that.
+  expect(checked).toEqual([a, b, a]);
+  expect(read).toEqual([a, b, a]);
 });
