@@ -1,4 +1,7 @@
+import { must } from '#lib/kernel/assert.ts';
+import { concatBytes } from '#lib/kernel/bytes.ts';
 import { compareBytes } from '#lib/ledger/crypto/sha256.ts';
+import { ascend, sortedBy } from './packed-sort.ts';
 
 /**
  * A persistent set of byte strings of one length, in their order. So many as a page holds lie packed in
@@ -22,11 +25,34 @@ interface Fork {
 /** A change copies a page, half full or more: 1 KB of what falls due. */
 const PAGE_ENTRIES_MAX = 32;
 
-export function withEntry(set: ByteSet, entry: Uint8Array): ByteSet {
-  if (set === null) return { entryBytes: entry.length, root: entry.slice() };
-  const shared = sharedBits(pageOf(set.root, entry), entry);
-  const root = inserted(set.root, entry, shared);
-  return root === set.root ? set : { ...set, root };
+/** An entry that is in the set from now on, or in it no more. */
+export interface SetChange {
+  readonly entry: Uint8Array;
+  readonly isIn: boolean;
+}
+
+/** All at once: a page is copied once, however many of them are of it. @param changes of different entries. */
+export function changedSet(set: ByteSet, changes: readonly SetChange[]): ByteSet {
+  const [first] = changes;
+  if (first === undefined) return set;
+  if (set === null) {
+    const added = changes.filter(({ isIn }) => isIn).map(({ entry }) => entry);
+    return setOf(concatBytes(added), first.entry.length);
+  }
+  const sorted = [...changes].sort((a, b) => compareBytes(a.entry, b.entry));
+  const strays: Uint8Array[] = [];
+  const root = changed(set.root, sorted, strays);
+  if (root === set.root && strays.length === 0) return set;
+  const { entryBytes } = set;
+  const after =
+    root === null ? setOf(concatBytes(strays.splice(0)), entryBytes) : { entryBytes, root };
+  return strays.reduce<ByteSet>(withStray, after);
+}
+
+function withStray(set: ByteSet, entry: Uint8Array): ByteSet {
+  if (set === null) return setOf(entry, entry.length);
+  const root = inserted(set.root, entry, sharedBits(pageOf(set.root, entry), entry));
+  return { ...set, root };
 }
 
 /**
@@ -38,60 +64,6 @@ export function setOf(packed: Uint8Array, entryBytes: number, headBytes = entryB
   const hasTails = headBytes < entryBytes && ascend(packed, { from: headBytes, to: entryBytes });
   const sorted = sortedBy(packed, { from: hasTails ? headBytes : entryBytes, to: entryBytes });
   return { entryBytes, root: nodeOf(sorted, entryBytes) };
-}
-
-/** Do entries of `to` bytes never go down by what stands in them from `from` on? */
-function ascend(packed: Uint8Array, { from, to }: Span): boolean {
-  for (let at = to; at < packed.length; at += to) {
-    let i = from;
-    while (i < to && packed[at + i] === packed[at - to + i]) i += 1;
-    if (i < to && (packed[at + i] ?? 0) < (packed[at - to + i] ?? 0)) return false;
-  }
-  return true;
-}
-
-interface Span {
-  readonly from: number;
-  /** As long as an entry. */
-  readonly to: number;
-}
-
-/**
- * Entries of `to` bytes in the order of their first `from`, those that are equal there as they stood: by one
- * byte after the other, the last first, for a million of them in a tenth of the time of comparisons.
- */
-function sortedBy(packed: Uint8Array, { from, to }: Span): Uint8Array {
-  const count = packed.length / to;
-  let order = new Uint32Array(count).map((_, i) => i * to);
-  let next = new Uint32Array(count);
-  for (let byte = from - 1; byte >= 0; byte -= 1) {
-    const starts = startsBy(packed, { from: byte, to });
-    if (starts === null) continue;
-    for (const entry of order) {
-      const value = packed[entry + byte] ?? 0;
-      const place = starts[value] ?? 0;
-      next[place] = entry;
-      starts[value] = place + 1;
-    }
-    [order, next] = [next, order];
-  }
-  const sorted = new Uint8Array(packed.length);
-  order.forEach((entry, i) => sorted.set(packed.subarray(entry, entry + to), i * to));
-  return sorted;
-}
-
-/** By the value of the byte at `from`, how many entries have a lower one; null where all have the same. */
-function startsBy(packed: Uint8Array, { from, to }: Span): Uint32Array | null {
-  const starts = new Uint32Array(257);
-  for (let at = from; at < packed.length; at += to) {
-    const above = (packed[at] ?? 0) + 1;
-    starts[above] = (starts[above] ?? 0) + 1;
-  }
-  if (starts.includes(packed.length / to)) return null;
-  for (let value = 1; value < starts.length; value += 1) {
-    starts[value] = (starts[value] ?? 0) + (starts[value - 1] ?? 0);
-  }
-  return starts;
 }
 
 function nodeOf(sorted: Uint8Array, length: number): SetNode {
@@ -109,16 +81,61 @@ function nodeOf(sorted: Uint8Array, length: number): SetNode {
   return { bit, count, low, high: nodeOf(sorted.subarray(cut), length) };
 }
 
-export function withoutEntry(set: ByteSet, entry: Uint8Array): ByteSet {
-  if (set === null) return null;
-  const root = removed(set.root, entry);
-  if (root === null) return null;
-  return root === set.root ? set : { ...set, root };
+/**
+ * @param changes ascending.
+ * @param strays gets what comes in and does not share the bits that all entries below the node share.
+ */
+function changed(
+  node: SetNode,
+  changes: readonly SetChange[],
+  strays: Uint8Array[],
+): SetNode | null {
+  const [first, last] = [changes[0], changes.at(-1)];
+  if (first === undefined || last === undefined) return node;
+  if (isPage(node)) return changedPage(node, changes);
+  const { bit } = node;
+  const page = pageOf(node, first.entry);
+  const isOwn = ({ entry }: SetChange): boolean => sharedBits(page, entry) >= bit;
+  // In order: what lies between two that share these bits shares them, too.
+  const own = isOwn(first) && isOwn(last) ? changes : changes.filter(isOwn);
+  if (own !== changes)
+    for (const change of changes) if (change.isIn && !isOwn(change)) strays.push(change.entry);
+  const cut = own.findIndex(({ entry }) => bitAt(entry, 0, bit) === 1);
+  const highFrom = cut < 0 ? own.length : cut;
+  const low = changed(node.low, own.slice(0, highFrom), strays);
+  const high = changed(node.high, own.slice(highFrom), strays);
+  if (low === node.low && high === node.high) return node;
+  if (low === null || high === null) return low ?? high;
+  const { length } = first.entry;
+  const after = { bit, count: countOf(low, length) + countOf(high, length), low, high };
+  return after.count <= PAGE_ENTRIES_MAX ? joined(after, length) : after;
+}
+
+const countOf = (node: SetNode, length: number): number =>
+  isPage(node) ? node.length / length : node.count;
+
+function changedPage(page: Page, changes: readonly SetChange[]): SetNode | null {
+  const runs: Uint8Array[] = [];
+  let from = 0;
+  let length = 0;
+  for (const { entry, isIn } of changes) {
+    ({ length } = entry);
+    const at = placeIn(page, entry, length);
+    const isThere = at < page.length && compareAt(page, at, entry) === 0;
+    if (isThere === isIn) continue;
+    runs.push(page.subarray(from, at));
+    if (isIn) runs.push(entry);
+    from = isIn ? at : at + length;
+  }
+  if (runs.length === 0) return page;
+  const packed = concatBytes([...runs, page.subarray(from)]);
+  if (packed.length === 0) return null;
+  return packed.length <= PAGE_ENTRIES_MAX * length ? packed : nodeOf(packed, length);
 }
 
 /** @param shared bits that the entry shares with those of the page where its own bits lead. */
 function inserted(node: SetNode, entry: Uint8Array, shared: number): SetNode {
-  if (isPage(node)) return insertedInPage(node, entry);
+  if (isPage(node)) return must(changedPage(node, [{ entry, isIn: true }]), 'what was put in');
   const { bit, count, low, high } = node;
   if (shared < bit) {
     const isHigh = bitAt(entry, 0, shared) === 1;
@@ -134,41 +151,6 @@ function inserted(node: SetNode, entry: Uint8Array, shared: number): SetNode {
   return after === low ? node : { bit, count: count + 1, low: after, high };
 }
 
-function insertedInPage(page: Page, entry: Uint8Array): SetNode {
-  const { length } = entry;
-  const at = placeIn(page, entry, length);
-  if (at < page.length && compareAt(page, at, entry) === 0) return page;
-  const more = new Uint8Array(page.length + length);
-  more.set(page.subarray(0, at));
-  more.set(entry, at);
-  more.set(page.subarray(at), at + length);
-  return more.length <= PAGE_ENTRIES_MAX * length ? more : nodeOf(more, length);
-}
-
-function removed(node: SetNode, entry: Uint8Array): SetNode | null {
-  if (isPage(node)) return removedFromPage(node, entry);
-  const { bit, low, high } = node;
-  const isHigh = bitAt(entry, 0, bit) === 1;
-  const child = isHigh ? high : low;
-  const left = removed(child, entry);
-  if (left === child) return node;
-  const count = node.count - 1;
-  if (left === null) return isHigh ? low : high;
-  const after = isHigh ? { bit, count, low, high: left } : { bit, count, low: left, high };
-  return count <= PAGE_ENTRIES_MAX ? joined(after, entry.length) : after;
-}
-
-function removedFromPage(page: Page, entry: Uint8Array): Page | null {
-  const { length } = entry;
-  const at = placeIn(page, entry, length);
-  if (at === page.length || compareAt(page, at, entry) !== 0) return page;
-  if (page.length === length) return null;
-  const less = new Uint8Array(page.length - length);
-  less.set(page.subarray(0, at));
-  less.set(page.subarray(at + length), at);
-  return less;
-}
-
 /** All entries below in one page. */
 function joined(node: Fork, length: number): Page {
   const page = new Uint8Array(node.count * length);
@@ -178,6 +160,14 @@ function joined(node: Fork, length: number): Page {
     at += each.length;
   }
   return page;
+}
+
+/** The lowest entry; null: there is none. */
+export function firstEntry(set: ByteSet): Uint8Array | null {
+  if (set === null) return null;
+  let at = set.root;
+  while (!isPage(at)) at = at.low;
+  return at.subarray(0, set.entryBytes);
 }
 
 /** Entries that are not below `from`, in order; `from` may be shorter than they are. */

@@ -2,7 +2,7 @@ import { invariant, must } from '#lib/kernel/assert.ts';
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { trieGet } from '#lib/ledger/crypto/trie/read.ts';
 import { trieUpdate, type TrieChange } from '#lib/ledger/crypto/trie/update.ts';
-import { reindexed } from './indexes.ts';
+import { reindexed, type RecordChange } from './indexes.ts';
 import { DAY_MS, SUPPLY_MICRO } from './limits.ts';
 import {
   idOf,
@@ -129,15 +129,19 @@ export class Draft {
   done(): LedgerState {
     this.#sumUp();
     const changes: TrieChange[] = [];
-    let { indexes } = this.#state;
+    const records: RecordChange[] = [];
     for (const { key, before, value: old, now } of this.#touched.values()) {
       if (now === before) continue;
       const value = now === null ? null : writeRecord(now.kind, now.record as never);
       if (value !== null && old !== null && bytesEqual(value, old)) continue;
       changes.push({ key, value });
-      indexes = reindexed(indexes, key, { before, now });
+      records.push({ key, before, now });
     }
-    const after = { trie: trieUpdate(this.#state.trie, changes, this.sha256), indexes };
+    const { trie, indexes } = this.#state;
+    const after = {
+      trie: trieUpdate(trie, changes, this.sha256),
+      indexes: reindexed(indexes, records),
+    };
     remember(after, { totals: this.totals, constitution: this.constitution });
     return after;
   }

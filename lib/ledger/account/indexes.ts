@@ -1,6 +1,13 @@
 import { concatBytes, toHex } from '#lib/kernel/bytes.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
-import { entriesFrom, setOf, withEntry, withoutEntry, type ByteSet } from './byte-set.ts';
+import {
+  changedSet,
+  entriesFrom,
+  firstEntry,
+  setOf,
+  type ByteSet,
+  type SetChange,
+} from './byte-set.ts';
 import { dueMsOf, type AnyRecord, type Records } from './records/kinds.ts';
 import { HOLD_OPEN } from './records/records.ts';
 
@@ -18,16 +25,28 @@ const TIME_BYTES = 8;
 const DUE_BYTES = TIME_BYTES + 32;
 const HOLD_ID_BYTES = 16;
 
-/** The indexes once the record under `key` is what it is now; null: there is none. */
-export function reindexed(
-  indexes: Indexes,
-  key: Uint8Array,
-  change: { readonly before: AnyRecord | null; readonly now: AnyRecord | null },
-): Indexes {
-  const { before, now } = change;
+/** What became of the record under a key; null: there was, or is, none. */
+export interface RecordChange {
+  readonly key: Uint8Array;
+  readonly before: AnyRecord | null;
+  readonly now: AnyRecord | null;
+}
+
+/** The indexes once records are what they are now. @param changes of different keys. */
+export function reindexed(indexes: Indexes, changes: readonly RecordChange[]): Indexes {
+  const due: SetChange[] = [];
+  const holds = new Map<string, SetChange[]>();
+  for (const { key, before, now } of changes) {
+    const [beforeMs, nowMs] = [dueMsIn(before), dueMsIn(now)];
+    if (beforeMs !== nowMs) {
+      if (beforeMs !== null) due.push({ entry: dueEntry(beforeMs, key), isIn: false });
+      if (nowMs !== null) due.push({ entry: dueEntry(nowMs, key), isIn: true });
+    }
+    changeHolds(holds, openHoldOf(before), openHoldOf(now));
+  }
   return {
-    due: replaced(indexes.due, dueEntry(before, key), dueEntry(now, key)),
-    openHolds: withHold(withHold(indexes.openHolds, before, withoutEntry), now, withEntry),
+    due: changedSet(indexes.due, due),
+    openHolds: holds.size === 0 ? indexes.openHolds : withHolds(indexes.openHolds, holds),
   };
 }
 
@@ -44,8 +63,8 @@ export class IndexPartBuilder {
   readonly #openHolds: Records['hold'][] = [];
 
   add(key: Uint8Array, entry: AnyRecord): void {
-    const due = dueEntry(entry, key);
-    if (due !== null) this.#due.push(due);
+    const dueMs = dueMsIn(entry);
+    if (dueMs !== null) this.#due.push(dueEntry(dueMs, key));
     const hold = openHoldOf(entry);
     if (hold !== null) this.#openHolds.push(hold);
   }
@@ -76,30 +95,34 @@ type OpenHolds = Indexes['openHolds'];
 const openHoldOf = (entry: AnyRecord | null): Records['hold'] | null =>
   entry?.kind === 'hold' && entry.record.status === HOLD_OPEN ? entry.record : null;
 
-/** Puts an open hold in or takes it out; what is no open hold is in no list. */
-function withHold(
-  all: OpenHolds,
-  entry: AnyRecord | null,
-  change: (set: ByteSet, id: Uint8Array) => ByteSet,
-): OpenHolds {
-  const hold = openHoldOf(entry);
-  if (hold === null) return all;
-  const { gateway, id } = hold;
-  const name = toHex(gateway);
-  const set = change(all.get(name) ?? null, id);
-  const others = [...all].filter(([each]) => each !== name);
-  return new Map(set === null ? others : [...others, [name, set]]);
+function changeHolds(
+  all: Map<string, SetChange[]>,
+  before: Records['hold'] | null,
+  now: Records['hold'] | null,
+): void {
+  if (before !== null && now !== null && bytesEqual(before.gateway, now.gateway)) return;
+  for (const hold of [before, now]) {
+    if (hold === null) continue;
+    const name = toHex(hold.gateway);
+    const changes = all.get(name) ?? [];
+    if (changes.push({ entry: hold.id, isIn: hold === now }) === 1) all.set(name, changes);
+  }
 }
 
-function replaced(set: ByteSet, before: Uint8Array | null, now: Uint8Array | null): ByteSet {
-  if (before === now || (before && now && bytesEqual(before, now))) return set;
-  const without = before === null ? set : withoutEntry(set, before);
-  return now === null ? without : withEntry(without, now);
+function withHolds(all: OpenHolds, changes: ReadonlyMap<string, readonly SetChange[]>): OpenHolds {
+  const after = new Map(all);
+  for (const [name, each] of changes) {
+    const set = changedSet(all.get(name) ?? null, each);
+    if (set === null) after.delete(name);
+    else after.set(name, set);
+  }
+  return after;
 }
 
-function dueEntry(entry: AnyRecord | null, key: Uint8Array): Uint8Array | null {
-  const timeMs = entry === null ? null : dueMsOf(entry.kind, entry.record as never);
-  if (timeMs === null) return null;
+const dueMsIn = (entry: AnyRecord | null): bigint | null =>
+  entry === null ? null : dueMsOf(entry.kind, entry.record as never);
+
+function dueEntry(timeMs: bigint, key: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(TIME_BYTES + key.length);
   new DataView(bytes.buffer).setBigUint64(0, timeMs);
   bytes.set(key, TIME_BYTES);
@@ -114,6 +137,9 @@ const FIRST = new Uint8Array(0);
 /** Keys of the records that are due at `nowMs`, the earliest first, no more than `most`. */
 export function dueKeys({ due }: Indexes, nowMs: bigint, most: number): Uint8Array[] {
   const keys: Uint8Array[] = [];
+  const first = firstEntry(due);
+  // Mostly nothing is due, and that is asked of every block.
+  if (first === null || timeOf(first) > nowMs) return keys;
   for (const entry of entriesFrom(due, FIRST)) {
     if (timeOf(entry) > nowMs || keys.length === most) break;
     keys.push(entry.subarray(TIME_BYTES));
@@ -123,8 +149,8 @@ export function dueKeys({ due }: Indexes, nowMs: bigint, most: number): Uint8Arr
 
 /** When the earliest record falls due; null: none ever does. */
 export function nextDueMs({ due }: Indexes): bigint | null {
-  const first = entriesFrom(due, FIRST).next();
-  return first.done === true ? null : timeOf(first.value);
+  const first = firstEntry(due);
+  return first === null ? null : timeOf(first);
 }
 
 /** Ids of a gateway's open holds after `after` (null: from the first), no more than `most`. */
