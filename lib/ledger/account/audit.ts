@@ -2,17 +2,14 @@ import { invariant } from '#lib/kernel/assert.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { childrenOf, isLeaf, valueOf, type TrieNode } from '#lib/ledger/crypto/trie/node.ts';
 import { SUPPLY_MICRO } from './limits.ts';
-import { microOf } from './records/kinds.ts';
-import { ownRecord, totalsOf, type LedgerState } from './state.ts';
+import { microInOwn } from './records/kinds.ts';
+import { totalsOf, type LedgerState } from './state.ts';
 
 /** Credit below a node that was counted before: nodes never change, and most are shared by two audits. */
 const counted = new WeakMap<object, bigint>();
 
 function microBelow(node: TrieNode): bigint {
-  if (isLeaf(node)) {
-    const { kind, record } = ownRecord(valueOf(node));
-    return microOf(kind, record as never);
-  }
+  if (isLeaf(node)) return microInOwn(valueOf(node));
   const known = counted.get(node);
   if (known !== undefined) return known;
   const micro = childrenOf(node).reduce((sum, child) => sum + microBelow(child), 0n);

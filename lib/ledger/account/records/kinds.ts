@@ -1,5 +1,5 @@
 import { concatBytes } from '#lib/kernel/bytes.ts';
-import { FaultError, toFault } from '#lib/kernel/errors.ts';
+import { FaultError, isFault, toFault } from '#lib/kernel/errors.ts';
 import type { Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { CLOSED_HOLD_MS, DAY_MS, IDLE_DAYS, MATURING_DAYS, POT_MS } from '../limits.ts';
 import { Reader, Writer, type Place } from './layout.ts';
@@ -241,4 +241,13 @@ export function readRecord(value: Uint8Array): AnyRecord | FaultError {
   } catch (error) {
     return toFault(error, 'wire/malformed');
   }
+}
+
+/** The credit in a value that our own code wrote; of a kind that holds none it is not read. */
+export function microInOwn(value: Uint8Array): bigint {
+  const kind = BY_NUMBER.get(value[0] ?? 0);
+  if (kind !== undefined && KINDS[kind].micro === none) return 0n;
+  const read = readRecord(value);
+  if (isFault(read)) throw read;
+  return microOf(read.kind, read.record as never);
 }
