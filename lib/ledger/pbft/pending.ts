@@ -8,76 +8,82 @@ export interface Pending {
   readonly isRelayed: boolean;
 }
 
-type Requests = ReadonlyMap<string, Pending>;
+/** What lists that grew out of one another share: each sees as many of the entries as it has. */
+interface Shared {
+  readonly entries: Pending[];
+  /** By id, where it stands among the entries. */
+  readonly places: Map<string, number>;
+  /** By link, how many there are of it. */
+  readonly counts: Map<string, number>;
+}
 
-/** Added to at a time before all are copied: one more costs no copy of the thousands that may wait. */
-const YOUNG_MAX = 64;
-
-/** Requests that wait, oldest first. Never changed: what is added or gone makes another one. */
+/**
+ * Requests that wait, oldest first. Never changed, as seen from outside: what is added or gone makes
+ * another one. What is added to the newest goes into what it shares with those before, for thousands may
+ * wait and a copy of them would cost as much as the signature; added to an older one, it goes into a copy.
+ */
 export class PendingRequests {
-  static readonly NONE = new PendingRequests(new Map(), new Map(), new Map());
+  static readonly NONE = new PendingRequests({ entries: [], places: new Map(), counts: new Map() });
 
-  readonly #old: Requests;
-  readonly #young: Requests;
-  /** By link, how many. */
-  readonly #counts: ReadonlyMap<string, number>;
+  readonly #shared: Shared;
+  readonly size: number;
 
-  private constructor(old: Requests, young: Requests, counts: ReadonlyMap<string, number>) {
-    this.#old = old;
-    this.#young = young;
-    this.#counts = counts;
+  private constructor(shared: Shared) {
+    this.#shared = shared;
+    this.size = shared.entries.length;
   }
 
   /** Of different ids, oldest first. */
   static of(all: readonly Pending[]): PendingRequests {
     const counts = new Map<string, number>();
     for (const { link } of all) counts.set(link, (counts.get(link) ?? 0) + 1);
-    return new PendingRequests(new Map(all.map((each) => [each.id, each])), new Map(), counts);
-  }
-
-  get size(): number {
-    return this.#old.size + this.#young.size;
+    const places = new Map(all.map(({ id }, at) => [id, at]));
+    return new PendingRequests({ entries: [...all], places, counts });
   }
 
   get oldest(): Pending | undefined {
-    const [oldest] = this.#old.size > 0 ? this.#old.values() : this.#young.values();
-    return oldest;
+    return this.size > 0 ? this.#shared.entries[0] : undefined;
   }
 
   *keys(): Generator<string, undefined> {
-    yield* this.#old.keys();
-    yield* this.#young.keys();
+    for (const { id } of this) yield id;
   }
 
   has(id: string): boolean {
-    return this.#old.has(id) || this.#young.has(id);
+    const at = this.#shared.places.get(id);
+    return at !== undefined && at < this.size;
   }
 
   countOf(link: string): number {
-    return this.#counts.get(link) ?? 0;
+    if (this.#isNewest) return this.#shared.counts.get(link) ?? 0;
+    return [...this].filter((each) => each.link === link).length;
   }
 
   *[Symbol.iterator](): Generator<Pending, undefined> {
-    yield* this.#old.values();
-    yield* this.#young.values();
+    for (let at = 0; at < this.size; at += 1) {
+      const entry = this.#shared.entries[at];
+      if (entry !== undefined) yield entry;
+    }
   }
 
   /** @param added of an id that does not wait yet. */
   with(added: Pending): PendingRequests {
-    const counts = new Map(this.#counts).set(added.link, this.countOf(added.link) + 1);
-    if (this.#young.size < YOUNG_MAX) {
-      return new PendingRequests(this.#old, new Map(this.#young).set(added.id, added), counts);
-    }
-    return new PendingRequests(
-      new Map([...this.#old, ...this.#young]),
-      new Map([[added.id, added]]),
-      counts,
-    );
+    // None is everybody's, and shares nothing.
+    if (!this.#isNewest || this.size === 0) return PendingRequests.of([...this, added]);
+    const { entries, places, counts } = this.#shared;
+    places.set(added.id, entries.push(added) - 1);
+    counts.set(added.link, (counts.get(added.link) ?? 0) + 1);
+    return new PendingRequests(this.#shared);
   }
 
   /** Itself where none of them waits. */
   without(ids: readonly string[]): PendingRequests {
     const gone = new Set(ids.filter((id) => this.has(id)));
     return gone.size === 0 ? this : PendingRequests.of([...this].filter(({ id }) => !gone.has(id)));
+  }
+
+  /** Nothing was added to what it shares since it was made. */
+  get #isNewest(): boolean {
+    return this.#shared.entries.length === this.size;
   }
 }

@@ -46,3 +46,19 @@ test('[R24] requests that wait are a list in order of arrival, counted by link, 
     { numRuns: 50 },
   );
 });
+
+test('[R24] what is added to an older list of requests is in no newer one', () => {
+  const request = (id: string, link: string): Pending => ({
+    ...{ id, link, request: new Uint8Array(1) },
+    ...{ at: instantMs(0), isRelayed: false },
+  });
+  const one = PendingRequests.NONE.with(request('a', 'x'));
+  const two = one.with(request('b', 'x'));
+  const other = one.with(request('c', 'x')).with(request('b', 'y'));
+  expect([...one.keys()]).toEqual(['a']);
+  expect([...two.keys()]).toEqual(['a', 'b']);
+  expect([...other.keys()]).toEqual(['a', 'c', 'b']);
+  expect([one, two, other].map((list) => list.countOf('x'))).toEqual([1, 2, 2]);
+  expect([one.has('b'), two.has('c'), other.has('b')]).toEqual([false, false, true]);
+  expect(PendingRequests.NONE.size).toBe(0);
+});
