@@ -10,14 +10,15 @@ import { resultByte } from './codes.ts';
 import { Draft } from './draft.ts';
 import { endBlock, membersHash } from './epochs.ts';
 import { activeGateway } from './gateways.ts';
+import { DAY_MS, NONCES_KEPT_DAYS, VALIDITY_MS_MAX } from './limits.ts';
 import {
-  DAY_MS,
-  GATEWAY_NONCES_KEPT,
-  NONCES_KEPT,
-  NONCES_KEPT_DAYS,
-  VALIDITY_MS_MAX,
-} from './limits.ts';
-import { judgeNonce, noNonces, withNonce, type Executed, type NonceTable } from './nonces.ts';
+  judgeNonce,
+  keptOf,
+  noNonces,
+  withNonce,
+  type Executed,
+  type NonceTable,
+} from './nonces.ts';
 import { noncePageId } from './records/kinds.ts';
 import { change } from './rules/changes.ts';
 import { clusterMember, fundCluster } from './rules/clusters.ts';
@@ -103,8 +104,8 @@ function executed(draft: Draft, given: Transaction | Uint8Array): Result {
 function once(draft: Draft, transaction: Transaction): Executed {
   const { publicKey, nonce, validUntilMs } = transaction;
   const { sequence, timeMs } = draft;
-  const kept = activeGateway(draft, publicKey) ? GATEWAY_NONCES_KEPT : NONCES_KEPT;
   const table = noncesOf(draft, publicKey);
+  const kept = keptOf(table.head, () => activeGateway(draft, publicKey) !== null);
   const verdict = judgeNonce(table, transaction, kept);
   switch (verdict.type) {
     case 'executed':

@@ -1,6 +1,12 @@
 import { concatBytes } from '#lib/kernel/bytes.ts';
 import { RESULT_CODES, resultByte, type ResultCode } from './codes.ts';
-import { NONCE_PAGE_MAX, NONCES_MOVED, NONCES_RECENT_MAX } from './limits.ts';
+import {
+  GATEWAY_NONCES_KEPT,
+  NONCE_PAGE_MAX,
+  NONCES_KEPT,
+  NONCES_MOVED,
+  NONCES_RECENT_MAX,
+} from './limits.ts';
 import type { NoncePage, Nonces } from './records/records.ts';
 
 /**
@@ -40,6 +46,10 @@ export const noNonces = (publicKey: Uint8Array): Nonces => ({
   pages: [],
   recent: new Uint8Array(0),
 });
+
+/** How many nonces a key's table holds. Whose key it is matters, and is asked, only where there are many. */
+export const keptOf = ({ count }: Nonces, isGateway: () => boolean): number =>
+  count >= NONCES_KEPT && isGateway() ? GATEWAY_NONCES_KEPT : NONCES_KEPT;
 
 /** @param kept how many nonces this key's table holds: below the lowest of a full table nobody knows. */
 export function judgeNonce(

@@ -4,8 +4,8 @@ import { listedKey } from '#lib/ledger/account/accounts.ts';
 import type { ResultCode } from '#lib/ledger/account/codes.ts';
 import { isChange } from '#lib/ledger/account/codec/bodies.ts';
 import type { Transaction } from '#lib/ledger/account/codec/transaction.ts';
-import { GATEWAY_NONCES_KEPT, NONCES_KEPT, VALIDITY_MS_MAX } from '#lib/ledger/account/limits.ts';
-import { judgeNonce, type Executed } from '#lib/ledger/account/nonces.ts';
+import { VALIDITY_MS_MAX } from '#lib/ledger/account/limits.ts';
+import { judgeNonce, keptOf, type Executed } from '#lib/ledger/account/nonces.ts';
 import { noncePageId } from '#lib/ledger/account/records/kinds.ts';
 import { NEVER } from '#lib/ledger/account/records/records.ts';
 import { constitutionOf, recordOf, totalsOf, type LedgerState } from '#lib/ledger/account/state.ts';
@@ -82,8 +82,10 @@ function nonceVerdict(
     const found = recordOf(state, ['nonce-page', noncePageId(publicKey, from)], sha256);
     return must(found, 'a page that is named').packed;
   };
-  const gateway = recordOf(state, ['gateway', publicKey], sha256);
-  const kept = gateway?.revokedSinceDay === NEVER ? GATEWAY_NONCES_KEPT : NONCES_KEPT;
+  const kept = keptOf(head, () => {
+    const gateway = recordOf(state, ['gateway', publicKey], sha256);
+    return gateway?.revokedSinceDay === NEVER;
+  });
   const verdict = judgeNonce({ head, page }, transaction, kept);
   switch (verdict.type) {
     case 'executed':
