@@ -101,8 +101,9 @@ export function tuple<F extends Readonly<Record<string, Field<unknown>>>>(
       if (!Array.isArray(value) || value.length !== entries.length) {
         throw malformed(`not an array of ${entries.length}`);
       }
-      const read = entries.map(([name, field], i) => [name, field.read(value[i])]);
-      return Object.fromEntries(read) as ValueOf<F>;
+      const read: Record<string, unknown> = {};
+      entries.forEach(([name, field], i) => (read[name] = field.read(value[i])));
+      return read as ValueOf<F>;
     },
     write: (value) =>
       entries.map(([name, field]) => field.write((value as Record<string, unknown>)[name])),
