@@ -27,9 +27,14 @@ export interface Header {
 
 const VERSION = 2;
 
+/** Of a header that is hashed, stored, and told to each client of its block. */
+const written = new WeakMap<Header, Uint8Array>();
+
 /** 281 bytes. */
-export const headerBytes = (header: Header): Uint8Array =>
-  new Writer()
+export function headerBytes(header: Header): Uint8Array {
+  const known = written.get(header);
+  if (known !== undefined) return known;
+  const bytes = new Writer()
     .u8(VERSION)
     .raw(header.chain)
     .u64(header.epoch)
@@ -43,6 +48,9 @@ export const headerBytes = (header: Header): Uint8Array =>
     .raw(header.nextMembersHash)
     .raw(header.beacon)
     .done();
+  written.set(header, bytes);
+  return bytes;
+}
 
 export function readHeader(from: Reader): Header {
   if (from.u8() !== VERSION) throw malformed('a header of another version');
