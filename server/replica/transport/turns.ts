@@ -4,7 +4,7 @@
  */
 export class Turns {
   readonly #sliceMs: number;
-  #waiting: (() => boolean)[] = [];
+  readonly #waiting: (() => boolean)[] = [];
   #isPlanned = false;
 
   constructor(sliceMs: number) {
@@ -34,18 +34,13 @@ export class Turns {
     });
   }
 
+  /** In turn until the slice is over: what many frames bring leaves, and is logged, together. */
   #turn(): void {
     const end = performance.now() + this.#sliceMs;
-    let done = 0;
-    const again: (() => boolean)[] = [];
-    try {
-      for (const takeOne of this.#waiting) {
-        done += 1;
-        if (takeOne()) again.push(takeOne);
-        if (performance.now() >= end) break;
-      }
-    } finally {
-      this.#waiting = [...this.#waiting.slice(done), ...again];
-    }
+    do {
+      const takeOne = this.#waiting.shift();
+      if (takeOne === undefined) return;
+      if (takeOne()) this.#waiting.push(takeOne);
+    } while (performance.now() < end);
   }
 }
