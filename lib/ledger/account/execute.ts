@@ -1,7 +1,7 @@
 import { must, unreachable } from '#lib/kernel/assert.ts';
 import { concatBytes } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
-import { merkleRoot } from '#lib/ledger/crypto/merkle.ts';
+import { merkleRootKept } from '#lib/ledger/crypto/merkle.ts';
 import { bytesEqual, type Sha256 } from '#lib/ledger/crypto/sha256.ts';
 import { audit } from './audit.ts';
 import { isChange } from './codec/bodies.ts';
@@ -56,6 +56,8 @@ export interface Roots {
 export interface Execution {
   readonly state: LedgerState;
   readonly results: readonly Result[];
+  /** The leaves of resultsRoot: `resultBytes` of each. */
+  readonly leaves: readonly Uint8Array[];
   readonly roots: Roots;
 }
 
@@ -71,12 +73,13 @@ export function execute(state: LedgerState, block: Block, sha256: Sha256): Execu
   const after = draft.done();
   const constitution = constitutionOf(after, sha256);
   if (block.sequence % constitution.parameters.checkpointInterval === 0n) audit(after, sha256);
+  const leaves = results.map(resultBytes);
   const roots = {
-    resultsRoot: merkleRoot(results.map(resultBytes), sha256),
+    resultsRoot: merkleRootKept(leaves, sha256),
     stateRoot: after.trie.rootHash,
     nextMembersHash: membersHash(constitution, sha256),
   };
-  return { state: after, results, roots };
+  return { state: after, results, leaves, roots };
 }
 
 /** A leaf of resultsRoot: id (32 bytes), sequence u64, code u8. */

@@ -8,7 +8,7 @@ import {
 import { readTransaction, type Transaction } from '#lib/ledger/account/codec/transaction.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { membershipBytes, readMembership } from '#lib/ledger/account/epochs.ts';
-import { execute, resultBytes } from '#lib/ledger/account/execute.ts';
+import { execute } from '#lib/ledger/account/execute.ts';
 import { nextDueMs } from '#lib/ledger/account/indexes.ts';
 import type { Records } from '#lib/ledger/account/records/kinds.ts';
 import { restoreFrom, restorePart, type RestoredPart } from '#lib/ledger/account/snapshot.ts';
@@ -91,7 +91,7 @@ export function ledgerApplication(rules: BatchRules & { readonly cut?: Cut }): L
       const execution = execute(ledgerState(state), block, sha256);
       return {
         state: execution.state,
-        results: execution.results.map(resultBytes),
+        results: execution.leaves,
         resultsRoot: execution.roots.resultsRoot,
       };
     },

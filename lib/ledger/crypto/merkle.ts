@@ -45,19 +45,53 @@ export function merkleRoot(items: readonly Uint8Array[], sha256: Sha256): Uint8A
   }
 }
 
+interface Subtree {
+  readonly hash: Uint8Array;
+  /** Items below it. */
+  readonly count: number;
+  readonly parts: readonly [Subtree, Subtree] | null;
+}
+
+/** As long as somebody has the list: its root is wanted when a block is executed, its paths soon after. */
+const trees = new WeakMap<readonly Uint8Array[], Subtree>();
+
+/** As `merkleRoot`, of a list, never changed, whose paths are asked for later: they cost no hash more. */
+export function merkleRootKept(items: readonly Uint8Array[], sha256: Sha256): Uint8Array {
+  return items.length === 0 ? merkleRoot(items, sha256) : treeOf(items, sha256).hash;
+}
+
 /** Of each item the siblings from its leaf up to the root, nearest first. */
 export function merklePaths(items: readonly Uint8Array[], sha256: Sha256): Uint8Array[][] {
   const paths = items.map((): Uint8Array[] => []);
-  const hashes = items.map((item) => leafHash(item, sha256));
-  if (items.length > 0) subtree(0, items.length);
+  if (items.length > 0) climb(treeOf(items, sha256), 0);
   return paths;
 
-  function subtree(from: number, count: number): Uint8Array {
-    if (count === 1) return must(hashes[from], 'a leaf of the tree');
-    const middle = from + splitOf(count);
-    const [left, right] = [subtree(from, middle - from), subtree(middle, from + count - middle)];
-    for (let i = from; i < from + count; i += 1) paths[i]?.push(i < middle ? right : left);
-    return innerHash(left, right, sha256);
+  function climb({ parts }: Subtree, from: number): void {
+    if (parts === null) return;
+    const [left, right] = parts;
+    const middle = from + left.count;
+    climb(left, from);
+    climb(right, middle);
+    for (let i = from; i < middle; i += 1) paths[i]?.push(right.hash);
+    for (let i = middle; i < middle + right.count; i += 1) paths[i]?.push(left.hash);
+  }
+}
+
+function treeOf(items: readonly Uint8Array[], sha256: Sha256): Subtree {
+  const known = trees.get(items);
+  if (known !== undefined) return known;
+  const tree = subtree(0, items.length);
+  trees.set(items, tree);
+  return tree;
+
+  function subtree(from: number, count: number): Subtree {
+    if (count === 1) {
+      const item = must(items[from], 'a leaf of the tree');
+      return { hash: leafHash(item, sha256), count, parts: null };
+    }
+    const split = splitOf(count);
+    const [left, right] = [subtree(from, split), subtree(from + split, count - split)];
+    return { hash: innerHash(left.hash, right.hash, sha256), count, parts: [left, right] };
   }
 }
 

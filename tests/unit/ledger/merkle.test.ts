@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest';
 import { toHex, utf8 } from '#lib/kernel/bytes.ts';
-import { leafHash, merklePaths, merkleRoot, verifyInclusion } from '#lib/ledger/crypto/merkle.ts';
+import {
+  leafHash,
+  merklePaths,
+  merkleRoot,
+  merkleRootKept,
+  verifyInclusion,
+} from '#lib/ledger/crypto/merkle.ts';
 import {
   appendLeaf,
   EMPTY_RANGE,
@@ -34,6 +40,20 @@ test('[C4] roots are those of Certificate Transparency', () => {
     'aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77',
     'ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c',
   ]);
+});
+
+test('[C4] a tree that is kept has the same root, and its paths cost no hash', () => {
+  for (const size of [0, 1, 2, 5, 33]) {
+    const list = items.slice(0, size);
+    expect(merkleRootKept(list, nodeSha256)).toEqual(merkleRoot(list, nodeSha256));
+    let hashes = 0;
+    const paths = merklePaths(list, (bytes) => {
+      hashes += 1;
+      return nodeSha256(bytes);
+    });
+    expect(hashes).toBe(0);
+    expect(paths).toEqual(merklePaths([...list], nodeSha256));
+  }
 });
 
 test('[C4] every path of every size leads to the root, and to no other place', () => {
