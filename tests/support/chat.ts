@@ -1,11 +1,28 @@
-import type { Page } from 'playwright-core';
+import type { Page, Request } from 'playwright-core';
+
+/** Text is drawn with frames: whether the browser gives the page any. */
+const FRAME = `new Promise((resolve) => {
+  requestAnimationFrame(() => resolve('frames come'));
+  setTimeout(() => resolve('no frame in 3 s'), 3_000);
+})`;
 
 /** The chat page as a reader uses it. */
 export class ChatPage {
   readonly page: Page;
+  /** What it asked the gateway for and how that went, for the reader of a failure. */
+  readonly #asked = new Map<Request, string>();
 
   constructor(page: Page) {
     this.page = page;
+    const note = (request: Request, how: string): void => {
+      const { pathname } = new URL(request.url());
+      if (/\/(completions|answers)/.test(pathname))
+        this.#asked.set(request, `${request.method()} ${pathname}: ${how}`);
+    };
+    page.on('request', (request) => note(request, 'no answer yet'));
+    page.on('response', (answer) => note(answer.request(), `${answer.status()}, open`));
+    page.on('requestfinished', (request) => note(request, 'whole'));
+    page.on('requestfailed', (request) => note(request, request.failure()?.errorText ?? 'failed'));
   }
 
   async open(url: string): Promise<void> {
@@ -22,34 +39,45 @@ export class ChatPage {
   }
 
   async send(text: string): Promise<void> {
-    await this.page.getByLabel('Your message').fill(text);
+    const field = this.page.getByLabel('Your message');
+    await field.fill(text);
     await this.page.keyboard.press('Enter');
+    await this.until('the prompt to be taken', async () => (await field.inputValue()) === '');
+  }
+
+  /** A new chat, once it is there: until then what is sent belongs to the old one, whose answer may run. */
+  async begin(): Promise<void> {
+    await this.page.getByRole('button', { name: 'New chat' }).click();
+    await this.until('an empty chat', async () => (await this.answerPhase()) === '');
   }
 
   /** Text of the last answer, markdown rendered. */
   async answerText(): Promise<string> {
-    const answers = this.page.getByRole('article', { name: 'Answer' });
-    const body = answers.last().locator('[data-text]');
-    return (await body.count()) === 0 ? '' : ((await body.first().textContent()) ?? '');
+    return (await this.#last()).text;
   }
 
-  /** Empty where there is no answer; read at once, as the page may be on its way elsewhere. */
+  /** Empty where there is no answer. */
   async answerPhase(): Promise<string> {
+    return (await this.#last()).phase;
+  }
+
+  /** Read at once, as the page may be on its way elsewhere. */
+  async #last(): Promise<{ readonly phase: string; readonly text: string }> {
     const answers = this.page.getByRole('article', { name: 'Answer' });
-    const phases = await answers.evaluateAll((all) =>
-      all.map((one) => one.getAttribute('data-answer') ?? ''),
+    const seen = await answers.evaluateAll((all) =>
+      all.map((one) => ({
+        phase: one.getAttribute('data-answer') ?? '',
+        text: one.querySelector('[data-text]')?.textContent ?? '',
+      })),
     );
-    return phases.at(-1) ?? '';
+    return seen.at(-1) ?? { phase: '', text: '' };
   }
 
   async until(what: string, check: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     while (!(await check())) {
       if (performance.now() > deadline) {
-        const page = await this.page.locator('body').innerText();
-        throw new Error(
-          `${what}: not within ${timeoutMs} ms; the answer is ${await this.answerPhase()}; the page: ${page}`,
-        );
+        throw await this.#error(`${what}: not within ${timeoutMs} ms`);
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -62,7 +90,21 @@ export class ChatPage {
     return this.answerText();
   }
 
+  /** @throws Error at once where the answer failed: nothing more comes of it. */
   async longerThan(chars: number): Promise<void> {
-    await this.until(`${chars} characters`, async () => (await this.answerText()).length >= chars);
+    await this.until(`${chars} characters`, async () => {
+      const { phase, text } = await this.#last();
+      if (phase === 'failed') throw await this.#error('the answer failed');
+      return text.length >= chars;
+    });
+  }
+
+  async #error(why: string): Promise<Error> {
+    const page = await this.page.locator('body').innerText();
+    const asked = [...this.#asked.values()].slice(-4).join('\n');
+    const frame = await this.page.evaluate<string>(FRAME);
+    return new Error(
+      `${why}; the answer is ${await this.answerPhase()}; ${asked}\n${frame}; the page: ${page}`,
+    );
   }
 }
