@@ -25,7 +25,7 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
     server = await TestServer.start(['--no-seed-volunteer']);
     browser = await launchBrowser();
     profile = await browser.newContext();
-    profile.setDefaultTimeout(15_000);
+    profile.setDefaultTimeout(30_000);
     tab = new VolunteerView(await profile.newPage());
     socket = await ServerSocket.open(tab.page);
     await tab.open(server.url);
@@ -43,7 +43,7 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
       buttons: ['Contribute'],
       ...none,
     });
-    socket.hold('challenge');
+    const letIn = socket.shut();
     await tab.press('Contribute');
     await tab.shows('joining', {
       title: 'Joining',
@@ -54,7 +54,7 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
     // Tabs of one profile measure one after another: another one is at it.
     await tab.page.evaluate(`void navigator.locks.request(
       'declai-measure', () => new Promise((done) => { window.measureNow = done; }))`);
-    socket.release();
+    letIn();
     const measuring = { title: 'Measuring', sentence: /^Timing a few steps/, buttons: ['Stop'] };
     await tab.shows('measuring', { ...measuring, ...busy });
     chunks.hold();
@@ -75,14 +75,15 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
       buttons: ['Stop'],
       ...idle,
     });
-    await tab.slowLeaving();
+    const leave = await tab.holdLeaving();
     await tab.press('Stop');
     const leaving = { title: 'Leaving', sentence: /^Handing over/, buttons: [] };
     await tab.shows('leaving', { ...leaving, ...idle });
+    await leave();
     await tab.until('off');
     chunks.mend();
     await profile.unroute(/./);
-  }, 60_000);
+  }, 120_000);
 
   test('[VO3] [V2] warming, ready, serving; Finish: the answer is whole, nothing new is taken', async () => {
     socket.hold('known-answer');
@@ -124,9 +125,10 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
     await tab.until('off');
     const gone = ['leaving', 'lost'];
     await server.until('nobody', ({ nodes }) => nodes.every(({ state }) => gone.includes(state)));
-  }, 40_000);
+  }, 120_000);
 
   test('[VO2] a reload starts the node only where that was ticked, and never in a new tab', async () => {
+    socket.hold('challenge');
     await tab.press('Contribute');
     await tab.until('joining');
     await tab.page.reload();
@@ -137,12 +139,13 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
     await tab.until('joining');
     const other = new VolunteerView(await profile.newPage());
     await other.open(server.url);
+    socket.release();
     await tab.page.reload();
     await tab.until('ready');
     expect((await snapshotOf(other.page)).phase).toBe('off');
     await other.page.close();
     await tab.page.getByLabel(/Start by itself/).uncheck();
-  }, 40_000);
+  }, 120_000);
 
   test('[VO3] paused, spare', async () => {
     await tab.press('Pause');
@@ -161,15 +164,17 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
       buttons: LEND,
       ...idle,
     });
-  }, 40_000);
+  }, 120_000);
 
   test('[VO7] lost: it says why and comes back by itself, or says what to do', async () => {
     const goodbye = (code: FaultCode) =>
       socket.say({ type: 'goodbye', code, message: 'raw text of the server' });
+    const goOn = await tab.holdTime();
     goodbye('mesh/limit');
     const rejoins = { title: 'Disconnected', buttons: ['Try now', 'Stop'], ...none };
     await tab.shows('lost', { ...rejoins, sentence: /^Too many nodes from this .* by itself\.$/ });
     expect(await tab.page.getByLabel(/Hide this machine/).isDisabled()).toBe(true);
+    await goOn();
     await tab.until('ready');
 
     goodbye('kernel/timeout');
@@ -188,7 +193,7 @@ describe('B7 the volunteer’s page, state by state, axe content with each', () 
     }
     await tab.press('Reload this page');
     await tab.until('off');
-  }, 40_000);
+  }, 120_000);
 });
 
 /** Nothing comes back by itself here; the last one needs a fresh page. */

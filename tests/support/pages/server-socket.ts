@@ -9,10 +9,12 @@ export class ServerSocket {
   #socket: WebSocketRoute | null = null;
   #holds: ServerMessage['type'] | null = null;
   #held: (string | Buffer)[] = [];
+  #entry: Promise<void> = Promise.resolve();
 
   static async open(page: Page): Promise<ServerSocket> {
     const door = new ServerSocket();
-    await page.routeWebSocket(/./, (socket) => {
+    await page.routeWebSocket(/./, async (socket) => {
+      await door.#entry;
       door.#socket = socket;
       door.#held = [];
       const server = socket.connectToServer();
@@ -23,6 +25,13 @@ export class ServerSocket {
       });
     });
     return door;
+  }
+
+  /** From now on nobody gets in: the server, which does not wait long for a hello, hears of nobody. @returns what opens. */
+  shut(): () => void {
+    let open: () => void = () => undefined;
+    this.#entry = new Promise((resolve) => (open = resolve));
+    return () => open();
   }
 
   /** From now on messages of this type wait, and what the server said in the same turn. */

@@ -5,7 +5,7 @@ import type { VolunteerPhase } from '#lib/shard/runtime/volunteer-port.ts';
 import { axeFaults } from './axe.ts';
 
 /** A page is drawn twice a second. */
-const SOON = { timeout: 5_000, interval: 50 };
+const SOON = { timeout: 15_000, interval: 50 };
 
 /** What a person sees of a state. */
 export interface StateSeen {
@@ -64,15 +64,29 @@ export class VolunteerView {
     };
   }
 
-  /** Stretches the moment in which a leave message goes out, so that `leaving` can be looked at. */
-  async slowLeaving(): Promise<void> {
+  /**
+   * Holds the moment in which a leave message goes out, so that `leaving` can be looked at.
+   * @returns what lets it go.
+   */
+  async holdLeaving(): Promise<() => Promise<void>> {
+    const goOn = await this.holdTime();
     await this.page.evaluate(`{
       const soon = window.setTimeout;
       window.setTimeout = (work, ms, ...rest) => {
         if (ms !== ${String(NODE.flushMs)}) return soon(work, ms, ...rest);
         window.setTimeout = soon;
-        return soon(work, 5_000, ...rest);
+        window.leaveNow = work;
       };
     }`);
+    return async () => {
+      await goOn();
+      await this.page.evaluate('leaveNow()');
+    };
+  }
+
+  /** Time stands still for the node, so that a wait of its own can be looked at. @returns what lets it go on. */
+  async holdTime(): Promise<() => Promise<void>> {
+    await this.page.evaluate('{ const at = performance.now(); performance.now = () => at; }');
+    return () => this.page.evaluate('void delete performance.now');
   }
 }
