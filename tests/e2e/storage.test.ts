@@ -5,7 +5,7 @@ import type { BrowserContext, CDPSession, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkManifest } from '#lib/shard/package/check-manifest.ts';
 import type { VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
-import { launchProfile, snapshotOf } from '#tests/support/browser.ts';
+import { contribute, launchProfile, snapshotOf } from '#tests/support/browser.ts';
 import { ChunkProxy } from '#tests/support/chunk-proxy.ts';
 import { addOtherChunks, changeChunks, storedChunks, usedBytes } from '#tests/support/opfs.ts';
 import { TestServer } from '#tests/support/server.ts';
@@ -56,11 +56,10 @@ describe('B4 what a tab stores', () => {
     await page.goto(`${wire.url}/volunteer`);
     return page;
   }
-  const contribute = (page: Page) => page.getByRole('button', { name: 'Contribute' }).click();
 
   async function loaded(page: Page): Promise<VolunteerSnapshot> {
     const phase = async () => (await snapshotOf(page)).phase;
-    await expect.poll(phase, { timeout: 30_000 }).toMatch(new RegExp(LOADED.join('|')));
+    await expect.poll(phase, { timeout: 60_000 }).toMatch(new RegExp(LOADED.join('|')));
     return snapshotOf(page);
   }
 
@@ -77,7 +76,9 @@ describe('B4 what a tab stores', () => {
     const first = await open();
     await contribute(first);
     await expect.poll(() => wire.held, { timeout: 30_000 }).toBe(AT_ONCE);
-    await expect.poll(async () => (await storedChunks(first)).length).toBe(WHOLE);
+    await expect
+      .poll(async () => (await storedChunks(first)).length, { timeout: 30_000 })
+      .toBe(WHOLE);
     const stored = await storedChunks(first);
     const begun = wire.sentBytes();
     await first.close();
@@ -95,7 +96,7 @@ describe('B4 what a tab stores', () => {
     ]);
     expect(begun).toBeLessThan(bytesOf(stored) + AT_ONCE * 2_200_000);
     await second.close();
-  }, 60_000);
+  }, 180_000);
 
   test('[K6] one flipped bit, one evicted chunk, one damaged answer: only those come again', async () => {
     const [flipped = '', evicted = ''] = [...chunks.keys()].slice(20);
@@ -110,7 +111,7 @@ describe('B4 what a tab stores', () => {
     expect((await loaded(again)).bytesFromNetwork).toBe(0);
     expect(wire.asked()).toEqual([]);
     await again.close();
-  }, 60_000);
+  }, 180_000);
 
   test('[K11] at the quota chunks of another model go, longest unused first', async () => {
     const missing = [...chunks.keys()].slice(-4, -1);
@@ -128,7 +129,7 @@ describe('B4 what a tab stores', () => {
     const left = others.slice(0, 1).map(({ sha256 }) => sha256);
     expect(await storedChunks(page)).toEqual([...allBut([]), ...left].sort());
     await page.close();
-  }, 60_000);
+  }, 180_000);
 
   test('[N6] at the quota the page says what to free; freed, it comes back with the missing chunks alone', async () => {
     const missing = [...chunks.keys()].slice(-4, -1);
@@ -151,18 +152,23 @@ describe('B4 what a tab stores', () => {
       const { range, reason } = await snapshotOf(page);
       return range?.last === 29 && reason !== 'device.storage';
     };
-    await expect.poll(isBack, { timeout: 15_000 }).toBe(true);
+    await expect.poll(isBack, { timeout: 60_000 }).toBe(true);
     expect((await loaded(page)).reason).not.toBe('device.storage');
     expect(wire.asked()).toEqual(lacking);
     expect((await storedChunks(page)).length).toBe(chunks.size);
     await page.close();
-  }, 60_000);
+  }, 180_000);
 
   test('[K6] two tabs of one profile fetch and write each chunk once', async () => {
     const first = await open();
     await changeChunks(first, { remove: [...chunks.keys()] });
     const tabs = [first, await open()];
+    wire.holdAfter(0);
     for (const tab of tabs) await contribute(tab);
+    // Neither has the model before the other comes for it.
+    const phases = () => Promise.all(tabs.map(async (tab) => (await snapshotOf(tab)).phase));
+    await expect.poll(phases, { timeout: 60_000 }).toEqual(tabs.map(() => 'loading'));
+    wire.release();
     const seen = await Promise.all(tabs.map(loaded));
     expect(seen.map(({ range }) => range)).toEqual(tabs.map(() => ({ first: 0, last: 29 })));
     expect(wire.asked()).toEqual(allBut([]));
@@ -172,7 +178,7 @@ describe('B4 what a tab stores', () => {
     expect(fetched.reduce((sum, bytes) => sum + bytes, 0)).toBe(wire.sentBytes());
     expect(Math.min(...fetched)).toBeGreaterThan(0);
     await Promise.all(tabs.map((tab) => tab.close()));
-  }, 60_000);
+  }, 180_000);
 
   const setQuota = (session: CDPSession, quotaSize: number | null) =>
     session.send('Storage.overrideQuotaForOrigin', {
