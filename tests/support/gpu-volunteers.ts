@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page, Worker } from 'playwright-core';
 import type { VolunteerSnapshot } from '#lib/shard/runtime/volunteer-port.ts';
-import { launchBrowser, snapshotOf } from './browser.ts';
+import { contribute, launchBrowser, snapshotOf } from './browser.ts';
 import { SWIFTSHADER } from './gpu-tab/swiftshader.ts';
 
 /** What a worker's global notes once `noteBuffers` ran in it. */
@@ -78,7 +78,7 @@ export class GpuVolunteerTab {
       void worker.evaluate(noteBuffers).catch(() => undefined);
     });
     await page.goto(address);
-    await page.getByRole('button', { name: 'Contribute' }).click();
+    await contribute(page);
     return tab;
   }
 
