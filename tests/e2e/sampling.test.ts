@@ -56,11 +56,11 @@ describe('[S8] B5 sampling over three tabs', () => {
 
   test('each setting alone', async () => {
     expectKeptIds(await alone(cluster.server.url), 3);
-  }, 60_000);
+  }, 120_000);
 
   test('all settings at once', async () => {
     expectKeptIds(await together(cluster.server.url), 3);
-  }, 60_000);
+  }, 120_000);
 
   test.each([0, 1, 2])(
     'stage %i is lost while all settings run',
@@ -76,7 +76,7 @@ describe('[S8] B5 sampling over three tabs', () => {
       await victim.reopen(url);
       await victim.contribute();
     },
-    60_000,
+    120_000,
   );
 });
 
@@ -98,11 +98,11 @@ describe('[S8] B5 sampling in one tab', () => {
 
   test('each setting alone', async () => {
     expectKeptIds(await alone(server.url), 1);
-  }, 60_000);
+  }, 120_000);
 
   test('all settings at once', async () => {
     expectKeptIds(await together(server.url), 1);
-  }, 60_000);
+  }, 120_000);
 
   test.each(['list', 'python', 'unicode', 'emoji'])(
     'a stop string across token borders leaks no character: %s',
@@ -129,7 +129,7 @@ describe('[S8] B5 sampling in one tab', () => {
       });
       expect(seen).toEqual(wanted);
     },
-    60_000,
+    120_000,
   );
 });
 

@@ -92,7 +92,7 @@ export class TestServer {
   async until(
     what: string,
     check: (status: ClusterView) => boolean,
-    timeoutMs = 30_000,
+    timeoutMs = 60_000,
   ): Promise<ClusterView> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
@@ -110,7 +110,7 @@ export class TestServer {
   /** SIGTERM; resolves with the milliseconds until the process was gone. */
   async stop(): Promise<number> {
     const startedAt = performance.now();
-    if (this.#child.exitCode === null) {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const gone = new Promise((resolve) => this.#child.once('exit', resolve));
       this.#child.kill('SIGTERM');
       const timer = setTimeout(() => this.#child.kill('SIGKILL'), 12_000);
