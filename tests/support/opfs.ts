@@ -3,24 +3,26 @@ import type { Page } from 'playwright-core';
 /** Looks into a tab's chunk store from outside, past the product's own code. */
 const FOLDER = 'declai-chunks';
 
-/** Names of the chunks that are whole, sorted: a row in the index says so. */
+/** Names of the chunks that are whole, sorted: a row in the index says so, and its file is there. */
 export const storedChunks = (page: Page): Promise<string[]> =>
-  page.evaluate(
-    (name) =>
-      new Promise<string[]>((resolve, reject) => {
-        const opening = indexedDB.open(name);
-        opening.onerror = () => reject(new Error(opening.error?.message));
-        opening.onsuccess = () => {
-          const database = opening.result;
-          const keys = database.transaction('chunks').objectStore('chunks').getAllKeys();
-          keys.onsuccess = () => {
-            database.close();
-            resolve(keys.result.map(String).sort());
-          };
+  page.evaluate(async (name) => {
+    const rows = await new Promise<string[]>((resolve, reject) => {
+      const opening = indexedDB.open(name);
+      opening.onerror = () => reject(new Error(opening.error?.message));
+      opening.onsuccess = () => {
+        const database = opening.result;
+        const keys = database.transaction('chunks').objectStore('chunks').getAllKeys();
+        keys.onsuccess = () => {
+          database.close();
+          resolve(keys.result.map(String).sort());
         };
-      }),
-    FOLDER,
-  );
+      };
+    });
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle(name);
+    const files = new Set<string>();
+    for await (const file of folder.keys()) files.add(file);
+    return rows.filter((hash) => files.has(hash));
+  }, FOLDER);
 
 export interface ChunkChanges {
   /** One bit of these becomes another, as on a disk that rots. */
