@@ -13,6 +13,11 @@ export const REPLICA_LIMITS = {
   /** Frames of one connection that wait for their turn: with more of either it is not read. */
   framesWaitingMax: 64,
   frameBytesWaitingMax: 16 * KIB,
+  /**
+   * Batches of requests that are taken in as fast as they are read: enough to fill those to come. With more
+   * at hand a client has one frame looked at in a turn of the event loop.
+   */
+  batchesAtHand: 4,
   /** Submits of one connection that wait to be executed. As many as the core keeps of one link. */
   waitingPerClientMax: LIMITS.pendingPerLinkMax,
   subscriptionsPerClientMax: 16,

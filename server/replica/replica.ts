@@ -26,7 +26,7 @@ import type { ReplicaConfig } from './config.ts';
 import { Driver } from './driver.ts';
 import { hasQuorum, heard, heardCount, startHearing, type Hearing } from './hearing.ts';
 import { LedgerView } from './ledger-view.ts';
-import { DOOR_RATES, REPLICA_TIMES } from './limits.ts';
+import { DOOR_RATES, REPLICA_LIMITS, REPLICA_TIMES } from './limits.ts';
 import { peersIn } from './members.ts';
 import { ReplicaMetrics, type ReplicaHealth } from './metrics.ts';
 import { openOperatorDoor } from './operator-door.ts';
@@ -145,6 +145,7 @@ class Replica implements RunningReplica {
       ...{ identity, listen: config.listen.clients, view },
       submit: (transaction, client) => this.#submit(transaction, client),
       isPending: (id) => this.#isPending(toHex(id)),
+      hasRoom: () => this.#hasRoom,
       peersHeard: () => heardCount(this.#hearing, this.#others, performance.now()),
       onRefused: (code) => this.#metrics.refused(code),
     });
@@ -224,6 +225,12 @@ class Replica implements RunningReplica {
       if (!effect.leadsHere) queueMicrotask(() => this.#clients.skipped(this.#isPending));
       this.#follow();
     }
+  }
+
+  /** Patience runs for what was taken in: beyond some batches a client's frames had better wait unread. */
+  get #hasRoom(): boolean {
+    const { pending, constitution } = this.#driver.state;
+    return pending.size < REPLICA_LIMITS.batchesAtHand * constitution.parameters.batchMax;
   }
 
   readonly #isPending = (id: string): boolean => this.#driver.state.pending.has(id);

@@ -28,6 +28,8 @@ export interface ClientPortOptions {
   /** @param client a name of the connection. */
   readonly submit: (transaction: Uint8Array, client: string) => Submitted;
   readonly isPending: (id: Uint8Array) => boolean;
+  /** Few wait to be ordered: more may come as fast as they are read. */
+  readonly hasRoom: () => boolean;
   readonly peersHeard: () => number;
   readonly onRefused: (code: Refusal) => void;
 }
@@ -51,7 +53,7 @@ export class ClientPort {
   readonly #options: ClientPortOptions;
   readonly #clients = new Set<Client>();
   readonly #waiting = new WaitingSubmits<Client>();
-  readonly #turns = new Turns(REPLICA_TIMES.clientSliceMs);
+  readonly #turns: Turns;
   readonly #timer: NodeJS.Timeout;
   #server: Server | null = null;
   #named = 0;
@@ -60,6 +62,7 @@ export class ClientPort {
 
   constructor(options: ClientPortOptions) {
     this.#options = options;
+    this.#turns = new Turns(REPLICA_TIMES.clientSliceMs, options.hasRoom);
     this.#timer = setInterval(() => this.#closeSlow(), REPLICA_TIMES.frameMs / 4);
   }
 

@@ -4,11 +4,14 @@
  */
 export class Turns {
   readonly #sliceMs: number;
+  readonly #mayGoOn: () => boolean;
   readonly #waiting: (() => boolean)[] = [];
   #isPlanned = false;
 
-  constructor(sliceMs: number) {
+  /** @param mayGoOn whether, in what is left of a slice, connections have another turn. */
+  constructor(sliceMs: number, mayGoOn: () => boolean = () => true) {
     this.#sliceMs = sliceMs;
+    this.#mayGoOn = mayGoOn;
   }
 
   get length(): number {
@@ -34,13 +37,15 @@ export class Turns {
     });
   }
 
-  /** In turn until the slice is over: what many frames bring leaves, and is logged, together. */
+  /** What many frames bring leaves, and is logged, together; and a turn of the event loop costs as much as a frame. */
   #turn(): void {
     const end = performance.now() + this.#sliceMs;
+    let left = this.#waiting.length;
     do {
       const takeOne = this.#waiting.shift();
       if (takeOne === undefined) return;
+      left -= 1;
       if (takeOne()) this.#waiting.push(takeOne);
-    } while (performance.now() < end);
+    } while ((left > 0 || this.#mayGoOn()) && performance.now() < end);
   }
 }

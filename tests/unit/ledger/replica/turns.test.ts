@@ -31,6 +31,24 @@ test('[X6] who has much to say waits for who has little, and all for the event l
   expect(order.indexOf('timer')).toBeLessThan(5);
 });
 
+test('[X6] what is left of a slice is used only where there is room', async () => {
+  let hasRoom = false;
+  const turns = new Turns(50, () => hasRoom);
+  let said = 0;
+  turns.add(() => {
+    said += 1;
+    return said < 9;
+  });
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  expect(said).toBe(1);
+  await turn();
+  expect(said).toBe(2);
+  hasRoom = true;
+  await turn();
+  expect(said).toBe(9);
+});
+
 test('[X6] one that throws ends nobody else’s turn', async () => {
   const turns = new Turns(5);
   const thrown = new Promise<unknown>((resolve) => {
