@@ -152,6 +152,7 @@ describe('signaling’s door', () => {
     let cars = 0;
     to.socket.on('relay', () => (cars += 1));
     const train = Array.from({ length: 16 }, (_, at) => ({ round: 1, at, of: 16 }));
+    const since = performance.now();
     for (let i = 0; i < 20; i += 1) {
       for (const car of train) {
         from.socket.emit('relay', link, encodeLinkMessage({ type: 'car', car, bytes: 4_096 }));
@@ -159,8 +160,9 @@ describe('signaling’s door', () => {
     }
     await expect.poll(() => cars).toBeGreaterThanOrEqual(32);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    // Two at once, and what a second gives again of one.
-    expect(cars).toBeLessThan(64);
+    // Two at once, and one a second more.
+    const seconds = (performance.now() - since) / 1_000;
+    expect(cars).toBeLessThanOrEqual(train.length * (2 + Math.ceil(seconds)));
     expect(from.closed()).toBe(false);
     expect(cluster.hub.relayedBytes()).toBe(0);
   });
