@@ -17,7 +17,7 @@ import { instantiateKernels, type Kernels } from './kernels.ts';
 import { layOut, type Layout } from './layout.ts';
 import { CPU_LIMITS } from './limits.ts';
 import { loadWeights } from './load-weights.ts';
-import { PageMemory, kvPageBytes } from './page-memory.ts';
+import { PageMemory, groupPages, kvPageBytes } from './page-memory.ts';
 import { PagedKv } from './paged-kv.ts';
 import { PassRunner, type MutableResult } from './pass-runner.ts';
 import { planPasses } from './passes.ts';
@@ -90,7 +90,7 @@ class CpuStage implements Stage {
     this.numerics = options.numerics;
     this.pagesMax = options.pagesMax;
     this.#arena = arena;
-    this.#kv = new PagedKv(this.pagePositions, this.pagesMax);
+    this.#kv = new PagedKv(this.pagePositions, this.pagesMax, groupPages(options));
     this.#pages = new PageMemory(arena, options);
     this.#runner = new PassRunner(kernels, arena, options);
     this.#helpers = options.helpers;
@@ -101,7 +101,7 @@ class CpuStage implements Stage {
   }
 
   memoryBytes(): number {
-    return this.#arena.size - this.#pages.untouchedBytes();
+    return this.#arena.size - this.#pages.untouchedBytes(this.#kv.pagesTouched());
   }
 
   openKv(): KvId {

@@ -24,8 +24,8 @@ export const kvPageBytes = (shape: ModelShape, range: LayerRange, numerics: Nume
 const partsOf = ({ shape, range }: PagesOf): number =>
   (range.last - range.first + 1) * 2 * shape.kvHeads;
 
-/** Pages of a group: as even as `pagesMax` allows, so that little of the last one is left over. */
-function groupPages({ shape, range, numerics, pagesMax }: PagesOf): number {
+/** Pages of a group, which get their memory together: as even as `pagesMax` allows, so that little of the last one is left over. */
+export function groupPages({ shape, range, numerics, pagesMax }: PagesOf): number {
   const room = Math.floor(CPU_LIMITS.groupBytesMax / kvPageBytes(shape, range, numerics));
   const most = Math.max(1, Math.min(room, CPU_LIMITS.groupPagesMax));
   return Math.ceil(pagesMax / Math.ceil(pagesMax / most));
@@ -44,13 +44,19 @@ export const headStride = (of: PagesOf): number => groupPages(of) * partBytes(of
  */
 export class PageMemory {
   readonly #arena: Arena;
-  readonly #of: PagesOf;
+  /** Sizes are worked out once: a step asks for the address of every page of its sessions. */
+  readonly #groupPages: number;
+  readonly #parts: number;
+  readonly #partBytes: number;
+  readonly #headStride: number;
   readonly #groups: number[] = [];
-  #pages = 0;
 
   constructor(arena: Arena, of: PagesOf) {
     this.#arena = arena;
-    this.#of = of;
+    this.#groupPages = groupPages(of);
+    this.#parts = partsOf(of);
+    this.#partBytes = partBytes(of);
+    this.#headStride = headStride(of);
   }
 
   /**
@@ -60,38 +66,37 @@ export class PageMemory {
   make(count: number): void {
     // Behind the last part, too. Where a head's last two columns are no whole vector, kernels read two
     // floats past the last row: less than that.
-    const bytes = partsOf(this.#of) * headStride(this.#of) + AHEAD_BYTES;
-    while (this.#groups.length * groupPages(this.#of) < count) {
+    const bytes = this.#parts * this.#headStride + AHEAD_BYTES;
+    while (this.#groups.length * this.#groupPages < count) {
       const group = this.#arena.allocate(bytes + CACHE_LINE_BYTES);
       this.#groups.push(roundUp(group, CACHE_LINE_BYTES));
     }
-    this.#pages = Math.max(this.#pages, count);
   }
 
-  /** Bytes of the last group that no page has had yet: never touched, they cost no memory. */
-  untouchedBytes(): number {
-    const pages = this.#groups.length * groupPages(this.#of) - this.#pages;
-    return pages * partsOf(this.#of) * partBytes(this.#of);
+  /** Bytes of all but `touched` pages: never written to, they cost no memory. */
+  untouchedBytes(touched: number): number {
+    const pages = this.#groups.length * this.#groupPages - touched;
+    return pages * this.#parts * this.#partBytes;
   }
 
   /** Of the first part of a page that was made: what page tables hold. */
   address(page: number): number {
-    const pages = groupPages(this.#of);
-    const group = must(this.#groups[Math.floor(page / pages)], 'a page has memory');
-    return group + (page % pages) * partBytes(this.#of);
+    const group = must(this.#groups[Math.floor(page / this.#groupPages)], 'a page has memory');
+    return group + (page % this.#groupPages) * this.#partBytes;
   }
 
   copy(from: number, to: number): void {
+    const parts = this.parts(to);
     this.parts(from).forEach((part, i) => {
-      must(this.parts(to)[i], 'pages have equal parts').set(part);
+      must(parts[i], 'pages have equal parts').set(part);
     });
   }
 
   /** All of a page. */
   parts(page: number): Uint8Array[] {
-    const [first, bytes] = [this.address(page), partBytes(this.#of)];
-    return Array.from({ length: partsOf(this.#of) }, (_, i) =>
-      this.#arena.bytesAt(first + i * headStride(this.#of), bytes),
+    const first = this.address(page);
+    return Array.from({ length: this.#parts }, (_, i) =>
+      this.#arena.bytesAt(first + i * this.#headStride, this.#partBytes),
     );
   }
 }

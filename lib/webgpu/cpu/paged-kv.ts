@@ -29,13 +29,19 @@ export class PagedKv {
   readonly #caches = new Map<KvId, Cache>();
   #nextId: KvId = 1;
 
-  constructor(pagePositions: number, pagesMax: number) {
+  /** `together`: for so many pages at a time there is memory. */
+  constructor(pagePositions: number, pagesMax: number, together = 1) {
     this.pagePositions = pagePositions;
-    this.#pool = new PagePool(pagesMax);
+    this.#pool = new PagePool(pagesMax, together);
   }
 
   pagesFree(): number {
     return this.#pool.free();
+  }
+
+  /** Pages that somebody has written to. */
+  pagesTouched(): number {
+    return this.#pool.touched();
   }
 
   /** Pages that memory must hold when `pages` more are taken. */
@@ -85,7 +91,9 @@ export class PagedKv {
     const cache = this.#cache(kv);
     const copy = this.#own(cache);
     const missing = this.#pagesFor(cache.length + rows) - cache.pages.length;
-    for (let i = 0; i < missing; i += 1) cache.pages.push(this.#pool.take());
+    for (let i = 0; i < missing; i += 1) {
+      cache.pages.push(this.#pool.take(cache.pages.at(-1) ?? null));
+    }
     cache.length += rows;
     return copy;
   }
@@ -150,7 +158,7 @@ export class PagedKv {
       this.#pool.unname(page);
       return null;
     }
-    const to = this.#pool.take();
+    const to = this.#pool.take(cache.pages.at(-2) ?? null);
     this.#pool.release(page);
     cache.pages[cache.pages.length - 1] = to;
     return { from: page, to };

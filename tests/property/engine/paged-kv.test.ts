@@ -40,10 +40,15 @@ const keyOf = (values: readonly string[], end: number): string => values.slice(0
 
 /** The accounting beside a memory of its own: what a stage would write and read. */
 class Machine {
-  readonly kv = new PagedKv(PAGE, PAGES);
+  readonly kv: PagedKv;
   readonly sessions = new Map<number, Session>();
   readonly memory = Array.from({ length: PAGES }, () => new Array<string>(PAGE).fill(''));
   made = 0;
+
+  /** `together`: for so many pages at a time there is memory. */
+  constructor(together: number) {
+    this.kv = new PagedKv(PAGE, PAGES, together);
+  }
 
   open(seed: number, shares: boolean): void {
     const id = this.kv.open();
@@ -128,17 +133,53 @@ function run(machine: Machine, step: Action): void {
 
 it('[W3] [W8] each session reads what it wrote, whoever shares its pages; no page is lost', () => {
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 60, size: 'max' }), (actions) => {
-      const machine = new Machine();
-      for (const step of actions) {
-        run(machine, step);
-        machine.check();
-      }
-      for (const id of machine.sessions.keys()) machine.kv.close(id);
-      expect(machine.kv.pagesFree()).toBe(PAGES);
-    }),
+    fc.property(
+      fc.array(action, { maxLength: 60, size: 'max' }),
+      fc.constantFrom(1, 5),
+      (actions, together) => {
+        const machine = new Machine(together);
+        for (const step of actions) {
+          run(machine, step);
+          machine.check();
+        }
+        for (const id of machine.sessions.keys()) machine.kv.close(id);
+        expect(machine.kv.pagesFree()).toBe(PAGES);
+      },
+    ),
     { numRuns: 1_000 },
   );
+});
+
+/** How often a page is not the one after the page before it. */
+const breaksOf = (pages: readonly number[]): number =>
+  pages.slice(1).filter((page, i) => page !== must(pages[i], 'a page') + 1).length;
+
+it('[W3] a session that grows beside others mostly lies in one piece', () => {
+  const kv = new PagedKv(PAGE, 526, 106);
+  const answers = [kv.open(), kv.open(), kv.open()];
+  for (let round = 0; round < 2; round += 1) {
+    const prompt = kv.open();
+    for (let page = 0; page < 94; page += 1) {
+      kv.append(prompt, PAGE);
+      if (page % 5 === 0) for (const answer of answers) kv.append(answer, PAGE);
+    }
+    expect(kv.pages(prompt)).toHaveLength(94);
+    expect(breaksOf(kv.pages(prompt))).toBeLessThan(12);
+    kv.close(prompt);
+  }
+  for (const answer of answers) expect(breaksOf(kv.pages(answer))).toBeLessThan(12);
+});
+
+it('[W3] memory is made for what is taken, and what was never taken is told apart', () => {
+  const kv = new PagedKv(PAGE, 20, 8);
+  expect(kv.pagesMadeAfter(1)).toBe(8);
+  const id = kv.open();
+  kv.append(id, 8 * PAGE);
+  expect([kv.pagesTouched(), kv.pagesMadeAfter(1), kv.pagesMadeAfter(12)]).toEqual([8, 16, 20]);
+  expect(kv.pages(id)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  kv.truncate(id, 0);
+  kv.append(id, 3 * PAGE);
+  expect([kv.pagesTouched(), kv.pagesMadeAfter(5)]).toEqual([8, 8]);
 });
 
 it('[W8] what nobody used for longest is evicted first, and of one prefix its end', () => {
