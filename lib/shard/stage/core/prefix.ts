@@ -42,10 +42,13 @@ export function nameWhole(
   seat: Seat,
   digests: readonly string[] = seat.session.prepare.prefix?.digests ?? [],
 ): void {
-  const keys = keysOf(turn, seat, digests);
   const pagePositions = seat.session.prepare.prefix?.pagePositions ?? 1;
   const firstPage = Math.floor(seat.namedTo / pagePositions);
-  const whole = Math.min(Math.floor(seat.kvLength / pagePositions), keys.length);
+  const computed = Math.floor(seat.kvLength / pagePositions);
+  // Most chunks of a long prompt end no page, and its keys are hundreds of long strings.
+  if (computed <= firstPage) return;
+  const keys = keysOf(turn, seat, digests);
+  const whole = Math.min(computed, keys.length);
   if (whole <= firstPage) return;
   seat.namedTo = whole * pagePositions;
   orderKv(turn, seat, { op: 'keep', firstPage, keys: keys.slice(firstPage, whole) });
