@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { GenesisFileAccess } from './ledger/access.ts';
 import { GENESIS_FILE } from './replica/genesis-file.ts';
+import { REPLICA_V8_FLAGS } from './replica/v8-flags.ts';
 import { startSupervised, type Supervised } from './supervised.ts';
 
 /** The credit ledger's replicas in a process beside this one, and the gateway's way to them. */
@@ -15,7 +16,8 @@ export class LedgerBeside {
   }
 
   start(log: (line: string) => void): void {
-    const args = ['scripts/bundled.mjs', 'server/replica/local-main.ts', this.#folder];
+    const entry = ['scripts/bundled.mjs', 'server/replica/local-main.ts'];
+    const args = [...REPLICA_V8_FLAGS, ...entry, this.#folder];
     this.#process = startSupervised({ name: 'ledger', args, log });
   }
 

@@ -8,11 +8,12 @@ import { loadNetwork } from '#server/ledger/connect.ts';
 import { loadKey } from '#server/ledger/keys.ts';
 import { loadConfig } from '#server/replica/config.ts';
 import { localLedger } from '#server/replica/local.ts';
+import { REPLICA_V8_FLAGS } from '#server/replica/v8-flags.ts';
 import { health } from '#tests/support/ledger/local-network.ts';
 
 /** As `npm start` runs it; until `work` is done. */
 async function running(folder: string, work: () => Promise<void>): Promise<void> {
-  const args = ['scripts/bundled.mjs', 'server/replica/local-main.ts', folder];
+  const args = [...REPLICA_V8_FLAGS, 'scripts/bundled.mjs', 'server/replica/local-main.ts', folder];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {

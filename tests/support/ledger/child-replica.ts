@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { REPLICA_V8_FLAGS } from '#server/replica/v8-flags.ts';
 
 const READY_MS_MAX = 30_000;
 
@@ -24,7 +25,8 @@ export class ChildReplica {
 
   /** Resolves at its `ready` line. */
   async start(): Promise<void> {
-    const args = ['scripts/bundled.mjs', 'server/replica/main.ts', '--config', this.#config];
+    const entry = ['scripts/bundled.mjs', 'server/replica/main.ts'];
+    const args = [...REPLICA_V8_FLAGS, ...entry, '--config', this.#config];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     const ready = new Promise<void>((resolve, reject) => {
