@@ -198,6 +198,19 @@ describe('chunk', () => {
     expect(shares.toSorted()).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
   });
 
+  test('[S12] nor does a row wait for ever that fits a calm moment alone', () => {
+    const world = worldOf({ base: 0, perRow: 28, perAttended: 0 });
+    world.open(1, 40, 39);
+    world.open(2, 100);
+    for (let i = 0; i < 20; i += 1) {
+      const shard = must([...world.rig.core.shards.values()][0], 'it has a shard');
+      shard.surprise = 0.25;
+      world.run();
+    }
+    const shares = world.seen.slice(-8).map(({ prefillRows }) => prefillRows);
+    expect(shares.toSorted()).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
+  });
+
   test('[S12] prices are learned from runs as they come, and a slow moment does not stay', () => {
     const times = emptyStepTimes();
     const loads = [loadOf(0, 64), loadOf(64, 1), loadOf(64, 9), loadOf(300, 1), loadOf(300, 7)];

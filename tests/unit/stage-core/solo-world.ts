@@ -101,12 +101,13 @@ export class SoloWorld {
   }
 }
 
-/** The shard of a place learned that its runs cost so. */
+/** The shard of a place learned that its runs cost so, and none was a surprise. */
 export function setPrices(rig: StageRig, place: number, prices: StepTimes): void {
   const shard = rig.core.shards.get(shardAt(place));
   if (!shard) throw new Error('the shard is loaded');
   Object.assign(shard.times, prices);
   Object.assign(shard.aloneTimes, prices);
+  shard.surprise = 0;
 }
 
 /** The rule: nobody's next token waits longer than this. */

@@ -11,8 +11,8 @@ export const STAGE = {
   /** What prefill may add to a decode step: this share of it, or this many milliseconds (S12). */
   prefillStepShare: 0.5,
   prefillMsMin: 40,
-  /** Chunks are cut to this share of that: measured steps of one kind differ by a tenth. */
-  prefillAim: 0.85,
+  /** Chunks are cut to this share of that: a step now and then takes a tenth longer, or 5 ms are garbage's. */
+  prefillAim: 0.8,
   /** What else the thread does between runs costs prefill half of that at most: else it might never run. */
   restMsMax: 20,
   /** Frames of sessions not open yet, of all peers together: what strangers can make us hold. */

@@ -102,7 +102,8 @@ function planFills(shard: Shard, filling: Filling): [Seat, number][] {
     load = addLoads(load, loadOf(seat.kvLength, count));
   }
   const mustGoOn =
-    planned.length === 0 && (pure.rows === 0 || (shard.prefillWaits && !fitsEver(filling, first)));
+    planned.length === 0 &&
+    (pure.rows === 0 || (shard.prefillWaits && !fitsEver(shard, filling, first)));
   if (mustGoOn) planned.push([first.seat, 1]);
   shard.prefillWaits = planned.length === 0;
   return planned;
@@ -122,29 +123,29 @@ function longestWait(turn: Turn): number | null {
 
 /**
  * How long a run may take as predicted. Where a session of this node is being decoded, prefill may
- * keep its next row waiting, in the run before and in its own together, for what the rule allows, and
- * would still if it took longer by as much as runs did of late.
+ * keep its next row waiting, in the run before and in its own together, for its share of what the rule
+ * allows, and would still if it took longer by as much as runs did of late.
  */
 function limitOf({ surprise }: Shard, { pureMs, waited }: Filling): number {
   if (waited === null) return STAGE.chunkMsMax;
-  const longestMs = pureMs + ruleMs(pureMs) - waited;
-  return Math.min(pureMs + allowedMs(pureMs) - waited, longestMs / (1 + surprise));
+  return longestOf(surprise, pureMs) - waited;
 }
+
+/** As predicted, with a share in hand for what no prediction knows. */
+const longestOf = (surprise: number, pureMs: number): number =>
+  (pureMs + STAGE.prefillAim * ruleMs(pureMs)) / (1 + surprise);
 
 /** What prefill may add to a decode step of `pureMs`: a token waits for max(1.5 × the step, the step + 40 ms). */
 const ruleMs = (pureMs: number): number =>
   Math.max(STAGE.prefillStepShare * pureMs, STAGE.prefillMsMin);
 
-/** With a share in hand for what no prediction knows. */
-const allowedMs = (pureMs: number): number => STAGE.prefillAim * ruleMs(pureMs);
-
 /**
  * Whether a row fits beside this decode step once no other prefill has kept it waiting. One that
  * does not would wait for ever: it goes with every second step.
  */
-function fitsEver({ pure, pureMs, times }: Filling, { seat }: Work): boolean {
+function fitsEver({ surprise }: Shard, { pure, pureMs, times }: Filling, { seat }: Work): boolean {
   const withOne = predictMs(times, addLoads(pure, loadOf(seat.kvLength, 1)));
-  return withOne <= pureMs + allowedMs(pureMs);
+  return withOne <= longestOf(surprise, pureMs);
 }
 
 /** Most rows of a prefill, up to `rows`, with which a run stays within `limitMs`. */
