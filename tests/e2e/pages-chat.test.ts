@@ -5,7 +5,7 @@ import { ChatPage } from '#tests/support/chat.ts';
 import { answerAsks, wordsStreamed } from '#tests/support/pages/canned-gateway.ts';
 import { keepChat } from '#tests/support/pages/kept-chat.ts';
 import type { ClusterView } from '#server/orchestrator/answers.ts';
-import { installMeter, readMeter, resetMeter } from '#tests/support/pages/page-meter.ts';
+import { installMeter, longTasks, readMeter, resetMeter } from '#tests/support/pages/page-meter.ts';
 import { TestServer } from '#tests/support/server.ts';
 
 const QUESTION = 'Tell me a long story about a lighthouse.';
@@ -49,25 +49,27 @@ describe('B7 the chat page', () => {
     expect((await readMeter(chat.page)).textCommitsPerFrameMax).toBe(1);
   }, 60_000);
 
-  /** Again where the machine was busy with something else: a long task is measured by the wall. */
+  /** Again where the machine was busy with something else: a page is opened by the wall’s clock. */
   const measured = { timeout: 60_000, retry: 2 };
 
   test('[CH1] three answers stream: one change a frame, no task over 50 ms', measured, async () => {
     const chat = await openChat(96);
     const { page } = chat;
     await resetMeter(page);
-    for (let answer = 0; answer < 3; answer += 1) {
-      if (answer > 0) await chat.begin();
-      await chat.send(`${QUESTION} Part ${String(answer)}.`);
-      await chat.until('its start', async () => (await chat.answerPhase()) !== '');
-    }
-    await server.until('three sessions', (status) => status.sessions === 3);
-    await chat.ended();
-    await server.until('no session', (status) => status.sessions === 0);
+    const long = await longTasks(page, async () => {
+      for (let answer = 0; answer < 3; answer += 1) {
+        if (answer > 0) await chat.begin();
+        await chat.send(`${QUESTION} Part ${String(answer)}.`);
+        await chat.until('its start', async () => (await chat.answerPhase()) !== '');
+      }
+      await server.until('three sessions', (status) => status.sessions === 3);
+      await chat.ended();
+      await server.until('no session', (status) => status.sessions === 0);
+    });
     const figures = await readMeter(page);
     expect(figures.framesWithText).toBeGreaterThan(20);
     expect(figures.textCommitsPerFrameMax).toBe(1);
-    expect(figures.longTasksMs).toEqual([]);
+    expect(long).toEqual([]);
   });
 
   test('[CH10] 200 messages: opened and typed into at once, desk and phone', measured, async () => {
@@ -76,15 +78,17 @@ describe('B7 the chat page', () => {
     await keepChat(page, 'long', 200);
     for (const size of [DESK, PHONE]) {
       await page.setViewportSize(size);
-      await page.goto(`${server.url}/?c=long`);
-      await page.getByText('Number 199.').waitFor();
-      const openMs = await page.evaluate<number>('performance.now()');
-      await page.getByLabel('Your message').pressSequentially('Typed while older ones come');
-      await page.getByText('Number 0.').waitFor();
-      await expect.poll(() => page.evaluate(AT_THE_END)).toBe(true);
-      const { longTasksMs } = await readMeter(page);
+      let openMs = Infinity;
+      const long = await longTasks(page, async () => {
+        await page.goto(`${server.url}/?c=long`);
+        await page.getByText('Number 199.').waitFor();
+        openMs = await page.evaluate<number>('performance.now()');
+        await page.getByLabel('Your message').pressSequentially('Typed while older ones come');
+        await page.getByText('Number 0.').waitFor();
+        await expect.poll(() => page.evaluate(AT_THE_END)).toBe(true);
+      });
       expect(openMs).toBeLessThan(1_500);
-      expect(longTasksMs).toEqual([]);
+      expect(long).toEqual([]);
       expect(await sideways(page)).toBe(0);
     }
   });
