@@ -23,7 +23,7 @@ interface World {
 function play(world: World, seed = 1) {
   const { plainMs, draftMs, guessedMs, share, context, rounds, sessions = 1, noise = 0 } = world;
   const guess = world.seen
-    ? ({ kind: 'seen', ofRound: draftMs / plainMs } as const)
+    ? ({ kind: 'seen', ofRound: draftMs / plainMs, trust: 1, ms: guessedMs } as const)
     : ({ kind: 'thought', ms: guessedMs } as const);
   const random = seededRandom(seed);
   const pace = newPace(guess);
@@ -63,6 +63,24 @@ describe('[S8] how many drafts', () => {
     const local = play({ ...LOCAL, share: 0.9, context: 9, rounds: 60 });
     expect(local.gain).toBeGreaterThan(1.1);
     expect(local.tried / 60).toBeLessThan(8);
+  });
+
+  test('what was seen in a bad moment is doubted from answer to answer, down to what is thought', () => {
+    const tried = (trust: number, ms: number): number => {
+      const pace = newPace({ kind: 'seen', ofRound: 1.5, trust, ms });
+      let now = 0;
+      let drafts = 0;
+      for (let round = 0; round < 40; round += 1) {
+        drafts += howMany(pace, { context: 9, most: 8, sessions: 1 });
+        beginRound(pace, { at: instantMs(now), drafts: 0, context: 9, sessions: 1 });
+        now += 42;
+        endRound(pace, instantMs(now), { tried: 0, stood: 0 });
+      }
+      return drafts;
+    };
+    expect(tried(1, 6)).toBe(0);
+    expect(tried(0.9 ** 12, 6)).toBeGreaterThan(0);
+    expect(tried(0, 60)).toBe(0);
   });
 
   test('none where all sessions wait for the rows of one', () => {

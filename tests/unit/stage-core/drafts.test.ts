@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { viewStage } from '#lib/shard/stage/core/core.ts';
 import type { RowsFrame, TokenFrame } from '#lib/shard/wire/frame.ts';
@@ -103,6 +104,23 @@ describe('drafts at the last place', () => {
     expect(run?.segments[0]?.want).toMatchObject({
       points: [[100], [100, 101], [100, 101, 102]].map((answerIds) => ({ history: { answerIds } })),
     });
+  });
+
+  test('[S8] each answer makes what was seen of drafts’ cost less sure, until one sees it again', () => {
+    const rig = last();
+    const { route } = rig.session(1).prepare;
+    const key = route.map(({ node: at, range }) => `${at}/${range.last}`).join();
+    const costs = must(rig.core.shards.get(rig.seat(1).shard), 'it is loaded').draftCosts;
+    costs.set(key, { ofRound: 2, trust: 1 });
+    rig.frame(1, step(3, 6, 1));
+    rig.finish();
+    expect(costs.get(key)?.trust).toBeCloseTo(0.9);
+    rig.frame(1, step(4, 7, 1));
+    rig.finish();
+    expect(costs.get(key)?.trust).toBeCloseTo(0.9);
+    rig.frame(1, step(5, 8, 2));
+    rig.finish();
+    expect(costs.get(key)?.trust).toBe(1);
   });
 
   test('[S8] EOS ends the answer among drafts, and nothing after it is said', () => {

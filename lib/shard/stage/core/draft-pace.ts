@@ -23,10 +23,19 @@ export interface DraftPace {
   idle: number;
 }
 
-/** `seen`: by other answers over the same route. */
+/**
+ * `seen`: by other answers over the same route, `ofRound` as measured last. Each answer since has made it
+ * `trust` less sure, down to what is thought (`ms`): a moment in which rounds took long for another
+ * reason must not keep all later answers from trying.
+ */
 export type CostGuess =
   | { readonly kind: 'thought'; readonly ms: number }
-  | { readonly kind: 'seen'; readonly ofRound: number };
+  | {
+      readonly kind: 'seen';
+      readonly ofRound: number;
+      readonly trust: number;
+      readonly ms: number;
+    };
 
 interface Round {
   readonly at: InstantMs;
@@ -130,8 +139,11 @@ export function costOfDraft({ plainMs, draftMs }: DraftPace): number | null {
   return draftMs.length > 0 && plainMs.length > 0 ? middle(draftMs) / middle(plainMs) : null;
 }
 
-const guessedCost = ({ guess, plainMs }: DraftPace): number =>
-  guess.kind === 'seen' ? guess.ofRound : guess.ms / middle(plainMs);
+function guessedCost({ guess, plainMs }: DraftPace): number {
+  const thought = guess.ms / middle(plainMs);
+  if (guess.kind === 'thought') return thought;
+  return Math.max(guess.ofRound * guess.trust, Math.min(guess.ofRound, thought));
+}
 
 /** How likely the next draft stands, of what was seen and what was thought before. */
 function shareOf({ tries }: DraftPace, context: number): number {

@@ -89,11 +89,14 @@ function guesserOf(turn: Turn, seat: Seat): Guesser {
 function guessCost({ core }: Turn, seat: Seat): CostGuess {
   const { shard, range, kvLength } = seat;
   const known = core.shards.get(shard);
-  const ofRound = known?.draftCosts.get(routeOf(seat));
-  if (ofRound !== undefined) return { kind: 'seen', ofRound };
   const ownMs = known ? predictMs(known.times, loadOf(kvLength, 1)) : 0;
   const ownShare = (range.last + 1 - range.first) / (range.last + 1);
-  return { kind: 'thought', ms: (DRAFT_COST_SHARE * ownMs) / ownShare };
+  const ms = (DRAFT_COST_SHARE * ownMs) / ownShare;
+  const seen = known?.draftCosts.get(routeOf(seat));
+  if (!seen) return { kind: 'thought', ms };
+  const { ofRound, trust } = seen;
+  seen.trust *= STAGE.draftTrustKept;
+  return { kind: 'seen', ofRound, trust, ms };
 }
 
 /** What a draft costs is the route's, not the answer's: the next one need not find it out again. */
@@ -102,7 +105,7 @@ function rememberCost({ core }: Turn, seat: Seat, pace: DraftPace): void {
   const cost = costOfDraft(pace);
   if (!costs || cost === null) return;
   costs.delete(routeOf(seat));
-  costs.set(routeOf(seat), cost);
+  costs.set(routeOf(seat), { ofRound: cost, trust: 1 });
   const [oldest] = costs.keys();
   if (costs.size > STAGE.draftCostsMax && oldest !== undefined) costs.delete(oldest);
 }

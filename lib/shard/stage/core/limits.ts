@@ -21,6 +21,8 @@ export const STAGE = {
   heldFramesPerPeerMax: 16,
   /** Faults about such frames: a flood of them would have the server fence us for what we say (M5). */
   heldFaultsPerSecondMax: 16,
+  /** Of what drafts cost, as seen before: a wrong one of twice the truth is doubted away in 7 answers. */
+  draftTrustKept: 0.9,
   /** Routes whose drafts were seen to cost so much; the oldest go first. */
   draftCostsMax: 64,
   /** Ended and released sessions remembered; the oldest go first (S10). */

@@ -75,8 +75,8 @@ export interface Shard {
   readonly aloneTimes: StepTimes;
   /** By which share they were longer than predicted, of late. */
   surprise: number;
-  /** By route: what a draft adds to a round of one row, as a share of it, as last seen. */
-  readonly draftCosts: Map<string, number>;
+  /** By route: what a draft adds to a round of one row, as a share of it, as last seen (`CostGuess`). */
+  readonly draftCosts: Map<string, { readonly ofRound: number; trust: number }>;
   /** Prefill had work in the latest run and got no row. */
   prefillWaits: boolean;
 }
