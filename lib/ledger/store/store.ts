@@ -308,10 +308,11 @@ export class ReplicaStore {
 }
 
 /**
- * When what came in this turn of the event loop was looked at: what its frames bring to the disk goes in
- * one group, and a group costs two syncs however much is in it.
+ * When what has come by now was looked at, a turn of the event loop after this one: what its frames bring to
+ * the disk goes in one group, and a group costs two syncs however much is in it.
  */
-const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const endOfTurn = (): Promise<void> =>
+  new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
 
 /** A folder is of one chain for ever. */
 async function claim(database: Database, chain: Uint8Array): Promise<void> {
