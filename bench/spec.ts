@@ -1,15 +1,20 @@
-import { makeRing, TWO_PLACES } from '#tests/support/drafted-ring.ts';
+import { openPackageFolder } from '#lib/shard/package/package-folder.ts';
+import type { LoadOrder } from '#lib/shard/stage/stage-host.ts';
+import { RING } from '#lib/shard/wire/limits.ts';
+import { cpuStageFactory } from '#lib/webgpu/cpu/core.ts';
+import { CPU_LIMITS } from '#lib/webgpu/cpu/limits.ts';
+import { loadKernels } from '#lib/webgpu/cpu/server.ts';
+import type { Stage } from '#lib/webgpu/stage.ts';
+import { EMBEDDED, makeRing, TWO_PLACES } from '#tests/support/drafted-ring.ts';
 import { goldenRows, type GoldenRow } from '#tests/support/golden.ts';
 import type { HostRing } from '#tests/support/host-ring.ts';
-import { RING } from '#lib/shard/wire/limits.ts';
-import { CPU_LIMITS } from '#lib/webgpu/cpu/limits.ts';
 import { atLeast, machine, median, type BenchResult } from './result.ts';
 
 /** A token crosses two links: half of it each way. */
 const LINK_MS = 15;
-/** More where an answer takes a third of the time, and a hiccup weighs as much more. */
+/** More where an answer takes a fifth of the time, and a hiccup weighs as much more. */
 const FAR_PAIRS = 2;
-const NEAR_PAIRS = 3;
+const NEAR_PAIRS = 5;
 const TOKENS_MAX = 48;
 /** Rates of shorter answers are of a few steps, and differ more by chance than by guesses. */
 const RATED_TOKENS = 40;
@@ -31,8 +36,7 @@ export async function run({
   rows: readonly string[] | null;
 }): Promise<BenchResult> {
   const rows = goldenRows().filter(({ name }) => names === null || names.includes(name));
-  const far = await rateRows({ linkMs: LINK_MS, pairs: FAR_PAIRS, rows });
-  const near = await rateRows({ linkMs: 0, pairs: NEAR_PAIRS, rows });
+  const { near, far } = await rateAll(rows);
   const [summaries, others] = [far.filter(isSummary), far.filter((rated) => !isSummary(rated))];
   const bars = [
     atLeast('summarising rows, 30 ms of links a round, the least', least(summaries), {
@@ -57,21 +61,44 @@ export async function run({
 
 const isRated = ({ value }: BenchResult['bars'][number]): boolean => Number.isFinite(value);
 
-interface Setting {
-  readonly linkMs: number;
-  readonly pairs: number;
-  readonly rows: readonly GoldenRow[];
-}
-
-async function rateRows({ linkMs, pairs, rows }: Setting): Promise<Rated[]> {
-  const ring = await makeRing(TWO_PLACES, { linkMs });
-  try {
+/**
+ * Two rings of the same two engines, each with hosts of its own: what drafts cost is learned by them. The
+ * near one reads the prompts, which takes it longest, and the far one finds their pages.
+ */
+async function rateAll(
+  rows: readonly GoldenRow[],
+): Promise<{ readonly near: readonly Rated[]; readonly far: readonly Rated[] }> {
+  const load = await sharedStages();
+  const rings: HostRing[] = [];
+  const rate = async (linkMs: number, pairs: number): Promise<Rated[]> => {
+    const ring = await makeRing(TWO_PLACES, { linkMs, load });
+    rings.push(ring);
     const rated: Rated[] = [];
     for (const row of rows) rated.push(await rateRow(ring, row, pairs));
     return rated;
+  };
+  try {
+    const near = await rate(0, NEAR_PAIRS);
+    const far = await rate(LINK_MS, FAR_PAIRS);
+    return { near, far };
   } finally {
-    ring.end();
+    // The first to end takes the engines along.
+    for (const ring of rings) ring.end();
   }
+}
+
+/** An engine a range, loaded once, whichever host asks. */
+async function sharedStages(): Promise<(order: LoadOrder) => Promise<Stage>> {
+  const { manifest, weights } = await openPackageFolder(EMBEDDED);
+  const factory = cpuStageFactory(await loadKernels());
+  const stages = new Map<string, Promise<Stage>>();
+  return ({ shard, range, numerics }) => {
+    const known = stages.get(shard);
+    if (known) return known;
+    const stage = factory({ shape: manifest.shape, range, numerics, kvBytesMax: 512e6, weights });
+    stages.set(shard, stage);
+    return stage;
+  };
 }
 
 async function rateRow(ring: HostRing, row: GoldenRow, pairs: number): Promise<Rated> {
@@ -109,7 +136,9 @@ const isSummary = ({ row }: Rated): boolean => row.name.startsWith('long');
 const longer = (rated: readonly Rated[]): Rated[] =>
   rated.filter(({ row }) => tokensOf(row) >= RATED_TOKENS);
 
-const gainOf = ({ withMs, withoutMs }: Rated): number => median(withoutMs) / median(withMs);
+/** Of pairs, each one after the other: a machine that is slow for a while is slow for both. */
+const gainOf = ({ withMs, withoutMs }: Rated): number =>
+  median(withoutMs.map((ms, pair) => ms / (withMs[pair] ?? Number.NaN)));
 
 const least = (rated: readonly Rated[]): number => Math.min(...rated.map(gainOf));
 
