@@ -5,18 +5,26 @@ import { VolunteerTab } from '#tests/support/browser.ts';
 import { TestServer } from '#tests/support/server.ts';
 import { atLeast, atMost, machine, median, type BenchResult } from './result.ts';
 import { withGguf } from './gguf.ts';
+import { runInTab } from './in-tab.ts';
 import { runLlama } from './llama/llama.ts';
 import { BEST_OF_PEER, runWllama } from './wllama/wllama.ts';
 import { PROMPT, promptIds } from './prompt.ts';
 
 const MODEL = fileURLToPath(new URL('../public/models/smollm2-135m-instruct', import.meta.url));
+const ALONE = new URL('./decode/worker.ts', import.meta.url);
 const NEW_TOKENS = 128;
 const PROMPT_TOKENS = 128;
 const RUNS = 3;
 
-/** One tab alone through the API, one thread and two; wllama in the same browser, native llama.cpp. */
+/**
+ * One tab alone through the API, one thread and two, and its stage without page, server and client;
+ * wllama in the same browser, native llama.cpp.
+ */
 export async function run(): Promise<BenchResult> {
   const [ours, two] = [await runOurs(1), await runOurs(2)];
+  const [oneMs = Number.NaN, twoMs = Number.NaN] = (
+    await runInTab<number[][]>(MODEL, ALONE)
+  ).value.map(median);
   const { wllama: peer, wllamaTwo: peerTwo, nativeRate } = await runPeers();
   const bestRate = peer.tokensPerSecond * BEST_OF_PEER.decode;
   const bestTtft = peer.ttftMs * BEST_OF_PEER.ttft;
@@ -29,6 +37,8 @@ export async function run(): Promise<BenchResult> {
       'ours, first token ms': ours.ttftMs.toFixed(0),
       'ours, two threads, tokens/s': two.rate.toFixed(1),
       'ours, two threads, first token ms': two.ttftMs.toFixed(0),
+      'our stage alone, ms a token': oneMs.toFixed(2),
+      'our stage alone, two threads, ms a token': twoMs.toFixed(2),
       'wllama Q4_1, tokens/s': peer.tokensPerSecond.toFixed(1),
       'wllama Q4_1, first token ms': peer.ttftMs.toFixed(0),
       'wllama Q4_1, two threads, tokens/s': peerTwo.tokensPerSecond.toFixed(1),
@@ -48,6 +58,10 @@ export async function run(): Promise<BenchResult> {
         unit: '×',
       }),
       atLeast('decode, two threads over one', two.rate / ours.rate, { min: 1.7, unit: '×' }),
+      atLeast('our stage alone in a tab, two threads over one', oneMs / twoMs, {
+        min: 1.7,
+        unit: '×',
+      }),
       atLeast('decode against wllama at its best, two threads', two.rate / bestRateTwo, {
         min: 5,
         unit: '×',
