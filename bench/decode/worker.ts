@@ -1,7 +1,5 @@
-import { help } from '#lib/webgpu/cpu/help.mjs';
 import { loadKernels } from '#lib/webgpu/cpu/browser.ts';
 import { helperWith } from '#lib/webgpu/cpu/helper-worker.ts';
-import type { HelperStart } from '#lib/webgpu/cpu/threads.ts';
 import type { ModelShape, WeightSource } from '#lib/webgpu/model.ts';
 import { FilledStage } from '../batch/filled-stage.ts';
 import { answerInTab } from '../worker-reply.ts';
@@ -14,15 +12,8 @@ const STEPS = 24;
 /** This very file, as a helper thread of the stage. */
 const HELPER = '#helper';
 
-if (self.location.hash === HELPER) beHelper();
+if (self.location.hash === HELPER) void import('#lib/webgpu/cpu/helper-browser.ts');
 else answerInTab(({ shape }, weights) => measureAlone(shape, weights));
-
-function beHelper(): void {
-  self.onmessage = ({ data }: MessageEvent<HelperStart>) => {
-    self.onmessage = null;
-    help(data, () => self.postMessage('ready'));
-  };
-}
 
 /** Milliseconds of decode steps of all layers with one thread and with two, nothing else at work. */
 async function measureAlone(shape: ModelShape, weights: WeightSource): Promise<number[][]> {
