@@ -32,7 +32,7 @@ export const REPLICA_LIMITS = {
  * be soon, is free.
  */
 export const ALLOWANCES = {
-  peer: { burstMs: 50, share: 0.15, togetherMs: 1 },
+  peer: { burstMs: 20, share: 0.15, togetherMs: 1 },
   client: { burstMs: 100, share: 0.2, togetherMs: 2 },
   /** Of a client that has brought nothing yet that was to be ordered: at first as much as a gateway asks at once. */
   stranger: { burstMs: 30, share: 0.1, togetherMs: 2 },
