@@ -27,6 +27,14 @@ export interface PartReport {
   readonly cpuS: number;
 }
 
+/** What a seed came to: where a campaign stands, and a failure before its end. */
+export type OnSeed = (seed: number, failure: string | null) => void;
+
+/** What a worker tells: each seed, then its report. */
+export type PartWord =
+  | { readonly kind: 'seed'; readonly seed: number; readonly failure: string | null }
+  | { readonly kind: 'report'; readonly report: PartReport };
+
 export interface LedgerCampaign {
   readonly from: number;
   readonly seeds: number;
@@ -41,7 +49,8 @@ export interface LedgerCampaign {
 }
 
 /** The seeds of one part, in this process. */
-export async function runPart({ from, end, step, core: folder }: Part): Promise<PartReport> {
+export async function runPart(part: Part, onSeed: OnSeed): Promise<PartReport> {
+  const { from, end, step, core: folder } = part;
   const core = folder === null ? OUR_LEDGER : await loadLedger(folder);
   const failures: { seed: number; message: string }[] = [];
   const counts = new Map<string, number>();
@@ -52,6 +61,7 @@ export async function runPart({ from, end, step, core: folder }: Part): Promise<
     if (report.failure) failures.push({ seed, message: report.failure.message });
     for (const [what, count] of report.counts) counts.set(what, (counts.get(what) ?? 0) + count);
     hashes.push([seed, report.hash]);
+    onSeed(seed, report.failure?.message ?? null);
   }
   const { user, system } = process.cpuUsage(began);
   return { failures, counts: [...counts], hashes, cpuS: (user + system) / 1e6 };
@@ -61,14 +71,18 @@ export async function runPart({ from, end, step, core: folder }: Part): Promise<
 export async function runLedgerCampaign(
   from: number,
   seeds: number,
-  options: { readonly core?: string | null; readonly workers?: number } = {},
+  options: {
+    readonly core?: string | null;
+    readonly workers?: number;
+    readonly onSeed?: OnSeed;
+  } = {},
 ): Promise<LedgerCampaign> {
-  const { core = null, workers = availableParallelism() } = options;
+  const { core = null, workers = availableParallelism(), onSeed = () => undefined } = options;
   const step = Math.max(1, Math.min(workers, seeds));
   const parts = Array.from({ length: step }, (_, i): Part => ({
     ...{ from: from + i, end: from + seeds, step, core },
   }));
-  const reports = await Promise.all(parts.map((part) => inProcess(part)));
+  const reports = await Promise.all(parts.map((part) => inProcess(part, onSeed)));
   const counts = new Map<string, number>();
   for (const [what, count] of reports.flatMap((report) => report.counts))
     counts.set(what, (counts.get(what) ?? 0) + count);
@@ -87,14 +101,18 @@ export async function runLedgerCampaign(
 }
 
 /** One part in a process of its own. */
-function inProcess(part: Part): Promise<PartReport> {
+function inProcess(part: Part, onSeed: OnSeed): Promise<PartReport> {
   const child = fork(join(ROOT, 'sim/ledger/worker.ts'), [JSON.stringify(part)], {
     cwd: ROOT,
     execArgv: ['--import', 'tsx'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   return new Promise((done, fail) => {
-    child.once('message', (report) => done(report as PartReport));
+    child.on('message', (message) => {
+      const word = message as PartWord;
+      if (word.kind === 'report') done(word.report);
+      else onSeed(word.seed, word.failure);
+    });
     child.once('error', fail);
     child.once('exit', (code) => fail(new Error(`a worker ended early, with ${code}`)));
   });

@@ -1,4 +1,4 @@
-import { runLedgerCampaign } from './campaign.ts';
+import { runLedgerCampaign, type OnSeed } from './campaign.ts';
 import { OUR_LEDGER } from './core.ts';
 import { UNCOUNTED_RULES } from './events.ts';
 import { loadLedger } from './load.ts';
@@ -23,7 +23,8 @@ export interface Range {
 /** Many seeds: the table of what happened, and what failed. */
 export async function campaignOfLedger({ from, seeds }: Range, core: string | null, print: Print) {
   const began = performance.now();
-  const report = await runLedgerCampaign(from, seeds, { core });
+  const onSeed = progress(seeds, print);
+  const report = await runLedgerCampaign(from, seeds, { core, onSeed });
   for (const { rule, why } of UNCOUNTED_RULES) print(`not counted: ${rule}, ${why}`);
   const shown = new Set(report.events.map(({ name }) => name));
   for (const [what, count] of [...report.counts].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -42,4 +43,22 @@ export async function campaignOfLedger({ from, seeds }: Range, core: string | nu
   const speed = `${report.messagesPerCpuS.toFixed(0)} messages a second of one core`;
   print(`${seconds.toFixed(1)} s, ${(seeds / seconds).toFixed(1)} seeds/s, ${speed}`);
   return report.failures.length + report.tooRare.length > 0 ? 1 : 0;
+}
+
+const PROGRESS_MS = 60_000;
+
+/** A line a minute of a campaign that takes many, and each failure when it is there. */
+function progress(seeds: number, print: Print): OnSeed {
+  const began = performance.now();
+  let saidAt = began;
+  let done = 0;
+  return (seed, failure) => {
+    done += 1;
+    if (failure !== null) print(`FAILED --seed=${seed} ${failure}`);
+    const now = performance.now();
+    if (now - saidAt < PROGRESS_MS || done === seeds) return;
+    saidAt = now;
+    const minutes = (((now - began) / done) * (seeds - done)) / 60_000;
+    print(`${done} of ${seeds} seeds, some ${Math.ceil(minutes)} min to go`);
+  };
 }
