@@ -34,9 +34,9 @@ export function readMerges(
   const byPair = new Map<number, Merge>();
   for (const [place, merge] of merges.entries()) {
     const rank = ranks?.[place] ?? place;
-    const [left = '', right = ''] = typeof merge === 'string' ? merge.split(' ') : merge;
+    const [left = '', right = '', ...more] = typeof merge === 'string' ? merge.split(' ') : merge;
     const [leftId, rightId, id] = [ids.get(left), ids.get(right), ids.get(left + right)];
-    if (leftId === undefined || rightId === undefined || id === undefined) {
+    if (more.length > 0 || leftId === undefined || rightId === undefined || id === undefined) {
       throw new FaultError('package/malformed', `merge ${place} is not of tokens`);
     }
     const key = pairKey(leftId, rightId);

@@ -18,7 +18,16 @@ export interface TokenPieces {
   bytesOf(id: number): Uint8Array;
 }
 
-const tokenId = z.number().check(z.int(), z.gte(0), z.lt(PACKAGE.vocabMax));
+const isTokenId = (id: unknown): boolean =>
+  Number.isInteger(id) && (id as number) >= 0 && (id as number) < PACKAGE.vocabMax;
+const tokenId = z.custom<number>(isTokenId, 'is no token id');
+/** Not by a schema of records: that passes over a token called `__proto__`. */
+const isVocab = (value: unknown): value is Readonly<Record<string, number>> =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.values(value).every(isTokenId);
+const vocab = z.custom<Readonly<Record<string, number>>>(isVocab, 'must map tokens to ids');
 const addedToken = z.looseObject({
   id: tokenId,
   content: z.string().check(z.minLength(1), z.maxLength(1024)),
@@ -28,7 +37,7 @@ const fileSchema = z.object({
   tokenizer: z.looseObject({
     model: z.looseObject({
       type: z.literal('BPE'),
-      vocab: z.record(z.string(), tokenId),
+      vocab,
       merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
     }),
     decoder: decoderSchema,

@@ -98,11 +98,17 @@ function createBpe({ tokenizer, config }: TokenizerFile): BpeTokenizer {
   const { vocab, merges } = tokenizer.model;
   const table = readMerges(vocab, merges, config.mergeRanks);
   try {
-    const created = new BpeTokenizer(tokenizer, config);
+    // Its own table of merges, which nobody asks, would take as much memory again.
+    const withoutMerges = { ...tokenizer, model: { ...tokenizer.model, merges: [] } };
+    const created = new BpeTokenizer(withoutMerges, config);
     if (!(created.model instanceof BPE)) throw new TypeError('not BPE');
     created.model.bpe = (word) => mergeWord(table, word);
     return created;
   } catch (cause) {
-    throw new FaultError('package/malformed', 'the tokenizer cannot be built', { cause });
+    // Which step it does not know, or what is wrong with a pattern.
+    const reason = cause instanceof Error ? cause.message.slice(0, 200) : 'no reason';
+    throw new FaultError('package/malformed', `the tokenizer cannot be built: ${reason}`, {
+      cause,
+    });
   }
 }

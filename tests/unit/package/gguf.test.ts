@@ -50,6 +50,7 @@ async function importBytes(bytes: Uint8Array) {
 
 const U32 = 4;
 const F32 = 6;
+const BOOL = 7;
 const STRING = 8;
 const ARRAY = 9;
 const HUGE = 2n ** 60n;
@@ -119,6 +120,10 @@ describe('GGUF reader', () => {
     ['architecture qwen2moe', withField(['general.architecture', STRING, 'qwen2moe'])],
     ['pre-tokenizer qwen35', withField(['tokenizer.ggml.pre', STRING, 'qwen35'])],
     ['tokenizer t5', withField(['tokenizer.ggml.model', STRING, 't5'])],
+    ['scaling linear by 4', withField(['llama.rope.scaling.factor', F32, 4])],
+    ['scaling linear by 2', withField(['llama.rope.scale_linear', F32, 2])],
+    ['an attention factor of scaling', withField(['llama.rope.scaling.attn_factor', F32, 2])],
+    ['later positions', withField(['llama.attention.causal', BOOL, false])],
     ['scaling yarn', withField(['llama.rope.scaling.type', STRING, 'yarn'])],
     ['mixture of experts', withField(['llama.expert_count', U32, 8])],
     ['ALiBi', withField(['llama.attention.max_alibi_bias', F32, 8])],

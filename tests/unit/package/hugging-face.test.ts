@@ -24,6 +24,14 @@ const open = async () => {
 };
 const fault = () => open().catch((reason: unknown) => reason);
 
+const LLAMA3 = {
+  type: 'llama3',
+  factor: 8,
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 64,
+};
+
 type Vocab = Record<string, number>;
 const without = (vocab: Vocab, token: string): Vocab =>
   Object.fromEntries(Object.entries(vocab).filter(([text]) => text !== token));
@@ -51,13 +59,7 @@ describe('Hugging Face folder', () => {
     });
     expect((await open()).shape).toEqual(shape);
     await edit('config.json', {
-      rope_scaling: {
-        type: 'llama3',
-        factor: 8,
-        low_freq_factor: 1,
-        high_freq_factor: 4,
-        original_max_position_embeddings: 64,
-      },
+      rope_scaling: LLAMA3,
     });
     expect((await open()).shape.ropeScaling).toEqual({
       kind: 'llama3',
@@ -106,6 +108,9 @@ describe('Hugging Face folder', () => {
     [{ layer_types: ['full_attention', 'sliding_attention'] }, 'layers of sliding_attention'],
     [{ rope_parameters: { rope_type: 'yarn' } }, 'RoPE scaling yarn'],
     [{ rope_parameters: { partial_rotary_factor: 0.5 } }, 'part of a head'],
+    [{ partial_rotary_factor: 0.5 }, 'part of a head'],
+    [{ rope_scaling: { type: 'linear', factor: 2 } }, 'RoPE scaling linear'],
+    [{ rope_scaling: LLAMA3 }, 'differs from rope_parameters'],
   ])('[K3] refuses %o by name', async (change, words) => {
     await edit('config.json', change);
     expect(await fault()).toMatchObject({ code: 'package/unsupported' });
@@ -144,6 +149,40 @@ describe('Hugging Face folder', () => {
   it('[K3] refuses another tokenizer by name', async () => {
     await edit('tokenizer.json', { model: { type: 'Unigram', vocab: [] } });
     expect(String(await fault())).toContain('tokenizer Unigram');
+  });
+
+  it.each([
+    [{ model: { end_of_word_suffix: '</w>' } }, 'end_of_word_suffix'],
+    [{ model: { continuing_subword_prefix: '##' } }, 'continuing_subword_prefix'],
+    [{ model: { dropout: 0.1 } }, 'dropout'],
+    [
+      { pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithNext' } },
+      'Split of behavior MergedWithNext',
+    ],
+    [{ pre_tokenizer: { type: 'Whatever' } }, 'PreTokenizer type: Whatever'],
+    [{ normalizer: { type: 'Whatever' } }, 'Normalizer type: Whatever'],
+    [{ model: { merges: ['e n x'] } }, 'merge 0'],
+  ])('[K3] refuses a tokenizer with %o by name', async (change, words) => {
+    const { model } = JSON.parse(await readFile(join(folder, 'tokenizer.json'), 'utf8')) as {
+      model: object;
+    };
+    const changed = 'model' in change ? { model: { ...model, ...change.model } } : change;
+    await edit('tokenizer.json', changed);
+    await expect(tokenizerOf(folder)).rejects.toThrow(words);
+  });
+
+  it('[K7] keeps a token called __proto__', async () => {
+    const { model } = JSON.parse(await readFile(join(folder, 'tokenizer.json'), 'utf8')) as {
+      model: { vocab: Vocab; merges: unknown[] };
+    };
+    const [[last, id] = ['', 0]] = Object.entries(model.vocab).slice(-1);
+    const vocab = Object.fromEntries([
+      ...Object.entries(without(model.vocab, last)),
+      ['__proto__', id],
+    ]);
+    // The last merge made the token that is gone.
+    await edit('tokenizer.json', { model: { ...model, vocab, merges: model.merges.slice(0, -1) } });
+    expect((await tokenizerOf(folder)).decode([id])).toBe('__proto__');
   });
 
   it('[K7] knows a begin token that the tokenizer puts first itself', async () => {

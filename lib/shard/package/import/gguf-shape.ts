@@ -20,6 +20,9 @@ const VARIANTS: readonly (readonly [key: string, what: string])[] = [
   ['residual_scale', 'a residual scale'],
 ];
 
+/** A factor whose kind of scaling is not named is of `linear` (llama.cpp): the new key and the old. */
+const LINEAR_FACTORS = ['rope.scaling.factor', 'rope.scale_linear'] as const;
+
 /**
  * The numbers of a GGUF file, its RoPE scaling left out (that lies in a tensor).
  * @throws FaultError `package/unsupported` for what would change the arithmetic and is not there,
@@ -79,6 +82,14 @@ function refuseVariants(metadata: GgufMetadata, key: KeyOf): void {
   }
   const scaling = metadata.optionalString(key('rope.scaling.type'));
   if (scaling !== null && scaling !== 'none') throw unsupported(`RoPE scaling ${scaling}`);
-  // How `linear` was said before it had a name.
-  if (metadata.number(key('rope.scale_linear'), 1) !== 1) throw unsupported('RoPE scaling linear');
+  for (const name of scaling === null ? LINEAR_FACTORS : []) {
+    const factor = metadata.number(key(name), 1);
+    if (factor !== 0 && factor !== 1) throw unsupported(`RoPE scaling linear by ${factor}`);
+  }
+  if (metadata.number(key('rope.scaling.attn_factor'), 1) !== 1) {
+    throw unsupported('an attention factor of RoPE scaling');
+  }
+  if (!metadata.boolean(key('attention.causal'), true)) {
+    throw unsupported('attention that sees later positions');
+  }
 }

@@ -38,6 +38,7 @@ export const configSchema = z.object({
   rope_theta: z.nullish(positive),
   rope_scaling: z.nullish(ropeSchema),
   rope_parameters: z.nullish(ropeSchema),
+  partial_rotary_factor: z.nullish(z.number()),
   tie_word_embeddings: z.nullish(z.boolean()),
   hidden_act: z.nullish(name),
   attention_bias: z.nullish(z.boolean()),
@@ -67,7 +68,7 @@ export function shapeOfConfig(config: HfConfig): ModelShape {
   const act = config.hidden_act ?? 'silu';
   if (act !== 'silu' && act !== 'swish') throw unsupported(`activation ${act}`);
   if (config.quantization_config) throw unsupported('a quantised Hugging Face folder');
-  const rope = config.rope_parameters ?? config.rope_scaling ?? {};
+  const rope = ropeSettings(config);
   const shape: ModelShape = {
     kind: architecture.kind,
     layers: config.num_hidden_layers,
@@ -99,8 +100,20 @@ function refuseWindow(config: HfConfig, { windowed }: HfArchitecture): void {
   throw unsupported(`sliding-window attention over ${window} of ${context} positions`);
 }
 
+/** Readers differ in which style counts where both are there. */
+function ropeSettings(config: HfConfig): RopeSettings {
+  const { rope_parameters: newStyle, rope_scaling: oldStyle } = config;
+  const asked = [newStyle, oldStyle].flatMap((style) => (style ? [ropeScaling(style)] : []));
+  if (new Set(asked.map((scaling) => JSON.stringify(scaling))).size > 1) {
+    throw unsupported('rope_scaling that differs from rope_parameters');
+  }
+  const rope = newStyle ?? oldStyle ?? {};
+  const rotated = [config.partial_rotary_factor, rope.partial_rotary_factor];
+  if (rotated.some((share) => (share ?? 1) !== 1)) throw unsupported('RoPE over a part of a head');
+  return rope;
+}
+
 function ropeScaling(rope: RopeSettings): Llama3RopeScaling | null {
-  if ((rope.partial_rotary_factor ?? 1) !== 1) throw unsupported('RoPE over a part of a head');
   const kind = rope.rope_type ?? rope.type ?? 'default';
   if (kind === 'default') return null;
   if (kind !== 'llama3') throw unsupported(`RoPE scaling ${kind}`);

@@ -13,6 +13,7 @@ const preStep = {
   type: z.string(),
   individual_digits: z.nullish(z.boolean()),
   split: z.nullish(z.boolean()),
+  behavior: z.nullish(z.string()),
 };
 const preTokenizer = z.looseObject({
   ...preStep,
@@ -22,7 +23,12 @@ type PreTokenizer = z.infer<typeof preTokenizer>;
 
 /** Of `tokenizer.json` what decides whether we can run it; the rest goes along unread. */
 const tokenizerSchema = z.looseObject({
-  model: z.looseObject({ type: z.string() }),
+  model: z.looseObject({
+    type: z.string(),
+    dropout: z.nullish(z.number()),
+    continuing_subword_prefix: z.nullish(z.string()),
+    end_of_word_suffix: z.nullish(z.string()),
+  }),
   pre_tokenizer: z.nullish(preTokenizer),
   post_processor: component,
   decoder: decoderSchema,
@@ -39,6 +45,8 @@ const settingsSchema = z.looseObject({
   chat_template: z.nullish(z.union([z.string(), z.array(namedTemplate)])),
 });
 type Settings = z.infer<typeof settingsSchema>;
+
+const unsupported = (what: string): FaultError => new FaultError('package/unsupported', what);
 
 const generationSchema = z.looseObject({
   eos_token_id: z.nullish(z.union([z.number(), z.array(z.number())])),
@@ -79,14 +87,20 @@ export async function readHfTokenizer(
 }
 
 function refuseTokenizer({ model, decoder, pre_tokenizer }: TokenizerJson): void {
-  if (model.type !== 'BPE') {
-    throw new FaultError('package/unsupported', `tokenizer ${model.type.slice(0, 64)}`);
+  if (model.type !== 'BPE') throw unsupported(`tokenizer ${model.type.slice(0, 64)}`);
+  for (const name of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'] as const) {
+    if (model[name]) throw unsupported(`tokenizer with ${name}`);
   }
   tokenDecoder(decoder);
-  // In Rust it cuts before every space; the JavaScript library leaves the text whole.
-  const steps = [pre_tokenizer, ...(pre_tokenizer?.pretokenizers ?? [])];
-  if (steps.some((step) => step?.type === 'Metaspace' && step.split !== false)) {
-    throw new FaultError('package/unsupported', 'pre-tokenizer Metaspace that splits');
+  for (const step of [pre_tokenizer, ...(pre_tokenizer?.pretokenizers ?? [])]) {
+    // In Rust it cuts before every space; the JavaScript library leaves the text whole.
+    if (step?.type === 'Metaspace' && step.split !== false) {
+      throw unsupported('pre-tokenizer Metaspace that splits');
+    }
+    // The library cuts in these two ways, whatever else is asked for.
+    if (step?.type === 'Split' && step.behavior !== 'Isolated' && step.behavior !== 'Removed') {
+      throw unsupported(`pre-tokenizer Split of behavior ${step.behavior?.slice(0, 64) ?? 'none'}`);
+    }
   }
 }
 
