@@ -31,10 +31,7 @@ export function readChangeFile(text: string): ChangeFile {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid('a change is an object with a type and the fields of its body');
   }
-  const fields = value as Record<string, unknown>;
-  // What `npm run replica -- rekey` prints is a ROTATE.
-  const isRotation = 'possession' in fields && !('address' in fields);
-  return { ...(isRotation ? { type: 'rotate-replica' } : {}), ...fields };
+  return value as ChangeFile;
 }
 
 /** The change, with its approvals; one that has none yet has a place for the first. @throws FaultError request/invalid */

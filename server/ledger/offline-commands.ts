@@ -7,7 +7,7 @@ import { isMisconduct, judgeEvidence, judgeMisconduct } from '#lib/ledger/client
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { checkFolder, isReplicaFolder } from '#lib/ledger/store/fsck.ts';
 import { makeNetwork } from '../replica/genesis.ts';
-import type { HostPort } from '../replica/transport/tls.ts';
+import { hostAt } from '../replica/network-plan.ts';
 import { hexOf, invalid, type LedgerArgs } from './args.ts';
 import { addressesOf, loadNetwork } from './connect.ts';
 import { makeKey } from './keys.ts';
@@ -35,9 +35,7 @@ export async function genesis({ values }: LedgerArgs): Promise<Report> {
   if (replicas === undefined || out === undefined) {
     throw invalid('genesis needs --replicas HOST:PORT,… and --out DIR');
   }
-  const hosts = addressesOf(replicas).map((at) => ({
-    ...{ replicas: at, clients: above(at, 1), operator: above(at, 2) },
-  }));
+  const hosts = addressesOf(replicas).map(hostAt);
   const keys = gateway === undefined ? [] : gateway.split(',');
   const gateways = keys.map((key) => ({
     ...{ publicKey: hexOf(key.trim(), 32, 'a key'), ...GATEWAY_TERMS },
@@ -56,8 +54,6 @@ export async function genesis({ values }: LedgerArgs): Promise<Report> {
     ...operatorFiles.map((file) => `operator ${file}: to its operator, away from the replicas`),
   );
 }
-
-const above = ({ host, port }: HostPort, by: number): HostPort => ({ host, port: port + by });
 
 /** What a gateway of a new network may do a day; its operators change it. */
 const GATEWAY_TERMS = {

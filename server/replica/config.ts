@@ -49,8 +49,6 @@ export interface ReplicaConfig {
   readonly genesis: Genesis;
   readonly keys: ReplicaKeys;
   readonly keysFile: string;
-  /** Of a rotation that is not in effect yet; null: there is none. */
-  readonly nextKeys: ReplicaKeys | null;
   readonly dataDir: string;
   readonly listen: z.infer<typeof configSchema>['listen'];
 }
@@ -63,7 +61,6 @@ export async function loadConfig(file: string): Promise<ReplicaConfig> {
     genesis: await loadGenesis(at(genesis)),
     keys: await loadKeys(at(keys)),
     keysFile: at(keys),
-    nextKeys: await findKeys(`${at(keys)}.next`),
     dataDir: at(data),
     listen,
   };

@@ -10,28 +10,11 @@ import {
   type Parameters,
 } from '#lib/ledger/account/genesis.ts';
 import { nodeSha256, nodeSigner } from '#lib/ledger/crypto/server.ts';
-import { REPLICAS_MAX, REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import { createReplicaFolder } from '#lib/ledger/store/server.ts';
-import type { HostPort } from './transport/tls.ts';
+import type { ReplicaKeys } from './config.ts';
+import { checkNetwork, type Host, type NetworkOptions } from './network-plan.ts';
+import { addressText } from './transport/tls.ts';
 import { GENESIS_FILE } from './genesis-file.ts';
-
-/** Where one replica listens, and is found. */
-export interface Host {
-  readonly replicas: HostPort;
-  /** Where the others find it, if that is another place: a forwarded port. */
-  readonly address?: HostPort;
-  readonly clients: HostPort;
-  readonly operator: HostPort;
-}
-
-export interface NetworkOptions {
-  /** For people, and so that no two networks are one. */
-  readonly name: string;
-  readonly hosts: readonly Host[];
-  readonly gateways: Genesis['gateways'];
-  readonly parameters?: Partial<Parameters>;
-  readonly timeMs: number;
-}
 
 /** What a new network begins with; operators change it later, q of them together. */
 export const DEFAULT_PARAMETERS: Parameters = {
@@ -64,81 +47,72 @@ export interface Network {
  */
 export async function makeNetwork(folder: string, options: NetworkOptions): Promise<Network> {
   const { hosts } = options;
-  if (hosts.length < REPLICAS_MIN || hosts.length > REPLICAS_MAX) {
-    throw new FaultError(
-      'server/config',
-      `a ledger has ${REPLICAS_MIN} to ${REPLICAS_MAX} replicas`,
-    );
-  }
-  const keys = hosts.map(newKeys);
+  checkNetwork(options);
+  const own = hosts.map((host) => {
+    const operatorSeed = new Uint8Array(randomBytes(32));
+    return { host, operatorSeed, keys: newKeys(Uint8Array.from(publicOf(operatorSeed))) };
+  });
   const genesis: Genesis = {
     name: utf8(options.name),
     timeMs: BigInt(options.timeMs),
-    replicas: hosts.map((host, i) => replicaOf(host, keys[i] ?? newKeys())),
+    replicas: own.map(({ host, keys }) => replicaOf(host, keys)),
     gateways: options.gateways,
     parameters: { ...DEFAULT_PARAMETERS, ...options.parameters },
   };
   const chain = chainOf(genesis, nodeSha256);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause: unknown) =>
+    unwritable(folder, cause),
+  );
   const genesisFile = join(folder, GENESIS_FILE);
   await writeNew(genesisFile, writeGenesis(genesis), 0o644);
   const folders: string[] = [];
   const operatorFiles: string[] = [];
-  for (const [i, host] of hosts.entries()) {
-    const own = keys[i];
-    if (own === undefined) continue;
-    folders.push(
-      await makeReplica(join(folder, `replica-${i}`), { host, keys: own, genesis, chain }),
-    );
+  for (const [i, { host, operatorSeed, keys }] of own.entries()) {
+    const replica = join(folder, `replica-${i}`);
+    await makeReplica(replica, { host, keys, genesis, chain });
+    folders.push(replica);
     const file = join(folder, `operator-${i}.json`);
-    await writeNew(file, json({ operatorSeed: toHex(own.operatorSeed) }), 0o600);
+    await writeNew(file, json({ operatorSeed: toHex(operatorSeed) }), 0o600);
     operatorFiles.push(file);
   }
   return { genesisFile, genesis, chain, folders, operatorFiles };
 }
 
-interface Seeds {
-  readonly operatorSeed: Uint8Array;
-  readonly voteSeed: Uint8Array;
-  readonly transportSeed: Uint8Array;
-}
-
-const newKeys = (): Seeds => ({
-  operatorSeed: new Uint8Array(randomBytes(32)),
+/** Vote and transport key of a replica of this operator. */
+export const newKeys = (operatorKey: ReplicaKeys['operatorKey']): ReplicaKeys => ({
+  operatorKey,
   voteSeed: new Uint8Array(randomBytes(32)),
   transportSeed: new Uint8Array(randomBytes(32)),
 });
 
 const publicOf = (seed: Uint8Array): Uint8Array => nodeSigner(seed).publicKey;
 
-export const addressText = ({ host, port }: HostPort): string =>
-  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-
 const replicaOf = (
   { replicas, address = replicas }: Host,
-  { operatorSeed, voteSeed, transportSeed }: Seeds,
+  { operatorKey, voteSeed, transportSeed }: ReplicaKeys,
 ): Genesis['replicas'][number] => ({
-  operatorKey: publicOf(operatorSeed),
+  operatorKey,
   voteKey: publicOf(voteSeed),
   transportKey: publicOf(transportSeed),
   address: utf8(addressText(address)),
 });
 
-async function makeReplica(
+/** A replica's folder with its keys and its log, to be moved to its host. @throws FaultError `server/config` */
+export async function makeReplica(
   folder: string,
   of: {
     readonly host: Host;
-    readonly keys: Seeds;
+    readonly keys: ReplicaKeys;
     readonly genesis: Genesis;
     readonly chain: Uint8Array;
   },
-): Promise<string> {
+): Promise<void> {
   const { host, keys, genesis, chain } = of;
-  const { operatorSeed, voteSeed, transportSeed } = keys;
+  const { operatorKey, voteSeed, transportSeed } = keys;
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeNew(join(folder, GENESIS_FILE), writeGenesis(genesis), 0o644);
   const own = {
-    operatorKey: toHex(publicOf(operatorSeed)),
+    operatorKey: toHex(operatorKey),
     voteSeed: toHex(voteSeed),
     transportSeed: toHex(transportSeed),
   };
@@ -155,7 +129,6 @@ async function makeReplica(
   await mkdir(data, { recursive: true, mode: 0o700 });
   await createReplicaFolder({ folder: data, chain, voteKey: publicOf(voteSeed) });
   await writeNew(join(folder, 'replica.json'), json(config), 0o644);
-  return folder;
 }
 
 const json = (value: unknown): Uint8Array => utf8(`${JSON.stringify(value, null, 2)}\n`);
@@ -165,7 +138,18 @@ async function writeNew(file: string, bytes: Uint8Array, mode: number): Promise<
   try {
     await writeFile(file, bytes, { flag: 'wx', mode });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new FaultError('server/config', `cannot write ${file}: ${why}`, { cause });
+    unwritable(file, cause);
   }
+}
+
+function unwritable(path: string, cause: unknown): never {
+  const isThere = (cause as NodeJS.ErrnoException).code === 'EEXIST';
+  const why = cause instanceof Error ? cause.message : String(cause);
+  throw new FaultError(
+    'server/config',
+    isThere
+      ? `${path} is there already, and is never written over: choose a new folder`
+      : `cannot write ${path}: ${why}`,
+    { cause },
+  );
 }

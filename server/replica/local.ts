@@ -7,6 +7,7 @@ import { syncFolder } from '#lib/ledger/store/server.ts';
 import { REPLICAS_MIN } from '#lib/ledger/pbft/quorum.ts';
 import { freePortRuns } from './free-ports.ts';
 import { makeNetwork } from './genesis.ts';
+import { hostAt } from './network-plan.ts';
 
 /** What this machine's own gateway may do; it is the only one. */
 const GATEWAY = {
@@ -35,14 +36,11 @@ async function makeLocal(folder: string): Promise<void> {
   const unfinished = `${folder}.new`;
   await rm(unfinished, { recursive: true, force: true });
   const ports = await freePortRuns(REPLICAS_MIN, 3);
-  const at = (port: number) => ({ host: '127.0.0.1', port });
   const gatewaySeed = new Uint8Array(randomBytes(32));
   await makeNetwork(unfinished, {
     name: `local ${toHex(new Uint8Array(randomBytes(8)))}`,
     // A client's port is the one above the replica's, which the genesis names.
-    hosts: ports.map((port) => ({
-      ...{ replicas: at(port), clients: at(port + 1), operator: at(port + 2) },
-    })),
+    hosts: ports.map((port) => hostAt({ host: '127.0.0.1', port })),
     gateways: [{ publicKey: nodeSigner(gatewaySeed).publicKey, ...GATEWAY }],
     timeMs: Date.now(),
   });

@@ -2,6 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { toFault } from '#lib/kernel/errors.ts';
 import { loadConfig } from './config.ts';
 import { REPLICA_TIMES } from './limits.ts';
+import { prepareNewcomer } from './newcomer.ts';
 import { HELP, parseReplicaOptions } from './options.ts';
 import { adoptNextKeys, prepareRotation } from './rekey.ts';
 import { startReplica, type RunningReplica } from './replica.ts';
@@ -11,11 +12,14 @@ export async function main(args: readonly string[]): Promise<void> {
   const options = parseReplicaOptions(args);
   if (options === null) {
     process.stdout.write(HELP);
-  } else if (options.rekeyEpoch !== null) {
-    const rotation = await prepareRotation(options.config, options.rekeyEpoch);
-    process.stdout.write(`${JSON.stringify(rotation, null, 2)}\n`);
-  } else {
+  } else if (options.command === 'run') {
     await run(options.config);
+  } else {
+    const change =
+      options.command === 'rekey'
+        ? await prepareRotation(options.config, options.epoch)
+        : await prepareNewcomer(options);
+    process.stdout.write(`${JSON.stringify(change, null, 2)}\n`);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { toHex } from '#lib/kernel/bytes.ts';
-import { isFault, type FaultError } from '#lib/kernel/errors.ts';
+import { isFault, toFault, type FaultError } from '#lib/kernel/errors.ts';
 import { unreachable } from '#lib/kernel/assert.ts';
 import { NamedBuckets } from '#lib/kernel/token-bucket.ts';
 import { instantMs } from '#lib/kernel/units.ts';
@@ -14,7 +14,7 @@ import {
   type LedgerApplication,
 } from '#lib/ledger/application/application.ts';
 import type { Refusal } from '#lib/ledger/client/wire/codes.ts';
-import { nodeSha256, nodeSigner, serverSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
+import { nodeSha256, serverSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { LIMITS } from '#lib/ledger/pbft/limits.ts';
 import { inspect } from '#lib/ledger/pbft/inspect.ts';
@@ -32,6 +32,7 @@ import { ReplicaMetrics, type ReplicaHealth } from './metrics.ts';
 import { openOperatorDoor } from './operator-door.ts';
 import { PhaseTimes } from './phases.ts';
 import { RecentBlocks } from './recent.ts';
+import { isNextKey } from './rekey.ts';
 import { selfSigned } from './transport/certificate.ts';
 import { Links, type Worth } from './transport/links.ts';
 
@@ -51,9 +52,9 @@ export interface RunningReplica {
 }
 
 export interface ReplicaListener {
-  /** The disk did not take something: the process has to end, for it may send nothing more. */
+  /** The disk did not take something, or new keys cannot be read: the process has to end. */
   failed(fault: FaultError): void;
-  /** The ledger says that `nextKeys` are this replica's now: close it, and start it with them. */
+  /** The ledger says that the keys that wait are this replica's now: close it, and start it with them. */
   rotated(): void;
 }
 
@@ -112,6 +113,7 @@ class Replica implements RunningReplica {
   #hearing: Hearing = startHearing(performance.now());
   #others: readonly string[] = [];
   #epoch = -1;
+  #isRotated = false;
   #operator: { readonly server: Server; readonly port: number } | null = null;
 
   constructor(parts: Parts) {
@@ -244,10 +246,21 @@ class Replica implements RunningReplica {
     const peers = peersIn(ledgerState(state.head.app), state.env.sha256);
     this.#others = peers.map(({ id }) => id).filter((id) => id !== this.id);
     this.#links.setPeers(peers);
-    const { nextKeys } = this.#parts.config;
     const own = state.head.constitution.members.find(({ id }) => id === this.id);
-    const next = nextKeys && nodeSigner(nextKeys.voteSeed).publicKey;
-    if (next && own && bytesEqual(own.voteKey, next)) this.#parts.listener.rotated();
+    if (own && !bytesEqual(own.voteKey, state.env.signer.publicKey)) this.#rotateTo(own.voteKey);
+  }
+
+  /** The key may have been made while this ran: so its file is looked at now. */
+  #rotateTo(voteKey: Uint8Array): void {
+    const { config, listener } = this.#parts;
+    isNextKey(config.keysFile, voteKey).then(
+      (isOurs) => {
+        if (!isOurs || this.#isRotated) return;
+        this.#isRotated = true;
+        listener.rotated();
+      },
+      (error: unknown) => listener.failed(toFault(error, 'server/config')),
+    );
   }
 
   /** Of a frame of which nothing came: read once more. Who passes on what is here already does its duty. */

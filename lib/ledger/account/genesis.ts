@@ -18,14 +18,14 @@ import {
 } from './codec/fields.ts';
 import { newGateway } from './epochs.ts';
 import { NO_INDEXES } from './indexes.ts';
-import { GENESIS_BYTES_MAX, SUPPLY_MICRO } from './limits.ts';
+import { GATEWAYS_MAX, GENESIS_BYTES_MAX, NAME_BYTES_MAX, SUPPLY_MICRO } from './limits.ts';
 import { recordKey, writeRecord, idOf, type AnyRecord } from './records/kinds.ts';
 import type { LedgerState } from './state.ts';
 
 /** What a chain begins with; its hash is the chain's name in everything that is signed. */
 const genesisFields = {
   /** For people, and so that two networks with the same replicas differ. */
-  name: bytesOf(1, 64),
+  name: bytesOf(1, NAME_BYTES_MAX),
   timeMs: instant,
   replicas: listOf(tuple(replicaFields), REPLICAS_MIN, REPLICAS_MAX),
   gateways: listOf(
@@ -36,7 +36,7 @@ const genesisFields = {
       subsidyPerDayMicro: amountOrZero,
     }),
     0,
-    16,
+    GATEWAYS_MAX,
   ),
   parameters: tuple(parameterFields),
 };

@@ -62,6 +62,10 @@ export const MEMBERS_PER_CLUSTER_MAX = 1024;
 export const SHARES_MAX = 64;
 
 export const ADDRESS_BYTES_MAX = 64;
+/** A network's, for people. */
+export const NAME_BYTES_MAX = 64;
+/** Gateways that a genesis names. */
+export const GATEWAYS_MAX = 16;
 /** 32 replicas of three keys and an address, 16 gateways, the parameters. */
 export const GENESIS_BYTES_MAX = 16 * KIB;
 /** Changes that wait for their epoch. */

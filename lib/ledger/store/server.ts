@@ -5,6 +5,7 @@ export { type StoredEffect } from './queue.ts';
 export {
   ReplicaStore,
   createReplicaFolder,
+  hasReplicaLog,
   type StoreListener,
   type StoreOptions,
 } from './store.ts';

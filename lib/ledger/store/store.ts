@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError, toFault } from '#lib/kernel/errors.ts';
@@ -53,6 +54,14 @@ export async function createReplicaFolder(
 ): Promise<void> {
   const disk = await nodeDisk(join(of.folder, logFolderName(of.voteKey)));
   await createLog(disk, { chain: of.chain, key: of.voteKey });
+}
+
+/** Is this key's log here, whole or not? */
+export async function hasReplicaLog(
+  of: Pick<StoreOptions, 'folder' | 'voteKey'>,
+): Promise<boolean> {
+  const names = await readdir(join(of.folder, logFolderName(of.voteKey))).catch((): string[] => []);
+  return names.length > 0;
 }
 
 /** What a state on its way to the disk goes by. */

@@ -123,3 +123,6 @@ export function hostPort(text: string): HostPort | null {
   const host = match?.[1] ?? match?.[2];
   return host === undefined || port > 65_535 ? null : { host, port };
 }
+
+export const addressText = ({ host, port }: HostPort): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;

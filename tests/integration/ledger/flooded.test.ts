@@ -8,7 +8,7 @@ import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { seededRandom } from '#lib/kernel/random.ts';
 import { runLedger } from '#server/ledger/run.ts';
-import type { Host } from '#server/replica/genesis.ts';
+import type { Host } from '#server/replica/network-plan.ts';
 import { Endpoints, acknowledged } from '#tests/support/ledger/acknowledged.ts';
 import { Book } from '#tests/support/ledger/book.ts';
 import { ChildReplica } from '#tests/support/ledger/child-replica.ts';

@@ -2,14 +2,21 @@ import { readFile, readdir, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { must } from '#lib/kernel/assert.ts';
-import { fromHex } from '#lib/kernel/bytes.ts';
+import { fromHex, utf8 } from '#lib/kernel/bytes.ts';
 import type { Body, Change } from '#lib/ledger/account/codec/bodies.ts';
 import { approvalBytes, signTransaction } from '#lib/ledger/account/codec/transaction.ts';
 import { compareBytes } from '#lib/ledger/crypto/sha256.ts';
 import { nodeSigner } from '#lib/ledger/crypto/server.ts';
 import type { Signer } from '#lib/kernel/ports.ts';
 import { loadConfig } from '#server/replica/config.ts';
-import { adoptNextKeys, nextKeysFile, prepareRotation } from '#server/replica/rekey.ts';
+import { freePortRuns } from '#server/replica/free-ports.ts';
+import { prepareNewcomer, type Addition } from '#server/replica/newcomer.ts';
+import {
+  adoptNextKeys,
+  nextKeysFile,
+  prepareRotation,
+  type Rotation,
+} from '#server/replica/rekey.ts';
 import { startReplica, type RunningReplica } from '#server/replica/replica.ts';
 import { Endpoints, acknowledged } from '#tests/support/ledger/acknowledged.ts';
 import {
@@ -26,10 +33,11 @@ let network: LocalNetwork;
 let endpoints: Endpoints;
 let operators: Signer[];
 const replicas: RunningReplica[] = [];
+let configs: string[];
 let rotations = 0;
 
 async function start(index: number): Promise<void> {
-  replicas[index] = await startReplica(await loadConfig(network.configs[index]!), {
+  replicas[index] = await startReplica(await loadConfig(configs[index]!), {
     failed: (fault) => {
       throw fault;
     },
@@ -39,7 +47,8 @@ async function start(index: number): Promise<void> {
 
 beforeAll(async () => {
   network = await localNetwork(4, { checkpointInterval: 8n, logWindow: 32n, window: 4n });
-  for (const index of network.configs.keys()) await start(index);
+  configs = [...network.configs];
+  for (const index of configs.keys()) await start(index);
   endpoints = new Endpoints(network.hosts.map(({ clients }) => clients.port));
   const seeds = await Promise.all(network.operatorFiles.map(operatorSeed));
   operators = seeds.map((seed) => nodeSigner(must(fromHex(seed), 'a seed')));
@@ -77,6 +86,15 @@ function approved(change: Change): Uint8Array {
 
 const bytesOf = (hex: string): Uint8Array => must(fromHex(hex), 'hex');
 
+const inBytes = (of: Rotation | Addition) => ({
+  epoch: BigInt(of.epoch),
+  operatorKey: bytesOf(of.operatorKey),
+  voteKey: bytesOf(of.voteKey),
+  transportKey: bytesOf(of.transportKey),
+  possession: bytesOf(of.possession),
+  approvals: [{ operatorKey: new Uint8Array(32), signature: new Uint8Array(64) }],
+});
+
 test('[X10] a replica that lost its log follows, is re-keyed while the others go on, and votes again', async () => {
   for (let i = 0; i < 10; i += 1) await acknowledged(endpoints, grant(`before ${i}`));
   // Three answer for four: it has a log to lose once it executed these, too.
@@ -95,25 +113,15 @@ test('[X10] a replica that lost its log follows, is re-keyed while the others go
   expect(follower().amnesia).toMatch(/its head says/);
 
   for (let i = 0; i < 10; i += 1) await acknowledged(endpoints, grant(`without ${i}`));
-  const config = network.configs[LOSER]!;
+  const config = configs[LOSER]!;
   const first = await prepareRotation(config, 7);
   const rotation = await prepareRotation(config, 0);
   // Another epoch is another promise of the same key.
   expect(rotation.voteKey).toBe(first.voteKey);
   expect(rotation.possession).not.toBe(first.possession);
-  await replicas[LOSER]!.close();
-  await start(LOSER);
-  expect(follower()).toMatchObject({ votes: false });
 
-  const change = approved({
-    type: 'rotate-replica',
-    epoch: 0n,
-    operatorKey: bytesOf(rotation.operatorKey),
-    voteKey: bytesOf(rotation.voteKey),
-    transportKey: bytesOf(rotation.transportKey),
-    possession: bytesOf(rotation.possession),
-    approvals: [{ operatorKey: new Uint8Array(32), signature: new Uint8Array(64) }],
-  });
+  // While it runs: it looks for its new key when the ledger names it.
+  const change = approved({ type: rotation.type, ...inBytes(rotation) });
   expect(await acknowledged(endpoints, change)).toMatchObject({ code: 0 });
   await vi.waitFor(() => expect(rotations).toBe(1), { timeout: 10_000 });
 
@@ -130,3 +138,25 @@ test('[X10] a replica that lost its log follows, is re-keyed while the others go
   for (let i = 0; i < 3; i += 1) await acknowledged(endpoints, grant(`after ${i}`));
   await start(1);
 }, 80_000);
+
+test('[X15] one more replica, begun from the genesis file alone, takes part when it is named', async () => {
+  const [port] = await freePortRuns(1, 3);
+  const folder = join(network.folder, 'replica-4');
+  const of = {
+    ...{ genesisFile: network.genesisFile, folder, epoch: 1, isLost: false },
+    at: { host: '127.0.0.1', port: must(port, 'a port') },
+    operatorKey: Uint8Array.from(signerOf('fifth operator').publicKey),
+  };
+  const addition = await prepareNewcomer(of);
+  if (addition.type !== 'add-replica') throw new Error('it is to be added');
+  configs.push(join(folder, 'replica.json'));
+  await start(4);
+  expect(replicas[4]!.health()).toMatchObject({ votes: false, amnesia: null, epoch: 0 });
+  const { type, address } = addition;
+  const change = approved({ type, ...inBytes(addition), address: utf8(address) });
+  expect(await acknowledged(endpoints, change)).toMatchObject({ code: 0 });
+  await vi.waitFor(
+    () => expect(replicas[4]!.health()).toMatchObject({ votes: true, epoch: 2, peersHeard: 4 }),
+    20_000,
+  );
+}, 40_000);

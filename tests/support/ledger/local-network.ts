@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { must } from '#lib/kernel/assert.ts';
 import type { Parameters } from '#lib/ledger/account/genesis.ts';
-import { makeNetwork, type Host, type Network } from '#server/replica/genesis.ts';
+import { makeNetwork, type Network } from '#server/replica/genesis.ts';
+import type { Host } from '#server/replica/network-plan.ts';
 import { freePortRuns } from '#server/replica/free-ports.ts';
 import { signerOf } from './world.ts';
 
