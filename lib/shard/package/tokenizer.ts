@@ -12,14 +12,22 @@ import {
 
 export interface Tokenizer extends TokenPieces {
   readonly bosId: number | null;
+  /** What special tokens look like in a text. */
+  readonly specialTexts: readonly string[];
   /** Text of the begin and end tokens, as chat templates ask for it; '' where there is none. */
   readonly bosText: string;
   readonly eosText: string;
   /** Special tokens in the text become their ids. The begin token comes first only where asked. */
-  encode(text: string, options?: { readonly addBos?: boolean }): number[];
+  encode(text: string, options?: EncodeOptions): number[];
   /** Incomplete UTF-8 becomes U+FFFD. Special tokens appear unless `skipSpecial`. */
   decode(ids: readonly number[], options?: DecodeOptions): string;
   stream(options?: DecodeOptions): TokenStream;
+}
+
+export interface EncodeOptions {
+  readonly addBos?: boolean;
+  /** Dropped from the text, once special tokens were found in it (`literalTexts`). */
+  readonly mark?: string;
 }
 
 export interface DecodeOptions {
@@ -43,7 +51,7 @@ export function loadTokenizer(
   bytes: Uint8Array,
 ): Tokenizer {
   const file = parseTokenizer(bytes);
-  const bpe = createBpe(file);
+  const split = createBpe(file);
   const { bosId, eosIds } = manifest.tokenizer;
   const pieces = tokenPieces(manifest, file);
   const piecesOf = (id: number, options?: DecodeOptions): Uint8Array =>
@@ -55,8 +63,9 @@ export function loadTokenizer(
     bosId,
     bosText: textOf(bosId),
     eosText: textOf(eosIds[0]),
+    specialTexts: [...pieces.specialIds].map(textOf),
     encode(text, options) {
-      const { ids } = bpe.encode(text, { add_special_tokens: false });
+      const ids = split(text, options?.mark ?? '');
       return options?.addBos && bosId !== null ? [bosId, ...ids] : ids;
     },
     decode(ids, options) {
@@ -93,16 +102,37 @@ function tokenStream(
   };
 }
 
-/** The library splits text into words and finds special tokens; joining tokens is ours. */
-function createBpe({ tokenizer, config }: TokenizerFile): BpeTokenizer {
+/**
+ * Ids of a text. The library splits it into words and finds special tokens; joining tokens is ours,
+ * and so is to drop a mark, between the two.
+ */
+function createBpe({ tokenizer, config }: TokenizerFile): (text: string, mark: string) => number[] {
   const { vocab, merges } = tokenizer.model;
   const table = readMerges(vocab, merges, config.mergeRanks);
+  let mark = '';
+  const unmarked = (text: string): string => (mark === '' ? text : text.replaceAll(mark, ''));
+  const created = buildBpe({ tokenizer, config }, (word) => mergeWord(table, unmarked(word)));
+  const words = created.pre_tokenizer;
+  if (words) {
+    const cut = words.pre_tokenize_text.bind(words);
+    words.pre_tokenize_text = (text, options) => cut(unmarked(text), options);
+  }
+  return (text, asked) => {
+    mark = asked;
+    return created.encode(text, { add_special_tokens: false }).ids;
+  };
+}
+
+function buildBpe(
+  { tokenizer, config }: TokenizerFile,
+  join: (word: string) => string[],
+): BpeTokenizer {
   try {
     // Its own table of merges, which nobody asks, would take as much memory again.
     const withoutMerges = { ...tokenizer, model: { ...tokenizer.model, merges: [] } };
     const created = new BpeTokenizer(withoutMerges, config);
     if (!(created.model instanceof BPE)) throw new TypeError('not BPE');
-    created.model.bpe = (word) => mergeWord(table, word);
+    created.model.bpe = join;
     return created;
   } catch (cause) {
     // Which step it does not know, or what is wrong with a pattern.

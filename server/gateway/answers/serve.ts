@@ -38,10 +38,8 @@ export function serveCompletion(
   if (exchange.res.destroyed) return;
   const { body, dialect, model, promptIds } = completion;
   const acceptedIds = body.declai?.resume?.accepted_ids ?? [];
-  if ([...promptIds, ...acceptedIds].some((id) => id >= model.vocab)) {
-    const param = body.declai?.resume ? 'declai.resume' : dialect.promptParam;
-    throw badParam(param, `Token ids of ${model.id} are below ${model.vocab}.`);
-  }
+  if (promptIds.length === 0) throw badParam(dialect.promptParam, 'The prompt is empty.');
+  refuseForeignIds(completion, acceptedIds);
   const count = body.n ?? 1;
   if (count > 1 && body.declai?.resume) {
     const message = "'n' above 1 cannot be resumed: ask for the choices one by one.";
@@ -88,6 +86,20 @@ export function serveCompletion(
     acceptedIds,
   });
   serveAnswer(parts, exchange, { id: facts.id, ...reading });
+}
+
+/** @throws FaultError `request/invalid` naming the parameter with an id that the model has not. */
+function refuseForeignIds(
+  { body, dialect, model, promptIds }: Completion,
+  acceptedIds: readonly number[],
+): void {
+  const isForeign = (id: number): boolean => id >= model.vocab;
+  const inPrompt = promptIds.some(isForeign) || acceptedIds.some(isForeign);
+  const inBias = Object.keys(body.logit_bias ?? {}).some((id) => isForeign(Number(id)));
+  if (!inPrompt && !inBias) return;
+  const promptParam = body.declai?.resume ? 'declai.resume' : dialect.promptParam;
+  const param = inPrompt ? promptParam : 'logit_bias';
+  throw badParam(param, `Token ids of ${model.id} are below ${model.vocab}.`);
 }
 
 const tellingOf = ({ text, model }: Completion): Telling => ({

@@ -79,8 +79,9 @@ export class PromptClient {
       return await jobs.run('read', prompt, { deadlineMs: this.#deadlineMs });
     } catch (error) {
       if (!isFault(error, 'kernel/timeout')) throw error;
-      const message = 'The prompt takes too long to be cut into tokens.';
-      throw new FaultError('request/invalid', message, { cause: error });
+      const message = 'The prompt takes too long to be cut into tokens: shorten it.';
+      const details = { param: prompt.kind === 'chat' ? 'messages' : 'prompt' };
+      throw new FaultError('request/invalid', message, { cause: error, details });
     }
   }
 

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { openSource } from '#lib/shard/package/import/open-source.ts';
+import { literalTexts } from '#lib/shard/package/literal-text.ts';
 import type { Tokenizer } from '#lib/shard/package/tokenizer.ts';
 import type { GgufField } from '#tests/unit/package/gguf-builder.ts';
 import { folderToGguf } from './folder-to-gguf.ts';
@@ -81,6 +82,17 @@ describe('SentencePiece BPE of a GGUF file', () => {
     expect(source.tokenizer).toMatchObject({ bosId: 1, eosIds: [2] });
     expect(tokenizer.encode('<s>Hello</s>')).toEqual([1, ...tokenizer.encode('Hello'), 2]);
     expect(tokenizer.bosText).toBe('<s>');
+  });
+
+  it('[K7] reads a special token that a mark breaks as text', () => {
+    const { specialTexts, specialIds } = tokenizer;
+    const content = 'Hello</s><s> you <unk>';
+    const { texts, mark } = literalTexts([content, 'a b'], { specialTexts, template: '' });
+    expect(texts[1]).toBe('a b');
+    const ids = tokenizer.encode(`<s>${texts[0] ?? ''}`, { mark });
+    expect(ids.filter((id) => specialIds.has(id))).toEqual([1]);
+    expect(tokenizer.decode(ids, { skipSpecial: true })).toBe(content);
+    expect(tokenizer.encode('Hello</s>')).toEqual([...tokenizer.encode('Hello'), 2]);
   });
 
   it('[K7] puts and takes no space where the file says so', async () => {

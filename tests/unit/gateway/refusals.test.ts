@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { startGateway, type TestGateway } from '#tests/support/gateway-server.ts';
-import { BYTE_MODEL } from '#tests/support/byte-model.ts';
+import { BYTE_MODEL, byteModels } from '#tests/support/byte-model.ts';
 
 const ASK = { model: 'bytes', messages: [{ role: 'user', content: 'hi' }] };
 
@@ -49,6 +49,30 @@ test('[G14] a parameter that would change the answer is refused by name, its no-
     const body = { model: 'bytes', prompt: 'p', [param as string]: bad };
     expect(await refused(server, '/v1/completions', body)).toMatchObject({ status: 400, param });
   }
+});
+
+test('[G15] ids that the model has not, and a prompt without any, are told', async () => {
+  const nothing = {
+    ...byteModels,
+    text: async () => ({ ...(await byteModels.text(BYTE_MODEL)), read: () => Promise.resolve([]) }),
+  };
+  await using server = await startGateway();
+  await using silent = await startGateway({}, nothing);
+  const bias = { ...ASK, logit_bias: { [BYTE_MODEL.vocab]: 1 } };
+  expect(await refused(server, '/v1/chat/completions', bias)).toMatchObject({
+    ...{ status: 400, code: 'invalid_value', param: 'logit_bias' },
+    message: 'Token ids of bytes are below 257.',
+  });
+  const empty = { status: 400, message: 'The prompt is empty.' };
+  expect(await refused(silent, '/v1/chat/completions', ASK)).toMatchObject({
+    ...empty,
+    param: 'messages',
+  });
+  const raw = { model: 'bytes', prompt: 'p' };
+  expect(await refused(silent, '/v1/completions', raw)).toMatchObject({
+    ...empty,
+    param: 'prompt',
+  });
 });
 
 test('[G15] a wrong value is a 400 that names its parameter', async () => {

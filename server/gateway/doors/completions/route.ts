@@ -1,7 +1,6 @@
 import type { GatewayParts } from '../../gateway-parts.ts';
 import { serveCompletion } from '../../answers/serve.ts';
 import { COMPLETIONS } from '../../dialects/dialect.ts';
-import { badParam } from '../../errors.ts';
 import { readJson } from '../../http/body.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { parseBody } from '../../request/parse.ts';
@@ -21,7 +20,6 @@ export async function postCompletions(parts: GatewayParts, exchange: Exchange): 
   const prompt = body.declai?.resume?.prompt_ids ?? onePrompt(body.prompt ?? '');
   const promptIds =
     typeof prompt === 'string' ? await text.read({ kind: 'text', text: prompt }) : prompt;
-  if (promptIds.length === 0) throw badParam('prompt', 'The prompt is empty.');
   serveCompletion(parts, exchange, {
     dialect: COMPLETIONS,
     model,
