@@ -1,16 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { toHex } from '#lib/kernel/bytes.ts';
-import { FaultError } from '#lib/kernel/errors.ts';
+import { FaultError, isFault } from '#lib/kernel/errors.ts';
+import { readTransaction } from '#lib/ledger/account/codec/transaction.ts';
+import { nodeSha256 } from '#lib/ledger/crypto/server.ts';
 import { holdIdMs } from '#lib/ledger/account/rules/hold.ts';
 import { MINT_BYTES_MAX } from '#lib/ledger/account/limits.ts';
 import type { LedgerClient } from '#lib/ledger/client/client.ts';
 import type { Done } from '#lib/ledger/client/submitting.ts';
 import { quorumOf } from '#lib/ledger/pbft/quorum.ts';
 import { durationOf, hexOf, invalid, microOf, type LedgerArgs } from './args.ts';
-import { approved, changeOf, readChangeFile } from './change-file.ts';
+import { approved, changeOf, readChangeFile, type ChangeText } from './change-file.ts';
 import { loadNetwork } from './connect.ts';
+import { readBounded, reasonOf } from './files.ts';
 import { loadKey } from './keys.ts';
+import { OUTCOME_TEXT } from './outcome-text.ts';
 import { accountOf, withClient } from './read-commands.ts';
 import { done, EXIT, type Report } from './report.ts';
 
@@ -37,9 +41,11 @@ async function reported(of: {
     throw new FaultError(error.code, error.message, { details: { ...error.details, ...names } });
   });
   const said = Object.entries(names).map(([name, value]) => `${name} ${String(value)}`);
+  const json = { code, sequence, certificate: certificate.weight, ...names };
+  const message = code === 'ok' ? null : OUTCOME_TEXT[code];
   return {
-    lines: [`${code} at block ${sequence}`, ...said],
-    json: { code, sequence, certificate: certificate.weight, ...names },
+    lines: [`${code} at block ${sequence}${message === null ? '' : `: ${message}`}`, ...said],
+    json: message === null ? json : { ...json, message },
     exitCode: code === 'ok' ? EXIT.ok : EXIT.fault,
   };
 }
@@ -94,11 +100,11 @@ export const voidHold = (args: LedgerArgs): Promise<Report> =>
  * its operators have approved, sent by the one of --key.
  */
 export async function submit(args: LedgerArgs): Promise<Report> {
-  const bytes = await fileOf(args);
-  if (bytes[0] !== JSON_BEGINS) {
+  const { path, bytes } = await fileOf(args);
+  if (!isFault(readTransaction(bytes, nodeSha256))) {
     return withClient(args, (client) => reported({ done: client.submitBytes(bytes) }));
   }
-  const change = changeOf(readChangeFile(new TextDecoder().decode(bytes)));
+  const change = changeOf(readChangeFile({ path, bytes }));
   return act(args, (client) => ({ done: client.submit(change) }));
 }
 
@@ -106,27 +112,32 @@ export async function submit(args: LedgerArgs): Promise<Report> {
 export async function approve(args: LedgerArgs): Promise<Report> {
   const { key, genesis } = args.values;
   if (key === undefined) throw invalid('approve needs --key FILE: an operator’s');
-  const [path = ''] = args.operands;
-  const file = readChangeFile(new TextDecoder().decode(await fileOf(args)));
+  const given = await fileOf(args);
+  const file = readChangeFile(given);
   const { chain, genesis: begun } = await loadNetwork(genesis);
   const after = approved(file, chain, await loadKey(key));
   const { type, approvals } = changeOf(after);
-  await writeFile(path, `${JSON.stringify(after, null, 2)}\n`);
+  const { path } = given;
+  await replaceFile(path, `${JSON.stringify(after, null, 2)}\n`);
   const needed = quorumOf(begun.replicas.length);
   return done(
     { file: path, type, approvals: approvals.length },
-    `${type}: ${approvals.length} approvals; a network of ${begun.replicas.length} needs ${needed}`,
+    `${type}: ${approvals.length} approvals; a network of ${begun.replicas.length}, as it began, needs ${needed}`,
   );
 }
 
-/** `{` */
-const JSON_BEGINS = 0x7b;
-
-async function fileOf({ operands }: LedgerArgs): Promise<Uint8Array> {
+async function fileOf({ operands }: LedgerArgs): Promise<ChangeText> {
   const [path = ''] = operands;
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new FaultError('server/config', `cannot read ${path}`, { cause });
-  });
-  if (bytes.length > MINT_BYTES_MAX) throw new FaultError('wire/too-large', `${path} is too long`);
-  return new Uint8Array(bytes);
+  return { path, bytes: await readBounded(path, MINT_BYTES_MAX) };
+}
+
+/** The words of others are in it: it is there before and after, whatever happens between. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  const unfinished = `${path}.new`;
+  try {
+    await writeFile(unfinished, text, { flush: true });
+    await rename(unfinished, path);
+  } catch (cause) {
+    throw new FaultError('server/config', `cannot write ${path}: ${reasonOf(cause)}`, { cause });
+  }
 }

@@ -7,6 +7,7 @@ export const USAGE = `npm run ledger -- COMMAND [options]
 
 Keys and networks
   keygen --out FILE               a new key; prints its public half and its account
+      --key FILE                  of a key that there is already
   genesis --replicas HOST:PORT,…  keys, folders and genesis of a network, one host each (at least four);
       --out DIR                   clients come to the port after PORT, operators to the next
       --gateway KEY,…             public keys that may grant, capture and mint
@@ -36,8 +37,8 @@ Acting (with --key)
   --genesis FILE    the network's genesis (default: .data/ledger/genesis.cbor)
   --replicas LIST   HOST:PORT,… of client ports (default: the genesis' ports, each plus one)
   --key FILE        as keygen made it
-  --timeout SECONDS for one command (default: 10)
-  --json            one JSON value on standard output
+  --timeout SECONDS for one command, or its next block (default: 10, at most 3600)
+  --json            one JSON value on standard output: npm run ledger -s -- … for nothing else there
   --help            this text
 
 Exit: 0 done, 1 failed or refused, 2 not understood. "ledger/outcome-unknown" is no failure: the same
@@ -146,6 +147,15 @@ export function countOf(text: string, what: string): number {
   const count = /^\d{1,15}$/.test(text) ? Number(text) : -1;
   if (count < 0) throw invalid(`${what} is a whole number, not "${text}"`);
   return count;
+}
+
+const TIMEOUT_SECONDS_MAX = 3_600;
+
+/** `--timeout` in milliseconds. @throws FaultError request/invalid */
+export function timeoutOf(text: string): number {
+  const seconds = countOf(text, '--timeout');
+  if (seconds >= 1 && seconds <= TIMEOUT_SECONDS_MAX) return 1_000 * seconds;
+  throw invalid(`--timeout is 1 to ${TIMEOUT_SECONDS_MAX} seconds, not ${seconds}`);
 }
 
 const UNITS_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;

@@ -20,16 +20,22 @@ export type ChangeFile = Readonly<Record<string, unknown>>;
 
 const invalid = (what: string): FaultError => new FaultError('request/invalid', what);
 
+/** A file as it was read. */
+export interface ChangeText {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
 /** @throws FaultError request/invalid */
-export function readChangeFile(text: string): ChangeFile {
+export function readChangeFile({ path, bytes }: ChangeText): ChangeFile {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    throw invalid('the file is no JSON');
+    throw invalid(`${path} is neither a signed transaction nor the JSON of a change`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid('a change is an object with a type and the fields of its body');
+    throw invalid(`${path}: a change is an object with a type and the fields of its body`);
   }
   return value as ChangeFile;
 }

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import type { Signer } from '#lib/kernel/ports.ts';
 import { readGenesis, type Genesis } from '#lib/ledger/account/genesis.ts';
 import { createLedgerClient, type LedgerClient } from '#lib/ledger/client/client.ts';
 import type { Endpoint } from '#lib/ledger/client/connection.ts';
+import { GENESIS_BYTES_MAX } from '#lib/ledger/account/limits.ts';
 import { CLIENT_LIMITS } from '#lib/ledger/client/limits.ts';
 import { nodeSha256, nodeSigner, serverVerifier } from '#lib/ledger/crypto/server.ts';
+import { readBounded } from './files.ts';
 import { FrameSocket } from '../replica/transport/frame-socket.ts';
 import { CLIENT_PROTOCOL, dialTls, hostPort, type HostPort } from '../replica/transport/tls.ts';
 import { Turns } from '../replica/transport/turns.ts';
@@ -52,14 +53,14 @@ export interface Network {
 
 /** @throws FaultError server/config */
 export async function loadNetwork(file: string): Promise<Network> {
-  const bytes = await readFile(file).catch((cause: unknown) => {
+  const content = await readBounded(file, GENESIS_BYTES_MAX).catch((cause: unknown) => {
+    if (isFault(cause, 'wire/too-large')) throw cause;
     throw new FaultError(
       'server/config',
-      `cannot read the genesis ${file}: npm start makes .data/ledger/genesis.cbor, --genesis FILE names another`,
+      `${cause instanceof Error ? cause.message : String(cause)} (npm start makes .data/ledger/genesis.cbor, --genesis FILE names another)`,
       { cause },
     );
   });
-  const content = new Uint8Array(bytes);
   const genesis = readGenesis(content);
   if (isFault(genesis)) {
     throw new FaultError('server/config', `${file} is no genesis: ${genesis.message}`);

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { FaultError, isFault } from '#lib/kernel/errors.ts';
 import { accountId } from '#lib/ledger/account/accounts.ts';
@@ -6,11 +5,12 @@ import { auditTranscript } from '#lib/ledger/client/audit.ts';
 import { isMisconduct, judgeEvidence, judgeMisconduct } from '#lib/ledger/client/audit-evidence.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
 import { checkFolder, isReplicaFolder } from '#lib/ledger/store/fsck.ts';
+import { collected, readBounded, reasonOf } from './files.ts';
 import { makeNetwork } from '../replica/genesis.ts';
 import { hostAt } from '../replica/network-plan.ts';
 import { hexOf, invalid, type LedgerArgs } from './args.ts';
 import { addressesOf, loadNetwork } from './connect.ts';
-import { makeKey } from './keys.ts';
+import { loadKey, makeKey } from './keys.ts';
 import { done, EXIT, type Report } from './report.ts';
 import { plain, timeText } from './text.ts';
 
@@ -19,14 +19,17 @@ const FILE_BYTES_MAX = 1024 ** 3;
 const FETCH_MS = 30_000;
 
 export async function keygen({ values }: LedgerArgs): Promise<Report> {
-  if (values.out === undefined) throw invalid('keygen needs --out FILE');
-  const { publicKey } = await makeKey(values.out);
+  const file = values.out ?? values.key;
+  if (file === undefined || (values.out !== undefined && values.key !== undefined)) {
+    throw invalid('keygen needs --out FILE for a new key, or --key FILE of one that there is');
+  }
+  const { publicKey } = await (values.out === undefined ? loadKey(file) : makeKey(file));
   const account = toHex(accountId(publicKey, nodeSha256));
   return done(
-    { file: values.out, publicKey: toHex(publicKey), account },
+    { file, publicKey: toHex(publicKey), account },
     `key      ${toHex(publicKey)}`,
     `account  ${account}`,
-    `secret   ${values.out}`,
+    `secret   ${file}`,
   );
 }
 
@@ -127,16 +130,8 @@ export async function judgeFile(args: LedgerArgs, file: string): Promise<Report>
 }
 
 /** @throws FaultError server/config, package/fetch-failed, wire/too-large */
-async function bytesOf(from: string): Promise<Uint8Array> {
-  const isUrl = /^https?:\/\//.test(from);
-  const bytes = isUrl ? await fetched(from) : await readFile(from).catch(unreadable);
-  if (bytes.length > FILE_BYTES_MAX) throw new FaultError('wire/too-large', `${from} is too long`);
-  return new Uint8Array(bytes);
-
-  function unreadable(cause: unknown): never {
-    throw new FaultError('server/config', `cannot read ${from}`, { cause });
-  }
-}
+const bytesOf = (from: string): Promise<Uint8Array> =>
+  /^https?:\/\//.test(from) ? fetched(from) : readBounded(from, FILE_BYTES_MAX);
 
 async function fetched(url: string): Promise<Uint8Array> {
   try {
@@ -144,20 +139,11 @@ async function fetched(url: string): Promise<Uint8Array> {
     if (!response.ok) {
       throw new FaultError('package/fetch-failed', `${url} answers with status ${response.status}`);
     }
-    return await bounded(response, url);
+    if (response.body === null) return new Uint8Array(0);
+    return await collected(response.body, { name: url, bytesMax: FILE_BYTES_MAX });
   } catch (error) {
     if (isFault(error)) throw error;
-    throw new FaultError('package/fetch-failed', `cannot fetch ${url}`, { cause: error });
+    const why = reasonOf(error);
+    throw new FaultError('package/fetch-failed', `cannot fetch ${url}: ${why}`, { cause: error });
   }
-}
-
-async function bounded(response: Response, url: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    length += part.length;
-    if (length > FILE_BYTES_MAX) throw new FaultError('wire/too-large', `${url} is too long`);
-    parts.push(part);
-  }
-  return new Uint8Array(Buffer.concat(parts));
 }

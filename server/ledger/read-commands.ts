@@ -8,7 +8,7 @@ import type { LedgerClient } from '#lib/ledger/client/client.ts';
 import type { FollowedBlock } from '#lib/ledger/client/following.ts';
 import { writeTranscript } from '#lib/ledger/client/transcript.ts';
 import { nodeSha256, serverVerifier } from '#lib/ledger/crypto/server.ts';
-import { countOf, hexOf, invalid, type LedgerArgs } from './args.ts';
+import { countOf, hexOf, invalid, timeoutOf, type LedgerArgs } from './args.ts';
 import { connectLedger, loadNetwork } from './connect.ts';
 import { involves, type Involved } from './involves.ts';
 import { loadKey } from './keys.ts';
@@ -25,7 +25,7 @@ export async function withClient<T>(
 ): Promise<T> {
   const network = await loadNetwork(values.genesis);
   const signer = values.key === undefined ? null : await loadKey(values.key);
-  const timeoutMs = 1_000 * countOf(values.timeout, '--timeout');
+  const timeoutMs = timeoutOf(values.timeout);
   const client = connectLedger(network, { replicas: values.replicas, signer, timeoutMs });
   try {
     return await run(client);
@@ -50,7 +50,7 @@ export const balance = (args: LedgerArgs): Promise<Report> =>
     if (record === null) {
       return done(
         { account: toHex(id), exists: false, ...at },
-        `${toHex(id)}: there is no such account (proven at block ${sequence})`,
+        `${toHex(id)}: there is no such account (proven at block ${sequence}${isStale ? ', stale' : ''})`,
       );
     }
     const { starterMicro, earnedMicro, maturingMicro, heldMicro } = record;
@@ -64,19 +64,52 @@ export const balance = (args: LedgerArgs): Promise<Report> =>
     );
   });
 
-/** Blocks of a range that ends where the ledger does now. */
-async function* range(args: LedgerArgs, client: LedgerClient): AsyncGenerator<FollowedBlock> {
-  const { values } = args;
+/** Blocks that are asked for, `from` to `last`; none where `last` is below `from`. */
+interface Range {
+  readonly from: number;
+  readonly last: number;
+  /** Where the ledger is now. */
+  readonly head: number;
+}
+
+async function rangeOf({ values }: LedgerArgs, client: LedgerClient): Promise<Range> {
   const from = Math.max(1, countOf(values.from ?? '1', '--from'));
   const count = countOf(values.count ?? COUNT_DEFAULT, '--count');
   const head = await headOf(client);
-  const last = Math.min(head, from + count - 1);
-  if (last < from) return;
-  for await (const block of client.subscribe({ fromSequence: from })) {
-    yield block;
-    if (block.header.sequence >= last) return;
-  }
+  return { from, last: Math.min(head, from + count - 1), head };
 }
+
+/** @throws FaultError ledger/no-quorum the next one does not come in time */
+async function* blocksIn(
+  { from, last }: Range,
+  client: LedgerClient,
+  timeoutMs: number,
+): AsyncGenerator<FollowedBlock> {
+  if (last < from) return;
+  const all = client.subscribe({ fromSequence: from });
+  for (let sequence = from; sequence <= last; sequence += 1) {
+    yield await inTime(all.next(), { sequence, timeoutMs });
+  }
+  await all.return(undefined);
+}
+
+/** Whoever closes the client ends a subscription that waits. */
+async function inTime(
+  next: Promise<IteratorResult<FollowedBlock, undefined>>,
+  { sequence, timeoutMs }: { readonly sequence: number; readonly timeoutMs: number },
+): Promise<FollowedBlock> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => (timer = setTimeout(resolve, timeoutMs, null)));
+  const got = await Promise.race([next, late]).finally(() => clearTimeout(timer));
+  if (got !== null && got.done !== true) return got.value;
+  throw new FaultError('ledger/no-quorum', `too few replicas show block ${sequence}`);
+}
+
+/** What was looked through, where there is more. */
+const more = ({ from, last, head }: Range): string[] =>
+  last >= from && last < head
+    ? [`blocks ${from} to ${last} of ${head}: --from ${last + 1} goes on`]
+    : [];
 
 /** The newest block that is proven: nobody's word is asked for. */
 const headOf = async (client: LedgerClient): Promise<number> =>
@@ -90,7 +123,9 @@ export const history = (args: LedgerArgs): Promise<Report> =>
     for (const { publicKey } of record?.keys ?? []) involved.keys.add(toHex(publicKey));
     const found: object[] = [];
     const lines: string[] = [];
-    for await (const { header, entries } of range(args, client)) {
+    const range = await rangeOf(args, client);
+    const timeoutMs = timeoutOf(args.values.timeout);
+    for await (const { header, entries } of blocksIn(range, client, timeoutMs)) {
       for (const { transaction, outcome } of entries) {
         const read = readTransaction(transaction, nodeSha256);
         if (isFault(read) || !involves(involved, read, nodeSha256)) continue;
@@ -102,7 +137,7 @@ export const history = (args: LedgerArgs): Promise<Report> =>
       }
     }
     const said = lines.length > 0 ? lines : ['no transaction of this account in these blocks'];
-    return done({ account: toHex(id), entries: found }, ...said);
+    return done({ account: toHex(id), ...range, entries: found }, ...said, ...more(range));
   });
 
 const entryJson = (of: {
@@ -120,7 +155,9 @@ export const blocks = (args: LedgerArgs): Promise<Report> =>
     if (args.values.out !== undefined) return transcript(args, client, args.values.out);
     const found: object[] = [];
     const lines: string[] = [];
-    for await (const { header, headerHash, entries } of range(args, client)) {
+    const range = await rangeOf(args, client);
+    const timeoutMs = timeoutOf(args.values.timeout);
+    for await (const { header, headerHash, entries } of blocksIn(range, client, timeoutMs)) {
       const { sequence, epoch, timeMs } = header;
       const codes = entries.map(({ outcome }) => ({ id: toHex(outcome.id), code: outcome.code }));
       found.push({ header: plain(header), headerHash: toHex(headerHash), entries: codes });
@@ -128,7 +165,8 @@ export const blocks = (args: LedgerArgs): Promise<Report> =>
         `${sequence}:${toHex(headerHash)}  epoch ${epoch}  ${timeText(timeMs)}  ${entries.length} transactions`,
       );
     }
-    return done({ blocks: found }, ...(lines.length > 0 ? lines : ['no block from there on yet']));
+    const said = lines.length > 0 ? lines : ['no block from there on yet'];
+    return done({ ...range, blocks: found }, ...said, ...more(range));
   });
 
 /** Written only once it has been verified as anybody else will. */
@@ -154,7 +192,7 @@ export const members = (args: LedgerArgs): Promise<Report> =>
   withClient(args, async (client) => {
     const read = await client.record('constitution', new Uint8Array(0));
     const { replicas: standing } = await client.status();
-    const { record, sequence } = read;
+    const { record, sequence, isStale } = read;
     if (record === null) throw new FaultError('ledger/unproven', 'a ledger has a constitution');
     const text = new TextDecoder();
     const replicas = record.replicas.map((each) => ({
@@ -164,10 +202,10 @@ export const members = (args: LedgerArgs): Promise<Report> =>
     const { epoch, parameters, pending } = record;
     return done(
       {
-        ...{ sequence, epoch: Number(epoch), replicas, parameters: plain(parameters) },
+        ...{ sequence, isStale, epoch: Number(epoch), replicas, parameters: plain(parameters) },
         ...{ pending: plain(pending), standing: plain(standing) },
       },
-      `epoch ${epoch}, block ${sequence}, ${pending.length} changes wait`,
+      `epoch ${epoch}, block ${sequence}${isStale ? ' (stale)' : ''}, ${pending.length} changes wait`,
       ...replicas.map((each) => `${each.address}  operator ${each.operatorKey.slice(0, 16)}`),
       ...standing.map(({ name, status }) =>
         status === null

@@ -215,12 +215,18 @@ export class LedgerClient {
     return transcriptFrom(of, this.#readers);
   }
 
-  /** What replicas hold against one another, each piece proven and once, however many tell of it. */
+  /**
+   * What replicas hold against one another, each piece proven and once, however many tell of it.
+   * @throws FaultError `ledger/no-quorum` no replica answers; `ledger/conflicting-certificates`
+   */
   async misconduct(): Promise<Misconduct[]> {
     await this.#knowledge.loaded;
     const found = await Promise.all(
       this.#connections.map((from) => misconductFrom(from, this.#knowledge).catch(noLiar)),
     );
+    if (found.every((each) => each === null)) {
+      throw new FaultError('ledger/no-quorum', 'no replica answers');
+    }
     const byName = new Map(
       found.flatMap((each) => each ?? []).map((each) => [misconductName(each), each] as const),
     );

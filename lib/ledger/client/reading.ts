@@ -69,15 +69,22 @@ export async function recordsFromAll(
 ): Promise<Shown> {
   const { keys, minSequence, states } = of;
   let isBehind = false;
+  let isForeign = false;
   for (const at of states) {
     const found = await round({ type: 'read', at, minSequence, keys }, readers);
     if (found.shown !== null) return found.shown;
     isBehind ||= found.isBehind;
+    isForeign ||= found.isForeign;
   }
   if (isBehind) {
     throw new FaultError('ledger/stale', `no replica that answers is at block ${minSequence}`);
   }
-  throw new FaultError('ledger/no-quorum', 'too few replicas answer to be believed');
+  throw new FaultError(
+    'ledger/no-quorum',
+    isForeign
+      ? 'too few replicas answer to be believed, and some are of another network: is the genesis theirs?'
+      : 'too few replicas answer to be believed',
+  );
 }
 
 interface Candidate {
@@ -88,6 +95,8 @@ interface Candidate {
 interface Round {
   readonly shown: Shown | null;
   readonly isBehind: boolean;
+  /** One answered with another chain: where nothing is shown that may be why. */
+  readonly isForeign: boolean;
 }
 
 function round(question: Read, { connections, knowledge }: Readers): Promise<Round> {
@@ -95,13 +104,14 @@ function round(question: Read, { connections, knowledge }: Readers): Promise<Rou
   const sets: SealSet[] = [];
   let open = connections.length;
   let isBehind = false;
+  let isForeign = false;
   return new Promise((resolve, reject) => {
     let patience: ReturnType<typeof setTimeout> | null = null;
     let isOver = false;
     const end = (shown: Shown | null): void => {
       if (patience !== null) clearTimeout(patience);
       isOver = true;
-      resolve({ shown, isBehind });
+      resolve({ shown, isBehind, isForeign });
     };
     const look = async (isLast: boolean): Promise<void> => {
       const best = await bestOf(candidates, sets, knowledge);
@@ -114,6 +124,7 @@ function round(question: Read, { connections, knowledge }: Readers): Promise<Rou
     const onReply = async (from: Connection): Promise<void> => {
       try {
         const answer = replyOf(await from.ask(question), 'records');
+        isForeign ||= !bytesEqual(answer.header.chain, knowledge.chain);
         sets.push(...answer.seals);
         // Its own to show: what the others say is looked at without it.
         await knowledge.reach(from, answer.header);

@@ -71,10 +71,10 @@ test('[Y1] from a new key to its credit, held, captured and read back with proof
   // Again under the printed id is the same hold.
   const id = String(held['id']);
   expect(await ledger('capture', id, '1000', ...signed)).toMatchObject({ exitCode: 0, code: 'ok' });
-  expect(await ledger('void', id, ...signed)).toMatchObject({
-    exitCode: 1,
-    code: 'ledger/hold-closed',
-  });
+  // What had no effect says why.
+  const closed = await ledger('void', id, ...signed);
+  expect(closed).toMatchObject({ exitCode: 1, code: 'ledger/hold-closed' });
+  expect(closed['message']).toMatch(/before/);
   expect(await ledger('balance', String(ann['account']))).toMatchObject({
     ...{ exitCode: 0, exists: true, isStale: false },
     record: { starterMicro: '499000', heldMicro: '0' },
@@ -113,8 +113,9 @@ test('[Y3] a hold is repeated under its id, and is one', async () => {
 test('[Y1] blocks become a transcript that anybody verifies, from a file or a URL', async () => {
   const written = await ledger('blocks', '--out', file('chain.transcript'));
   expect(written).toMatchObject({ exitCode: 0, epoch: 0 });
-  const listed = (await ledger('blocks', '--count', '3')) as { blocks?: unknown[] };
+  const listed = (await ledger('blocks', '--count', '3')) as { blocks?: unknown[]; head?: number };
   expect(listed.blocks).toHaveLength(3);
+  expect(listed).toMatchObject({ from: 1, last: 3, head: written['blocks'] });
   expect(await ledger('members')).toMatchObject({ exitCode: 0, epoch: 0 });
   const bytes = await readFile(file('chain.transcript'));
   const server = createServer((_, response) => response.end(bytes));
@@ -237,4 +238,23 @@ test('[L11] without a quorum a hold is refused at once; reads go on', async () =
   expect(refused).toMatchObject({ exitCode: 1, error: { code: 'ledger/no-quorum' } });
   expect(performance.now() - startedAt).toBeLessThan(3_000);
   expect(await ledger('balance', '--key', file('ann.json'))).toMatchObject({ exitCode: 0 });
+});
+
+test('[Y1] who names another network’s genesis is told so, and what is old is called stale', async () => {
+  const clients = network.hosts.map(({ clients: { port } }) => `127.0.0.1:${port}`).join(',');
+  const genesis = goldenPath('ledger/genesis.cbor');
+  const at = ['--genesis', genesis, '--replicas', clients];
+  const foreign = await runLedger(['balance', '0'.repeat(64), ...at]);
+  expect(foreign).toMatchObject({ exitCode: 1, json: { error: { code: 'ledger/no-quorum' } } });
+  expect(foreign.lines.join('\n')).toMatch(/another network/);
+  // One replica alone shows no more than the last block that a quorum has sealed.
+  await replicas.pop()?.close();
+  vi.setSystemTime(Date.now() + 40_000);
+  const read = ['--genesis', network.genesisFile, '--replicas', clients];
+  for (const argv of [['members'], ['balance', '0'.repeat(64)]]) {
+    const report = await runLedger([...argv, ...read]);
+    expect(report).toMatchObject({ exitCode: 0, json: { isStale: true } });
+    expect(report.lines.join('\n')).toMatch(/stale/);
+  }
+  vi.useRealTimers();
 });

@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest';
 import { isFault } from '#lib/kernel/errors.ts';
-import { countOf, durationOf, hexOf, microOf, parseLedgerArgs } from '#server/ledger/args.ts';
+import {
+  countOf,
+  durationOf,
+  hexOf,
+  microOf,
+  parseLedgerArgs,
+  timeoutOf,
+} from '#server/ledger/args.ts';
 import { credits, plain } from '#server/ledger/text.ts';
 
 const isInvalid = (run: () => unknown): boolean => {
@@ -46,6 +53,11 @@ test('[Y2] amounts, times, counts and ids are what they look like, or refused', 
   expect(isInvalid(() => hexOf('zzzz', 2, 'an id'))).toBe(true);
   expect(countOf('20', '--count')).toBe(20);
   expect(isInvalid(() => countOf('-1', '--count'))).toBe(true);
+  // A timer of more than 2³¹ ms rings at once.
+  expect([timeoutOf('1'), timeoutOf('3600')]).toEqual([1_000, 3_600_000]);
+  for (const text of ['0', '3601', '3000000', 'x']) {
+    expect([text, isInvalid(() => timeoutOf(text))]).toEqual([text, true]);
+  }
 });
 
 test('[Y2] amounts are exact in JSON, and short for people', () => {

@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePortRuns } from '#server/replica/free-ports.ts';
 import { runLedger } from '#server/ledger/run.ts';
 
 let folder = '';
@@ -26,4 +27,52 @@ test('[Y2] an error says what to do', async () => {
   const missing = await runLedger(['members', '--genesis', join(folder, 'genesis.cbor')]);
   expect(missing).toMatchObject({ exitCode: 1 });
   expect(missing.lines.join('\n')).toMatch(/npm start .* --genesis FILE/);
+});
+
+test('[Y2] a file that is not what it should be is named, with why', async () => {
+  const [hosts, genesis] = [
+    [1, 2, 3, 4].map((i) => `127.0.0.1:${7_000 + 10 * i}`).join(','),
+    join(folder, 'net', 'genesis.cbor'),
+  ];
+  await runLedger(['genesis', '--replicas', hosts, '--out', join(folder, 'net')]);
+  const key = join(folder, 'net', 'operator-0.json');
+  const text = join(folder, 'text');
+  await writeFile(text, '> npm prints such lines\n{}');
+  const long = join(folder, 'long');
+  await writeFile(long, new Uint8Array(70_000));
+  for (const [argv, code, says] of [
+    [['submit', text, '--key', key], 'request/invalid', /text is neither .* nor the JSON/],
+    [['approve', text, '--key', key], 'request/invalid', /text is neither .* nor the JSON/],
+    [['approve', long, '--key', key], 'wire/too-large', /long is too long/],
+    [['verify', '--from', folder], 'server/config', /EISDIR/],
+    [['evidence', join(folder, 'none')], 'server/config', /ENOENT/],
+    [['verify', '--from', 'http://127.0.0.1:1/x'], 'package/fetch-failed', /ECONNREFUSED|bad port/],
+    [['balance', '0'.repeat(64), '--genesis', long], 'wire/too-large', /16384/],
+  ] as const) {
+    const { json, lines } = await runLedger(['--genesis', genesis, ...argv]);
+    expect([argv, json]).toMatchObject([argv, { error: { code } }]);
+    expect(lines.join('\n')).toMatch(says);
+  }
+});
+
+test('[Y4] a key that there is shows its public half again, and nothing is written', async () => {
+  const file = join(folder, 'key.json');
+  const { json: made } = await runLedger(['keygen', '--out', file]);
+  expect(await runLedger(['keygen', '--key', file])).toMatchObject({ exitCode: 0, json: made });
+  expect(await readdir(folder)).toEqual(['key.json']);
+  expect(await runLedger(['keygen'])).toMatchObject({ exitCode: 2 });
+  expect(await runLedger(['keygen', '--key', file, '--out', file])).toMatchObject({ exitCode: 2 });
+});
+
+test('[Y2] where nobody answers, nothing is said of what replicas hold', async () => {
+  const ports = await freePortRuns(4, 3);
+  const hosts = ports.map((port) => `127.0.0.1:${port}`).join(',');
+  const net = join(folder, 'net');
+  expect(await runLedger(['genesis', '--replicas', hosts, '--out', net])).toMatchObject({
+    exitCode: 0,
+  });
+  const argv = ['evidence', '--genesis', join(net, 'genesis.cbor'), '--replicas', hosts];
+  expect(await runLedger(argv)).toMatchObject({
+    ...{ exitCode: 1, json: { error: { code: 'ledger/no-quorum' } } },
+  });
 });
