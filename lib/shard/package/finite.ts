@@ -33,8 +33,14 @@ export function notFinite(
   return tensors.filter((tensor) => hasNotFinite(tensor, { at, view })).map(({ name }) => name);
 }
 
+/** Whether values, scales and minima of whole blocks are finite numbers. */
+export function areFinite(type: TensorType, blocks: Uint8Array): boolean {
+  const view = new DataView(blocks.buffer, blocks.byteOffset, blocks.length);
+  return !hasNotFinite({ type, offset: 0, bytes: blocks.length }, { at: 0, view });
+}
+
 function hasNotFinite(
-  { type, offset, bytes: length }: ManifestTensor,
+  { type, offset, bytes: length }: Pick<ManifestTensor, 'type' | 'offset' | 'bytes'>,
   { at, view }: { readonly at: number; readonly view: DataView },
 ): boolean {
   const { at: places, as } = FLOATS[type];

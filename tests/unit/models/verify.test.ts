@@ -1,18 +1,16 @@
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { must } from '#lib/kernel/assert.ts';
+import { canonicalJson } from '#lib/kernel/canonical.ts';
+import { sha256Hex } from '#lib/kernel/digest.ts';
 import type { ModelId } from '#lib/kernel/ids.ts';
 import { importModel } from '#lib/shard/package/import/importer.ts';
+import { readManifest } from '#lib/shard/package/server.ts';
 import { ModelRegistry } from '#server/models/registry.ts';
 import { isSound, verifyLine, verifyModel } from '#server/models/verify.ts';
 import { goldenPath } from '#tests/support/golden.ts';
-import {
-  ggufBytes,
-  tinyFields,
-  tinyTensors,
-  TINY_DATA_BYTES,
-} from '#tests/unit/package/gguf-builder.ts';
 
 let root = '';
 beforeEach(async () => {
@@ -20,30 +18,36 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-/** ggml's number. */
-const F16 = 1;
 const id = 'tiny' as ModelId;
 async function verify(path: string) {
   await importModel({ path, root, id });
   return verifyModel((await ModelRegistry.open([root])).get(id));
 }
 
-/** A folder of F32 weights, the first value of one tensor changed. */
-async function withValue(tensor: string, value: number): Promise<string> {
-  const folder = join(root, 'source');
-  await cp(goldenPath('tiny/llama-tied'), folder, { recursive: true });
-  const path = join(folder, 'model.safetensors');
-  const bytes = await readFile(path);
-  const start = 8 + Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.toString('utf8', 8, start)) as Record<
-    string,
-    { dtype: string; data_offsets: [number, number] }
-  >;
-  const entry = header[tensor];
-  if (entry?.dtype !== 'F32') throw new Error(`no tensor ${tensor} of F32`);
-  bytes.writeFloatLE(value, start + entry.data_offsets[0]);
-  await writeFile(path, bytes);
-  return folder;
+interface Planted {
+  readonly part: string;
+  readonly tensor: string;
+  readonly bytes: readonly number[];
+}
+
+/** A package whose hashes are right, the first bytes of one tensor changed: no import makes it. */
+async function verifyPlanted(path: string, { part: key, tensor, bytes }: Planted) {
+  await importModel({ path, root, id });
+  const folder = join(root, id);
+  const manifest = await readManifest(folder);
+  const part = must(
+    manifest.parts.find((one) => one.key === key),
+    'the part is there',
+  );
+  const [chunk] = part.chunks;
+  const at = part.tensors.find(({ name }) => name === tensor)?.offset;
+  if (!chunk || part.chunks.length > 1 || at === undefined) throw new Error('one chunk with it');
+  const data = await readFile(join(folder, 'chunks', chunk.sha256));
+  data.set(bytes, at);
+  chunk.sha256 = sha256Hex(data);
+  await writeFile(join(folder, 'chunks', chunk.sha256), data);
+  await writeFile(join(folder, 'manifest.json'), canonicalJson(manifest));
+  return verifyModel((await ModelRegistry.open([root])).get(id));
 }
 
 describe('models verify', () => {
@@ -56,8 +60,9 @@ describe('models verify', () => {
   });
 
   it('[K13] tells of weights that are no numbers, and where', async () => {
-    const path = await withValue('model.layers.1.mlp.down_proj.weight', NaN);
-    const result = await verify(path);
+    const result = await verifyPlanted(goldenPath('tiny/llama-tied'), {
+      ...{ part: 'layer/1', tensor: 'mlp-down', bytes: [0, 0, 0xc0, 0x7f] },
+    });
     expect(result.notFinite).toEqual(['layer/1 mlp-down']);
     expect(result.step).toMatchObject({ kind: 'wrong' });
     expect(isSound(result)).toBe(false);
@@ -65,14 +70,9 @@ describe('models verify', () => {
   });
 
   it('[K13] tells of a half that stands for no number, which an engine reads as one', async () => {
-    const name = 'blk.0.ffn_down.weight';
-    const tensors = tinyTensors().map((one) => (one.name === name ? { ...one, type: F16 } : one));
-    const bytes = ggufBytes({ fields: tinyFields(), tensors, dataBytes: TINY_DATA_BYTES });
-    const data = new DataView(bytes.buffer, bytes.length - TINY_DATA_BYTES);
-    data.setUint16(Number(tensors.find((one) => one.name === name)?.offset), 0x7c01, true);
-    const path = join(root, 'odd.gguf');
-    await writeFile(path, bytes);
-    const result = await verify(path);
+    const result = await verifyPlanted(goldenPath('gguf/tiny-f16.gguf'), {
+      ...{ part: 'layer/0', tensor: 'mlp-down', bytes: [0x01, 0x7c] },
+    });
     expect(result.notFinite).toEqual(['layer/0 mlp-down']);
     expect(isSound(result)).toBe(false);
   });

@@ -150,6 +150,26 @@ describe('GGUF reader', () => {
     expect(await writtenFiles()).toEqual([]);
   });
 
+  it.each([
+    ['a value', 0, [0, 0, 0x80, 0x7f]],
+    ['a half', 1, [0, 0x7c]],
+    ['a scale', 8, [1, 0x7e]],
+    ['a minimum', 3, [0, 0, 0, 0xfc]],
+  ])('[K12] keeps no weights with %s that is no finite number', async (_what, type, odd) => {
+    const name = 'blk.0.ffn_down.weight';
+    const bytes = tiny(withTensor(name, { type }));
+    const offset = tinyTensors().find((tensor) => tensor.name === name)?.offset;
+    const at = bytes.length - TINY_DATA_BYTES + Number(offset);
+    await importBytes(bytes);
+    await rm(join(root, 'models'), { recursive: true });
+    bytes.set(odd, at);
+    const error: unknown = await importBytes(bytes).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'package/malformed' });
+    expect(String(error)).toContain('mlp-down: a weight that is no finite number');
+    expect((await writtenFiles()).filter((file) => file.includes('manifest'))).toEqual([]);
+    await rm(join(root, 'models'), { recursive: true });
+  });
+
   it('[K3] takes a window that is as long as the context', async () => {
     const { manifest } = await importBytes(
       tiny(withField(['llama.attention.sliding_window', U32, 64])),
