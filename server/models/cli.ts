@@ -110,6 +110,9 @@ function reportFault(error: unknown): Report {
   };
 }
 
+/** Names and licences come from files: a terminal must not obey what stands in them. */
+const printable = (text: string): string => text.replace(/[^\P{Cc}\n]/gu, '\ufffd');
+
 /** `npm run models -- …`: prints a report and sets the process's exit code. */
 async function main(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
@@ -122,7 +125,7 @@ async function main(argv: readonly string[]): Promise<void> {
     .then(() => runCommand(parseModelArgs(argv), stop.signal))
     .catch(reportFault);
   const isJson = argv.includes('--json');
-  const text = isJson ? JSON.stringify(report.json) : report.lines.join('\n');
+  const text = isJson ? JSON.stringify(report.json) : printable(report.lines.join('\n'));
   const out = report.exitCode === EXIT.ok || isJson ? process.stdout : process.stderr;
   if (text !== '') out.write(`${text}\n`);
   process.exitCode = report.exitCode;

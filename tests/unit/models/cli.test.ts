@@ -56,6 +56,15 @@ describe('npm run models', () => {
     expect(await readdir(join(data, 'models'))).toEqual([]);
   });
 
+  it('[K14] prints no control characters of a file', async () => {
+    const path = goldenPath('tiny/llama3-rope');
+    const licence = '\u001b[2Jfree\u0007';
+    await models('import', path, '--id', 'loud', '--licence', licence, '--data', data);
+    const { stdout } = await models('list', '--data', data);
+    expect(stdout).toContain('  \ufffd[2Jfree\ufffd  ');
+    expect((await models('remove', 'loud', '--data', data)).exitCode).toBe(0);
+  });
+
   it('[K12] tells what the conversion of weights cost', async () => {
     const path = goldenPath('gguf/tiny-q4_k_m.gguf');
     const kept = await models('import', path, '--id', 'kept', '--data', data);
