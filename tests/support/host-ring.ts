@@ -4,6 +4,7 @@ import type { ManifestHash, NodeId, SessionId } from '#lib/kernel/ids.ts';
 import type { LayerRange, Numerics } from '#lib/webgpu/model.ts';
 import type { TokenSource } from '#lib/webgpu/grammar/tokens.ts';
 import type { Stage } from '#lib/webgpu/stage.ts';
+import type { TokenLogprobs } from '#lib/webgpu/sampling/logprobs.ts';
 import { GREEDY } from '#lib/webgpu/sampling/params.ts';
 import { openLinkPort } from '#lib/shard/mesh/link-port.ts';
 import { createOwner, stepOwner, type OwnerState } from '#lib/shard/session/owner.ts';
@@ -46,6 +47,8 @@ export class HostRing {
   readonly nodes: RingNode[] = [];
   /** Positions that no node computed, of answers whose prompt was there. */
   readonly hits: number[] = [];
+  /** What was told beside ids, of answers that asked for it. */
+  readonly told: TokenLogprobs[] = [];
   readonly #options: RingOptions;
   readonly #sessions = new Map<string, (input: OwnerInput) => void>();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -109,6 +112,7 @@ export class HostRing {
           if (output.type === 'send') this.#deliver(output, feed);
           else if (output.type === 'accept') {
             ids.push(output.id);
+            if (output.logprobs) this.told.push(output.logprobs);
             request.onToken?.(ids.length, feed);
           } else if (output.type === 'prefix-hit') {
             this.hits.push(output.positions);

@@ -60,6 +60,17 @@ describe('answers whose ids are guessed', () => {
     expect(after - before).toBeLessThan(plain.length);
   });
 
+  it('[S8] are told with the same log probabilities', async () => {
+    const { promptIds, greedyIds } = goldenRow('emoji');
+    const sampling = { ...GREEDY, logprobs: 3 };
+    const asked = { promptIds, maxTokens: greedyIds.length };
+    expect(await ring.answer({ ...asked, choosing: { sampling } })).toEqual(greedyIds);
+    const plain = ring.told.splice(0);
+    expect(plain).toHaveLength(greedyIds.length);
+    expect(await ring.answer({ ...asked, choosing: { ...GUESSING, sampling } })).toEqual(greedyIds);
+    expect(ring.told.splice(0)).toEqual(plain);
+  });
+
   it('[S8] are the same eight at once', async () => {
     const names = ['digits', 'emoji', 'unicode', 'math', 'python', 'rawcode', 'turns', 'sky'];
     const rows = names.map(goldenRow);

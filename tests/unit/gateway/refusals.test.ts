@@ -58,6 +58,7 @@ test('[G15] ids that the model has not, and a prompt without any, are told', asy
   };
   await using server = await startGateway();
   await using silent = await startGateway({}, nothing);
+  for (const { answers } of [server, silent]) answers.onStart = (session) => session.end();
   const bias = { ...ASK, logit_bias: { [BYTE_MODEL.vocab]: 1 } };
   expect(await refused(server, '/v1/chat/completions', bias)).toMatchObject({
     ...{ status: 400, code: 'invalid_value', param: 'logit_bias' },
