@@ -43,11 +43,7 @@ function callNext(pages: usize, offset: usize): void {
   for (let at = from; at < from + CALLED_NEXT; at += 64) load<u32>(at);
 }
 
-/** Of each query of the tile: its largest score in all lanes, and Σ weights by lane. */
-let top0: v128 = i32x4.splat(0);
-let top1: v128 = i32x4.splat(0);
-let top2: v128 = i32x4.splat(0);
-let top3: v128 = i32x4.splat(0);
+/** Σ weights by lane of each query of the tile. */
 let sums0: v128 = i32x4.splat(0);
 let sums1: v128 = i32x4.splat(0);
 let sums2: v128 = i32x4.splat(0);
@@ -70,11 +66,11 @@ export function attendInt16(
   if (isFirst) callPages(segment.pages, keys, min(limit, CALLED_FIRST));
   scores(count, segment.pages, keys, limit);
   if (isFirst) callPages(segment.pages, offset, min(limit, CALLED_FIRST));
-  top0 = largest(0, segment, query, limit);
-  if (count > 1) top1 = largest(1, segment, query + 1, limit);
-  if (count > 2) top2 = largest(2, segment, query + 2, limit);
-  if (count > 3) top3 = largest(3, segment, query + 3, limit);
-  values(count, segment.pages, offset, limit, positionsSeen(segment, query));
+  sums0 = weigh(0, segment, query, limit);
+  if (count > 1) sums1 = weigh(1, segment, query + 1, limit);
+  if (count > 2) sums2 = weigh(2, segment, query + 2, limit);
+  if (count > 3) sums3 = weigh(3, segment, query + 3, limit);
+  values(count, segment.pages, offset, limit);
 }
 
 function scores(count: i32, pages: usize, keys: usize, limit: i32): void {
@@ -108,6 +104,7 @@ function scoresOf(count: i32, page: usize, positions: i32, out: usize): void {
   const stride = <usize>r.scoreStride * 4;
   const width = <usize>r.headDim * 2;
   let k = page + scalesBytes();
+  const x0 = q0, x1 = q1, x2 = q2, x3 = q3;
   for (const end = page + <usize>positions * 4; page < end; page += 32, out += 32) {
     let a0 = i32x4.splat(0);
     let a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
@@ -115,31 +112,31 @@ function scoresOf(count: i32, page: usize, positions: i32, out: usize): void {
       load<u32>(k, AHEAD);
       const k0 = v128.load(k);
       const k1 = v128.load(k, 16);
-      let x = v128.load32_splat(q0 + i);
+      let x = v128.load32_splat(x0 + i);
       a0 = dotAdd(a0, k0, x, PAIRS_OF_HEAD);
       b0 = dotAdd(b0, k1, x, PAIRS_OF_HEAD);
       if (count > 1) {
-        x = v128.load32_splat(q1 + i);
+        x = v128.load32_splat(x1 + i);
         a1 = dotAdd(a1, k0, x, PAIRS_OF_HEAD);
         b1 = dotAdd(b1, k1, x, PAIRS_OF_HEAD);
       }
       if (count > 2) {
-        x = v128.load32_splat(q2 + i);
+        x = v128.load32_splat(x2 + i);
         a2 = dotAdd(a2, k0, x, PAIRS_OF_HEAD);
         b2 = dotAdd(b2, k1, x, PAIRS_OF_HEAD);
       }
       if (count > 3) {
-        x = v128.load32_splat(q3 + i);
+        x = v128.load32_splat(x3 + i);
         a3 = dotAdd(a3, k0, x, PAIRS_OF_HEAD);
         b3 = dotAdd(b3, k1, x, PAIRS_OF_HEAD);
       }
     }
     const s0 = v128.load(page);
     const s1 = v128.load(page, 16);
-    storeScores(out, s0, s1, a0, b0, q0 + width);
-    if (count > 1) storeScores(out + stride, s0, s1, a1, b1, q1 + width);
-    if (count > 2) storeScores(out + 2 * stride, s0, s1, a2, b2, q2 + width);
-    if (count > 3) storeScores(out + 3 * stride, s0, s1, a3, b3, q3 + width);
+    storeScores(out, s0, s1, a0, b0, x0 + width);
+    if (count > 1) storeScores(out + stride, s0, s1, a1, b1, x1 + width);
+    if (count > 2) storeScores(out + 2 * stride, s0, s1, a2, b2, x2 + width);
+    if (count > 3) storeScores(out + 3 * stride, s0, s1, a3, b3, x3 + width);
   }
 }
 
@@ -152,16 +149,28 @@ function storeScores(to: usize, s0: v128, s1: v128, first: v128, second: v128, s
 }
 
 /**
- * Of the tile's query `index`: the largest score, in all lanes. Past what `query` sees, to the end of
- * the page of the last of `limit` positions, scores are `UNSEEN` whatever lies there.
+ * Turns the scores of the tile's query `index` into weights 2^(score − largest): 0 past what `query`
+ * sees, to the end of the page of the last of `limit` positions. All of them before the first value:
+ * page by page, the values of each waited for its weights. @returns Σ weights by lane, each in order
+ * of position.
  */
-function largest(index: i32, segment: Segment, query: i32, limit: i32): v128 {
+function weigh(index: i32, segment: Segment, query: i32, limit: i32): v128 {
   const r = range();
-  const page = <usize>r.pagePositions * 4;
   let at = r.scores + <usize>(index * r.scoreStride) * 4;
+  const pages = (limit + r.pagePositions - 1) / r.pagePositions;
+  const end = at + <usize>(pages * r.pagePositions) * 4;
   const past = at + <usize>positionsSeen(segment, query) * 4;
-  const end = at + <usize>((limit + r.pagePositions - 1) / r.pagePositions) * page;
   for (let i = past; i < end; i += 4) store<f32>(i, UNSEEN);
+  const top = largest(at, past);
+  let sums = f32x4.splat(0);
+  for (; at + 32 <= past; at += 32) sums = weighEight(at, top, sums);
+  if (at < past) weighEight(at, top, sums);
+  for (let i = past; i < end; i += 4) store<f32>(i, 0);
+  return at < past ? f32x4.add(f32x4.add(sums, v128.load(at)), v128.load(at, 16)) : sums;
+}
+
+/** The largest of the scores from `at` to `past`, in all lanes; sixteen more may be read. */
+function largest(at: usize, past: usize): v128 {
   let a = v128.load(at);
   let b = a, c = a, d = a; // one vector alone would wait for itself
   for (; at < past; at += 64) {
@@ -173,61 +182,32 @@ function largest(index: i32, segment: Segment, query: i32, limit: i32): v128 {
   return maxLanes(f32x4.pmax(f32x4.pmax(a, b), f32x4.pmax(c, d)));
 }
 
-/**
- * Turns the scores of a page at `at` and of the tile's other queries into weights 2^(score − largest),
- * times the `scales` of its values: in place, then as int16. `partly`: some are not seen, and are 0.
- */
+/** @returns `sums` and the weights of eight positions. */
 @inline
-function weigh(count: i32, at: usize, scales: usize, partly: bool): void {
-  const stride = <usize>range().scoreStride * 4;
-  let to = at;
-  const t0 = top0, t1 = top1, t2 = top2, t3 = top3;
-  let u0 = sums0, u1 = sums1, u2 = sums2, u3 = sums3;
-  for (const end = scales + scalesBytes(); scales < end; scales += 32, to += 32) {
-    u0 = weighEight(to, scales, t0, u0, partly);
-    if (count > 1) u1 = weighEight(to + stride, scales, t1, u1, partly);
-    if (count > 2) u2 = weighEight(to + 2 * stride, scales, t2, u2, partly);
-    if (count > 3) u3 = weighEight(to + 3 * stride, scales, t3, u3, partly);
-  }
-  sums0 = u0;
-  if (count > 1) sums1 = u1;
-  if (count > 2) sums2 = u2;
-  if (count > 3) sums3 = u3;
-  roundWeights(at);
-  if (count > 1) roundWeights(at + stride);
-  if (count > 2) roundWeights(at + 2 * stride);
-  if (count > 3) roundWeights(at + 3 * stride);
-}
-
-/** @returns `sums` and the weights of eight positions; its lanes run in order of position. */
-@inline
-function weighEight(at: usize, scales: usize, top: v128, sums: v128, partly: bool): v128 {
-  const first = weightsOf(v128.load(at), top, partly);
-  const second = weightsOf(v128.load(at, 16), top, partly);
-  v128.store(at, f32x4.mul(first, v128.load(scales)));
-  v128.store(at, f32x4.mul(second, v128.load(scales, 16)), 16);
+function weighEight(at: usize, top: v128, sums: v128): v128 {
+  const first = exp2(f32x4.sub(v128.load(at), top));
+  const second = exp2(f32x4.sub(v128.load(at, 16), top));
+  v128.store(at, first);
+  v128.store(at, second, 16);
   return f32x4.add(f32x4.add(sums, first), second);
 }
 
+/** A page's weights times the `scales` of its values as int16, in place, followed by their scale. */
 @inline
-function weightsOf(score: v128, top: v128, partly: bool): v128 {
-  const weights = exp2(f32x4.sub(score, top));
-  return partly ? v128.and(weights, f32x4.gt(score, f32x4.splat(UNSEEN))) : weights;
-}
-
-/** A page's weights as int16, in place, followed by their scale. */
-function roundWeights(at: usize): void {
+function roundWeights(at: usize, scales: usize): void {
   const end = at + <usize>range().pagePositions * 4;
   let top = f32x4.splat(0);
-  for (let i = at; i < end; i += 32) {
-    top = f32x4.pmax(top, f32x4.pmax(v128.load(i), v128.load(i, 16)));
+  for (let i = at, s = scales; i < end; i += 32, s += 32) {
+    const low = f32x4.mul(v128.load(i), v128.load(s));
+    const high = f32x4.mul(v128.load(i, 16), v128.load(s, 16));
+    top = f32x4.pmax(top, f32x4.pmax(low, high));
   }
   const most = maxLanes(top);
   const inverses = inverseOf(most);
   let to = at;
-  for (let i = at; i < end; i += 32, to += 16) {
-    const low = roundToInt(f32x4.mul(v128.load(i), inverses));
-    const high = roundToInt(f32x4.mul(v128.load(i, 16), inverses));
+  for (let i = at, s = scales; i < end; i += 32, s += 32, to += 16) {
+    const low = roundToInt(f32x4.mul(f32x4.mul(v128.load(i), v128.load(s)), inverses));
+    const high = roundToInt(f32x4.mul(f32x4.mul(v128.load(i, 16), v128.load(s, 16)), inverses));
     v128.store(to, i16x8.narrow_i32x4_s(low, high));
   }
   const step = f32x4.mul(stepOf(most), f32x4.splat(<f32>(1 << PAIRS_OF_PAGE)));
@@ -236,21 +216,17 @@ function roundWeights(at: usize): void {
 
 /**
  * Σ weight · v over all pages: within a page in integers, pages in fp32. Sums of a tile lie in
- * `unpacked` [query][headDim, rounded up to 4]. All queries see the first `seen` positions.
+ * `unpacked` [query][headDim, rounded up to 4].
  */
-function values(count: i32, pages: usize, offset: usize, limit: i32, seen: i32): void {
+function values(count: i32, pages: usize, offset: usize, limit: i32): void {
   const r = range();
   const width = <usize>roundUp4(r.headDim) * 4;
   memory.fill(r.unpacked, 0, <usize>count * width);
-  sums0 = f32x4.splat(0);
-  sums1 = sums0;
-  sums2 = sums0;
-  sums3 = sums0;
   let weights = r.scores;
   for (let position = 0; position < limit; position += r.pagePositions, pages += 4) {
     const v = load<usize>(pages) + offset;
     if (position + r.pagePositions < limit) callNext(pages, offset);
-    weighPage(count, weights, v, position + r.pagePositions > seen);
+    roundPage(count, weights, v);
     valuesOfPage(count, v, min(r.pagePositions, limit - position), weights);
     weights += <usize>r.pagePositions * 4;
   }
@@ -260,97 +236,106 @@ function values(count: i32, pages: usize, offset: usize, limit: i32, seen: i32):
   if (count > 3) storeOut(r.unpacked + 3 * width, q3, sums3);
 }
 
-function weighPage(count: i32, at: usize, scales: usize, partly: bool): void {
-  if (count == 4) {
-    if (partly) weigh(4, at, scales, true);
-    else weigh(4, at, scales, false);
-  } else if (count == 3) {
-    if (partly) weigh(3, at, scales, true);
-    else weigh(3, at, scales, false);
-  } else if (count == 2) {
-    if (partly) weigh(2, at, scales, true);
-    else weigh(2, at, scales, false);
-  } else if (partly) weigh(1, at, scales, true);
-  else weigh(1, at, scales, false);
+function roundPage(count: i32, at: usize, scales: usize): void {
+  const stride = <usize>range().scoreStride * 4;
+  roundWeights(at, scales);
+  if (count > 1) roundWeights(at + stride, scales);
+  if (count > 2) roundWeights(at + 2 * stride, scales);
+  if (count > 3) roundWeights(at + 3 * stride, scales);
 }
 
-/** Eight columns at a time, then the last four. */
+/** Eight columns at a time, then what is left. */
 function valuesOfPage(count: i32, v: usize, positions: i32, weights: usize): void {
   const r = range();
   const pairs = <usize>(positions + 1) >> 1;
+  const columns = <usize>(r.headDim & ~7) * 4;
   v += scalesBytes();
   let to = r.unpacked;
-  for (let left = r.headDim; left > 0; left -= 8, v += <usize>r.pagePositions * 16, to += 32) {
-    const two = left > 4;
-    const step = <usize>min(left, 8) * 4;
-    if (count == 4) {
-      if (two) valuesOf(4, true, v, step, pairs, weights, to);
-      else valuesOf(4, false, v, step, pairs, weights, to);
-    } else if (count == 3) {
-      if (two) valuesOf(3, true, v, step, pairs, weights, to);
-      else valuesOf(3, false, v, step, pairs, weights, to);
-    } else if (count == 2) {
-      if (two) valuesOf(2, true, v, step, pairs, weights, to);
-      else valuesOf(2, false, v, step, pairs, weights, to);
-    } else if (two) valuesOf(1, true, v, step, pairs, weights, to);
-    else valuesOf(1, false, v, step, pairs, weights, to);
+  const next = <usize>r.pagePositions * 16;
+  for (const end = to + columns; to < end; to += 32, v += next) {
+    if (count == 4) valuesOf(4, v, pairs, weights, to);
+    else if (count == 3) valuesOf(3, v, pairs, weights, to);
+    else if (count == 2) valuesOf(2, v, pairs, weights, to);
+    else valuesOf(1, v, pairs, weights, to);
+  }
+  if ((r.headDim & 7) == 0) return;
+  for (let i = 0; i < count; i++) {
+    lastValues(v, pairs, weights, to);
+    weights += <usize>r.scoreStride * 4;
+    to += <usize>roundUp4(r.headDim) * 4;
   }
 }
 
-/** Adds Σ weight · v of one page to the sums at `to`: eight (`two`) or four columns. */
+/** Adds Σ weight · v of one page to the sums at `to`: eight columns. */
 @inline
-function valuesOf(
-  count: i32,
-  two: bool,
-  v: usize,
-  step: usize,
-  pairs: usize,
-  weights: usize,
-  to: usize,
-): void {
+function valuesOf(count: i32, v: usize, pairs: usize, weights: usize, to: usize): void {
   const stride = <usize>range().scoreStride * 4;
   const p1 = weights + stride;
   const p2 = p1 + stride;
   const p3 = p2 + stride;
   let a0 = i32x4.splat(0);
   let a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-  for (let i: usize = 0; i < pairs * 4; i += 4, v += step) {
+  for (let i: usize = 0; i < pairs * 4; i += 4, v += 32) {
     load<u32>(v, AHEAD);
     const v0 = v128.load(v);
-    const v1 = two ? v128.load(v, 16) : v0;
+    const v1 = v128.load(v, 16);
     let x = v128.load32_splat(weights + i);
     a0 = dotAdd(a0, v0, x, PAIRS_OF_PAGE);
-    if (two) b0 = dotAdd(b0, v1, x, PAIRS_OF_PAGE);
+    b0 = dotAdd(b0, v1, x, PAIRS_OF_PAGE);
     if (count > 1) {
       x = v128.load32_splat(p1 + i);
       a1 = dotAdd(a1, v0, x, PAIRS_OF_PAGE);
-      if (two) b1 = dotAdd(b1, v1, x, PAIRS_OF_PAGE);
+      b1 = dotAdd(b1, v1, x, PAIRS_OF_PAGE);
     }
     if (count > 2) {
       x = v128.load32_splat(p2 + i);
       a2 = dotAdd(a2, v0, x, PAIRS_OF_PAGE);
-      if (two) b2 = dotAdd(b2, v1, x, PAIRS_OF_PAGE);
+      b2 = dotAdd(b2, v1, x, PAIRS_OF_PAGE);
     }
     if (count > 3) {
       x = v128.load32_splat(p3 + i);
       a3 = dotAdd(a3, v0, x, PAIRS_OF_PAGE);
-      if (two) b3 = dotAdd(b3, v1, x, PAIRS_OF_PAGE);
+      b3 = dotAdd(b3, v1, x, PAIRS_OF_PAGE);
     }
   }
   const width = <usize>roundUp4(range().headDim) * 4;
-  addOut(two, to, a0, b0, weights);
-  if (count > 1) addOut(two, to + width, a1, b1, p1);
-  if (count > 2) addOut(two, to + 2 * width, a2, b2, p2);
-  if (count > 3) addOut(two, to + 3 * width, a3, b3, p3);
+  addOut(to, a0, weights);
+  addOut(to + 16, b0, weights);
+  if (count > 1) {
+    addOut(to + width, a1, p1);
+    addOut(to + width + 16, b1, p1);
+  }
+  if (count > 2) {
+    addOut(to + 2 * width, a2, p2);
+    addOut(to + 2 * width + 16, b2, p2);
+  }
+  if (count > 3) {
+    addOut(to + 3 * width, a3, p3);
+    addOut(to + 3 * width + 16, b3, p3);
+  }
+}
+
+/**
+ * The same of one query and the columns past the last eight. Apart from them, for eight and four
+ * columns in one function became one loop, which asked at each dot how many there are.
+ */
+function lastValues(v: usize, pairs: usize, weights: usize, to: usize): void {
+  const columns = range().headDim & 7;
+  const step = <usize>columns * 4;
+  for (let column = 0; column < columns; column += 4, v += 16, to += 16) {
+    let sum = i32x4.splat(0);
+    for (let i: usize = 0; i < pairs; i++) {
+      const x = v128.load32_splat(weights + i * 4);
+      sum = dotAdd(sum, v128.load(v + i * step), x, PAIRS_OF_PAGE);
+    }
+    addOut(to, sum, weights);
+  }
 }
 
 @inline
-function addOut(two: bool, to: usize, first: v128, second: v128, weights: usize): void {
+function addOut(to: usize, sum: v128, weights: usize): void {
   const step = v128.load32_splat(weights + <usize>range().pagePositions * 2);
-  v128.store(to, f32x4.add(v128.load(to), f32x4.mul(f32x4.convert_i32x4_s(first), step)));
-  if (!two) return;
-  const sum = f32x4.mul(f32x4.convert_i32x4_s(second), step);
-  v128.store(to, f32x4.add(v128.load(to, 16), sum), 16);
+  v128.store(to, f32x4.add(v128.load(to), f32x4.mul(f32x4.convert_i32x4_s(sum), step)));
 }
 
 /** A query's sums to `input`, divided by the sum of its weights. */
