@@ -54,7 +54,7 @@ export const allOf = (kind: Kind): { gte: Uint8Array; lt: Uint8Array } => ({
 
 /**
  * Opens, and so locks, the folder of one replica.
- * @throws FaultError `ledger/folder-in-use`, `ledger/damaged`.
+ * @throws FaultError `ledger/folder-in-use`, `ledger/damaged`, `ledger/storage-failed` the disk cannot be used now.
  */
 export async function openDatabase(path: string): Promise<Database> {
   const database: Database = new ClassicLevel(path, {
@@ -77,6 +77,13 @@ export async function openDatabase(path: string): Promise<Database> {
       );
     }
     const why = cause instanceof Error ? cause.message : String(cause);
+    if (isRefused(why)) {
+      throw new FaultError(
+        'ledger/storage-failed',
+        `the disk cannot be used (${why}): make room, give leave or replace it, then start again`,
+        { cause },
+      );
+    }
     throw new FaultError(
       'ledger/damaged',
       `the blocks and states in ${path} cannot be read (${why}): stop the replica and run "npm run ledger -- fsck" on its folder`,
@@ -84,3 +91,10 @@ export async function openDatabase(path: string): Promise<Database> {
     );
   }
 }
+
+/**
+ * No room, no leave, a disk that fails: nothing is known to be wrong with the files, and a repair that
+ * cannot write loses what it does not hold. What is missing is damage. LevelDB has one code for all of these.
+ */
+const isRefused = (why: string): boolean =>
+  why.startsWith('IO error:') && !why.endsWith('No such file or directory');

@@ -311,7 +311,7 @@ export class ReplicaStore {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
     const fault = toFault(error, 'ledger/storage-failed');
-    const message = `the disk did not take what must be on it before a vote is sent: ${fault.message}`;
+    const message = `the disk did not take what must be on it before a vote is sent (${fault.message}): make room or replace it, then start again`;
     this.#listener.failed(new FaultError('ledger/storage-failed', message, { cause: error }));
   }
 }

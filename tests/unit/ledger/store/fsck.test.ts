@@ -1,4 +1,14 @@
-import { mkdtemp, readdir, rm, truncate, writeFile, open } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -85,4 +95,19 @@ test('[B9] a damaged block goes, for others have it; a damaged part of the state
   expect(findings).toContainEqual(
     expect.objectContaining({ code: 'fsck/state', where: `state at ${sequence}`, kind: 'lost' }),
   );
+});
+
+test('[B9] a disk that cannot be used is no damage: nothing is repaired on it', async () => {
+  const database = join(folder, 'db');
+  const names = await readdir(database);
+  const manifest = names.find((name) => name.startsWith('MANIFEST')) ?? '';
+  // As a full disk, or one that fails: the same kind of error for what cannot be read or written now.
+  await rename(join(database, manifest), join(folder, manifest));
+  await mkdir(join(database, manifest));
+  for (const repair of [false, true]) {
+    await expect(check(repair)).rejects.toMatchObject({ code: 'ledger/storage-failed' });
+  }
+  await rmdir(join(database, manifest));
+  await rename(join(folder, manifest), join(database, manifest));
+  expect((await check()).findings).toEqual([]);
 });
