@@ -19,7 +19,7 @@ export async function makeKey(file: string): Promise<Signer> {
   const text = `${JSON.stringify({ seed: toHex(seed) }, null, 2)}\n`;
   try {
     // Never over another one.
-    await writeFile(file, text, { flag: 'wx', mode: 0o600 });
+    await writeFile(file, text, { flag: 'wx', mode: 0o600, flush: true });
   } catch (cause) {
     throw unusable(`cannot write ${file}`, cause);
   }

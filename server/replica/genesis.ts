@@ -10,7 +10,7 @@ import {
   type Parameters,
 } from '#lib/ledger/account/genesis.ts';
 import { nodeSha256, nodeSigner } from '#lib/ledger/crypto/server.ts';
-import { createReplicaFolder } from '#lib/ledger/store/server.ts';
+import { createReplicaFolder, syncFolder } from '#lib/ledger/store/server.ts';
 import type { ReplicaKeys } from './config.ts';
 import { checkNetwork, type Host, type NetworkOptions } from './network-plan.ts';
 import { addressText } from './transport/tls.ts';
@@ -75,6 +75,7 @@ export async function makeNetwork(folder: string, options: NetworkOptions): Prom
     await writeNew(file, json({ operatorSeed: toHex(operatorSeed) }), 0o600);
     operatorFiles.push(file);
   }
+  await syncFolder(folder);
   return { genesisFile, genesis, chain, folders, operatorFiles };
 }
 
@@ -129,14 +130,15 @@ export async function makeReplica(
   await mkdir(data, { recursive: true, mode: 0o700 });
   await createReplicaFolder({ folder: data, chain, voteKey: publicOf(voteSeed) });
   await writeNew(join(folder, 'replica.json'), json(config), 0o644);
+  await syncFolder(folder);
 }
 
 const json = (value: unknown): Uint8Array => utf8(`${JSON.stringify(value, null, 2)}\n`);
 
-/** Keys are never written over. */
+/** Keys are never written over, and on disk before anybody hears of them. */
 async function writeNew(file: string, bytes: Uint8Array, mode: number): Promise<void> {
   try {
-    await writeFile(file, bytes, { flag: 'wx', mode });
+    await writeFile(file, bytes, { flag: 'wx', mode, flush: true });
   } catch (cause) {
     unwritable(file, cause);
   }

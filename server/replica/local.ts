@@ -46,7 +46,8 @@ async function makeLocal(folder: string): Promise<void> {
   });
   // A key file as `npm run ledger -- keygen` makes one.
   const json = utf8(`${JSON.stringify({ seed: toHex(gatewaySeed) }, null, 2)}\n`);
-  await writeFile(join(unfinished, 'gateway.json'), json, { mode: 0o600 });
+  await writeFile(join(unfinished, 'gateway.json'), json, { mode: 0o600, flush: true });
+  await syncFolder(unfinished);
   await rename(unfinished, folder);
   await syncFolder(dirname(folder));
 }
