@@ -1,4 +1,4 @@
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
 import { toFault, type FaultError } from '#lib/kernel/errors.ts';
 import { REPLICA_LIMITS, REPLICA_TIMES } from '../limits.ts';
 import { Allowance, type AllowanceRate } from './allowance.ts';
@@ -21,7 +21,7 @@ export interface FrameSocketOptions {
 
 /** Frames over a connection whose other end is known. Frames come one by one; sending never waits. */
 export class FrameSocket {
-  readonly #socket: TLSSocket;
+  readonly #socket: Socket;
   readonly #options: FrameSocketOptions;
   readonly #reader: FrameReader;
   readonly #allowance: Allowance | null;
@@ -35,8 +35,10 @@ export class FrameSocket {
   #debt: NodeJS.Timeout | null = null;
   #isClosed = false;
   #fault: FaultError | null = null;
+  /** Who waits until the other end has read: any number of subscriptions. */
+  #waiting: (() => void)[] = [];
 
-  constructor(socket: TLSSocket, options: FrameSocketOptions) {
+  constructor(socket: Socket, options: FrameSocketOptions) {
     this.#socket = socket;
     this.#options = options;
     this.#reader = new FrameReader(options.frameBytesMax);
@@ -44,8 +46,10 @@ export class FrameSocket {
     this.#allowance = allowance ? new Allowance(allowance, performance.now()) : null;
     socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('drain', () => this.#wake());
     socket.on('close', () => {
       this.#end();
+      this.#wake();
       options.onClose(this.#fault);
     });
   }
@@ -87,15 +91,13 @@ export class FrameSocket {
   drained(): Promise<void> {
     this.#flush();
     if (!this.#socket.writableNeedDrain || this.#isClosed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#socket.off('drain', done);
-        this.#socket.off('close', done);
-        resolve();
-      };
-      this.#socket.on('drain', done);
-      this.#socket.on('close', done);
-    });
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
   }
 
   /** Sends what waits, then ends; `now`: at once. No frame is looked at any more. */
