@@ -23,9 +23,12 @@ export class Disk {
   /** A state to which the log leads is written beside it: it is there at the disk's next turn. */
   private late: Stable | null = null;
   private readonly application: Pick<Application, 'parts'>;
+  /** Writes each state; else as few as the log allows. */
+  private readonly isEager: boolean;
 
-  constructor(application: Pick<Application, 'parts'>) {
+  constructor(application: Pick<Application, 'parts'>, isEager = false) {
     this.application = application;
+    this.isEager = isEager;
   }
 
   write(effect: Written): void {
@@ -56,8 +59,10 @@ export class Disk {
   /** One state at a time. */
   private keepSoon(stable: Stable): void {
     this.keepLate();
-    if (stable.leadsHere) this.late = stable;
-    else this.keep(stable);
+    const before = this.state?.header.sequence ?? -Infinity;
+    if (!stable.leadsHere) this.keep(stable);
+    else if (this.isEager || stable.state.header.sequence - before >= stable.dueAfter)
+      this.late = stable;
   }
 
   private keepLate(): void {

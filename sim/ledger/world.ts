@@ -127,12 +127,14 @@ export class World {
   private add(operator: string, role: Role | null, twin: 0 | 1): void {
     const keyName = firstKeyOf(operator);
     const env = this.environment(keyName, role);
+    // A store writes as few states as the log allows, and may write each.
+    const isEager = this.nodes.length % 2 === 0;
     const { skewMs } = this.scenario;
     const node: Node = {
       ...{ index: this.nodes.length, operator, role, twin, keyName, env },
       link: toHex(this.keys.signer(operator).publicKey),
       state: this.core.createReplica(env, this.nowOf(0)),
-      disk: new Disk(this.application),
+      disk: new Disk(this.application, isEager),
       isDown: false,
       skewMs: skewMs === 0 ? 0 : this.random.below(2 * skewMs) - skewMs,
       wakeAt: Infinity,

@@ -3,6 +3,7 @@ import { bodyOf } from './bodies.ts';
 import type { Seal } from './messages/seal.ts';
 import { persist } from './persist.ts';
 import { met, type ChainHead, type ReplicaState, type Turn } from './state.ts';
+import type { CheckedBatch } from './types.ts';
 
 /**
  * CHECKPOINT is a promise to have the state: with q of them others forget how to make it. So the log says
@@ -13,12 +14,9 @@ export function logCheckpoint(turn: Turn, head: ChainHead, seal: Seal | null): v
   const { state } = turn;
   const { sequence, headerHash } = head;
   const { epoch } = state.constitution;
-  const before = Math.max(...[...state.checkpoints.keys()].filter((at) => at < sequence));
-  const blocks = Array.from({ length: sequence - before }, (_, i) =>
-    executedAt(state, before + 1 + i),
-  ).filter((block) => block !== null);
+  const blocks = blocksTo(state, sequence);
   // Who has forgotten how it came here does not promise it.
-  if (blocks.length < sequence - before) return;
+  if (blocks === null) return;
   for (const { sequence: at, digest, batch } of blocks) {
     if (isInLog(state, at, digest)) continue;
     met(turn, 'R27 a batch that no vote holds is logged');
@@ -28,7 +26,23 @@ export function logCheckpoint(turn: Turn, head: ChainHead, seal: Seal | null): v
   persist(turn, { type: 'checkpoint', epoch, sequence, headerHash, digests }, seal);
 }
 
-function executedAt(state: ReplicaState, sequence: number) {
+/** What was executed since the checkpoint before; null where some of it is not known any more. */
+export function blocksTo(state: ReplicaState, sequence: number): Executed[] | null {
+  const before = Math.max(...[...state.checkpoints.keys()].filter((at) => at < sequence));
+  if (before < 0) return null;
+  const blocks = Array.from({ length: sequence - before }, (_, i) =>
+    executedAt(state, before + 1 + i),
+  ).filter((block) => block !== null);
+  return blocks.length === sequence - before ? blocks : null;
+}
+
+interface Executed {
+  readonly sequence: number;
+  readonly digest: Uint8Array;
+  readonly batch: CheckedBatch;
+}
+
+function executedAt(state: ReplicaState, sequence: number): Executed | null {
   const digest = state.executed.get(sequence);
   const batch = digest === undefined ? null : bodyOf(state, digest);
   return digest === undefined || batch === null ? null : { sequence, digest, batch };

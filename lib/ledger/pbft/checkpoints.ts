@@ -2,6 +2,7 @@ import { must } from '#lib/kernel/assert.ts';
 import { toHex } from '#lib/kernel/bytes.ts';
 import { bytesEqual } from '#lib/ledger/crypto/sha256.ts';
 import { castWaitingCommits } from './casting.ts';
+import { blocksTo } from './checkpoint-log.ts';
 import { accuse } from './evidence.ts';
 import type { Seal, SealCertificate } from './messages/seal.ts';
 import { inOrder } from './messages/vote.ts';
@@ -96,6 +97,7 @@ const above = <T>(map: ReadonlyMap<number, T>, from: number): Map<number, T> =>
 export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertificate): void {
   const { sequence } = certificate;
   const { ahead, slots, bodies, seals, executed, checkpoints, constitution } = turn.state;
+  const isLed = blocksTo(turn.state, sequence) !== null;
   met(turn, 'R9 a checkpoint is stable');
   update(turn, {
     stable: certificate,
@@ -108,7 +110,7 @@ export function becomeStable(turn: Turn, own: ChainHead, certificate: SealCertif
   });
   const endsEpoch = own.constitution.epoch !== constitution.epoch;
   // A log is read from a state of its own epoch on.
-  const leadsHere = !endsEpoch && votes(turn.state) && executed.has(sequence);
+  const leadsHere = !endsEpoch && votes(turn.state) && isLed;
   if (endsEpoch) enterEpoch(turn, own, certificate);
   logAgain(turn, own, { endsEpoch, leadsHere });
   castWaitingCommits(turn);

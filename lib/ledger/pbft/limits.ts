@@ -29,6 +29,11 @@ export const LIMITS = {
   pendingPerLinkMax: 256,
   /** Bodies kept above the stable checkpoint, as a multiple of L: those of lost views, too. */
   bodiesPerSlotMax: 4,
+  /**
+   * A state on disk is so many L below the stable checkpoint at most: a restart executes what is between,
+   * and what it reads back, one K and an L more, is within the bodies that are kept.
+   */
+  windowsInLogMax: 2,
   evidenceMax: 64,
   /** Answers to FETCH a peer gets between two of our STATUS. */
   fetchesPerPeerMax: 64,

@@ -1,5 +1,6 @@
 import { bodyOf } from './bodies.ts';
 import { logCheckpoint } from './checkpoint-log.ts';
+import { LIMITS } from './limits.ts';
 import { persist } from './persist.ts';
 import type { Message } from './messages/message.ts';
 import type { ViewChange } from './messages/view-change.ts';
@@ -42,6 +43,7 @@ export function logAgain(
       app: own.app,
     },
     ...of,
+    dueAfter: LIMITS.windowsInLogMax * constitution.parameters.logWindow,
   });
   if (!votes(state)) return;
   met(turn, 'R18 logged again before the log is cut');

@@ -220,7 +220,8 @@ export type Effect =
   /**
    * Certified by q. Once this state and all records of the same step are on disk, those before
    * `recordId` may go: from there on the log says all that still counts. `stored(recordId)` waits for the
-   * state, too, unless the log before it `leadsHere` from the state on disk.
+   * state, too, unless the log before it `leadsHere` from the state on disk; then it need not be written
+   * at all while it is fewer than `dueAfter` slots above that one.
    */
   | {
       readonly type: 'stable';
@@ -228,6 +229,7 @@ export type Effect =
       readonly state: Omit<StoredState, 'snapshot'> & { readonly app: AppState };
       readonly endsEpoch: boolean;
       readonly leadsHere: boolean;
+      readonly dueAfter: number;
     }
   | { readonly type: 'evidence'; readonly evidence: Evidence }
   /** This vote key signs never again: the log cannot tell what it signed before. */

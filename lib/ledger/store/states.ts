@@ -1,5 +1,6 @@
 import { toHex } from '#lib/kernel/bytes.ts';
 import { isFault } from '#lib/kernel/errors.ts';
+import type { SealCertificate } from '#lib/ledger/pbft/messages/seal.ts';
 import type { StatePart, StoredState } from '#lib/ledger/pbft/types.ts';
 import { allOf, bySequence, keyOf, type Database } from './database.ts';
 import { decodeState, encodeCertificate, encodeState, plain, type StateIndex } from './layout.ts';
@@ -38,6 +39,12 @@ export class States {
     const snapshot = parts.filter((part) => part !== undefined).map(plain);
     if (snapshot.length !== partHashes.length) return null;
     return { header, certificate, peaks, epochEnds, snapshot };
+  }
+
+  /** A header certificate alone, where the log leads to its state. On disk when it resolves, as by `save`. */
+  async certify(certificate: SealCertificate): Promise<void> {
+    const key = bySequence('certificate', certificate.sequence);
+    await this.#database.put(key, encodeCertificate(certificate), { sync: true });
   }
 
   /** On disk when it resolves, and every block that was written before. */

@@ -91,6 +91,8 @@ export class ReplicaStore {
   /** What is older than this state goes when the log tells all again that counted before it. */
   #newest: (Pick<StateTie, 'recordId' | 'toldAgainId'> & { readonly sequence: number }) | null =
     null;
+  /** The sequence of the newest state on disk, from which the log leads on; −∞: there is none yet. */
+  #onDisk: number;
   /** A state on its way to the disk while records go on; one at a time. */
   #saving: Promise<void> | null = null;
   /** All records up to it are on disk. */
@@ -119,6 +121,7 @@ export class ReplicaStore {
     this.#log = parts.log;
     this.image = parts.image;
     this.amnesia = parts.amnesia;
+    this.#onDisk = parts.image.state?.header.sequence ?? -Infinity;
     this.blocks = new Blocks(parts.database);
     this.history = new History(parts.database, options.sha256, parts.image.state);
   }
@@ -230,12 +233,18 @@ export class ReplicaStore {
     const { voteKey: logKey, parts } = this.#options;
     const tie = { recordId, toldAgainId, logKey };
     await this.#states.save(tie, rest, parts(app));
-    this.#newest = { recordId, toldAgainId, sequence: state.header.sequence };
+    const { sequence } = state.header;
+    this.#newest = { recordId, toldAgainId, sequence };
+    this.#onDisk = sequence;
   }
 
-  /** The log leads to this state: until it is on disk nothing of the log goes. */
-  #saveBehind(state: StableEffect, by: Saving): void {
-    this.#saving = this.#save(state, by)
+  /** The log leads to this state: until one is on disk nothing of the log goes. */
+  #saveBehind(effect: StableEffect, by: Saving): void {
+    const { header, certificate } = effect.state;
+    const isDue = header.sequence - this.#onDisk >= effect.dueAfter;
+    this.#saving = (
+      isDue ? this.#save(effect, by) : by.blocks.then(() => this.#states.certify(certificate))
+    )
       .catch((error: unknown) => this.#fail(error))
       .then(() => {
         this.#saving = null;

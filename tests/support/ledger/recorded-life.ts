@@ -21,13 +21,14 @@ import { Disk } from '#sim/ledger/disk.ts';
 type Persist = Extract<Effect, { type: 'persist' }>;
 type Stable = Extract<Effect, { type: 'stable' }>;
 
-/** Keeps every effect that went to the disk. */
+/** Keeps every effect that went to the disk. Each state is due: a short life has several on disk. */
 class RecordingDisk extends Disk {
   readonly written: (Persist | Stable)[] = [];
 
   override write(effect: Persist | Stable): void {
-    this.written.push(effect);
-    super.write(effect);
+    const due = effect.type === 'stable' ? { ...effect, dueAfter: 0 } : effect;
+    this.written.push(due);
+    super.write(due);
   }
 }
 

@@ -122,3 +122,47 @@ test('[R27] a state to which the log leads keeps nobody waiting: lost with the p
   alone.run(5);
   expect(typesOnDisk(alone, 1).filter((type) => type === 'stable')).toHaveLength(2);
 });
+
+/** Blocks up to `count`, and each checkpoint among them stable. */
+function commitStable(alone: Alone, count: number): void {
+  for (let sequence = alone.view(1).executed + 1; sequence <= count; sequence += 1) {
+    alone.commit(1, sequence, alone.batch(`a${sequence}`));
+    if (sequence % 8 !== 0) continue;
+    alone.run(5);
+    const said = alone.said(1, 'seal').find((seal) => seal.sequence === sequence)!;
+    for (const by of [0, 2]) alone.tell(1, by, alone.seal(by, sequence, said.headerHash));
+    alone.run(5);
+  }
+}
+
+test('[R27] from one state on disk the log leads over several checkpoints', () => {
+  const alone = new Alone();
+  commitStable(alone, 32);
+  expect(alone.view(1)).toMatchObject({ executed: 32, stable: 32 });
+  expect(alone.node(1).disk.image().state?.header.sequence).toBe(8);
+  alone.crash(1);
+  alone.restart(1);
+  expect(alone.view(1)).toMatchObject({ executed: 32, stable: 32, isAmnesiac: false });
+  // Two L above the state on disk the next is due, and the log before it goes.
+  commitStable(alone, 41);
+  const { state, pruned } = alone.node(1).disk.image();
+  expect(state?.header.sequence).toBe(40);
+  expect(pruned.count).toBeGreaterThan(0);
+});
+
+test('[R27] where the log does not lead to a checkpoint, its state is on disk before its record', () => {
+  const alone = new Alone();
+  commitStable(alone, 8);
+  for (let sequence = 9; sequence <= 16; sequence += 1)
+    alone.commit(1, sequence, alone.batch(`a${sequence}`));
+  const node = alone.node(1);
+  const [said] = alone.said(1, 'seal').slice(-1);
+  // One of its batches is not known any more.
+  const bodies = new Map([...node.state.bodies].filter(([, body]) => body.sequence !== 12));
+  expect(bodies.size).toBe(node.state.bodies.size - 1);
+  node.state = { ...node.state, bodies };
+  for (const by of [0, 2]) alone.tell(1, by, alone.seal(by, 16, said!.headerHash));
+  alone.run(5);
+  expect(alone.view(1).stable).toBe(16);
+  expect(node.disk.image().state?.header.sequence).toBe(16);
+});

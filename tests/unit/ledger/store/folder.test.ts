@@ -139,6 +139,27 @@ test('[B7] a state to which the log leads keeps no record waiting; without it th
   );
 });
 
+test('[B7] a state to which the log leads is written once it is due; its certificate at once', async () => {
+  const stables = life.written.filter((effect) => effect.type === 'stable');
+  const [first, second] = stables.map(({ state }) => state.header.sequence);
+  const written = life.written.map((effect) =>
+    effect.type === 'stable' ? { ...effect, dueAfter: second! - first! + 1 } : effect,
+  );
+  await writeLife({ ...life, written }, folder);
+  const store = await ReplicaStore.open(optionsFor(life, folder));
+  const { image, amnesia, blocks } = store;
+  const certified = [];
+  for (const at of [first!, first! + 1]) certified.push(await blocks.certificateFrom(at));
+  await store.close();
+  expect(amnesia).toBeNull();
+  expect(image.state?.header.sequence).toBe(first);
+  // From its record on, and nothing of it is cut.
+  const last = life.written.findLast((effect) => effect.type === 'persist')!;
+  expect(image.pruned.count).toBe(stables[0]!.recordId - 1);
+  expect(image.pruned.count + image.records.length).toBe(last.id);
+  expect(certified.map((each) => each?.sequence)).toEqual([first, second]);
+});
+
 test('[B6] torn among the votes that are logged again, the log goes on from the state before', () => {
   const { segments, ties } = layOut(life, 1 << 20);
   const { owner } = life;
