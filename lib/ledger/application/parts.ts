@@ -6,8 +6,11 @@ import type { StatePart } from '#lib/ledger/pbft/types.ts';
 
 /** A state travels and lies on disk in parts: no more than so much, but for the last record of each. */
 export const PART_BYTES = 256 * 1024;
-/** Records in a part, in the mean at most, while there are no more than 16³ times as many. */
-export const PART_RECORDS = 512;
+/**
+ * Records in a part, in the mean at most, while there are no more than 16³ times as many. Few, for whole
+ * parts are written where a record changes, and what changes between two states lies all over them.
+ */
+export const PART_RECORDS = 32;
 const DIGITS_MAX = 3;
 
 /** How a state is cut. Tests and the simulator cut small ones, too. */
@@ -38,7 +41,7 @@ export class StateParts {
       const known = this.#known.get(node);
       const made = known === undefined ? packed(node, this.#cut.bytes) : null;
       const hashes = known ?? (made ?? []).map(this.#sha256);
-      this.#known.set(node, hashes);
+      if (made !== null) this.#known.set(node, hashes);
       for (const [i, hash] of hashes.entries())
         yield { hash, bytes: () => (made ?? packed(node, this.#cut.bytes))[i] ?? NOTHING };
     }
