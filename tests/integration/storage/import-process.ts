@@ -50,7 +50,7 @@ export function runModels(args: readonly string[], options: ProcessOptions): Pro
   });
 }
 
-/** A llama of two layers of two chunks each, with bytes that differ everywhere. */
+/** A llama of two layers of two chunks each, with bytes that differ everywhere; finite numbers. */
 export async function writeTwoLayerGguf(path: string): Promise<void> {
   const mlp = 11_000;
   const fields = tinyFields().map((field) => {
@@ -74,7 +74,7 @@ export async function writeTwoLayerGguf(path: string): Promise<void> {
   });
   const file = ggufBytes({ fields, tensors, dataBytes: offset });
   const words = new Uint32Array(file.buffer, file.byteLength - offset, offset / 4);
-  for (let i = 0; i < words.length; i += 1) words[i] = Math.imul(i, 2_654_435_761);
+  for (let i = 0; i < words.length; i += 1) words[i] = Math.imul(i, 2_654_435_761) & 0xbfff_ffff;
   await writeFile(path, file);
 }
 
