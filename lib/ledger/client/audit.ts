@@ -150,11 +150,14 @@ class Audit {
   /** A header that others may hang on: with q SEALs, or a block that a sealed one follows. */
   #stands(sealed: Sealed): void {
     const { header } = sealed;
+    const { epoch, sequence } = header;
     const hash = headerHash(header, this.#sha256);
     const known = this.#blocks.get(header.sequence);
     const isKnown = known !== undefined && bytesEqual(known.headerHash, hash);
     if (known !== undefined && !isKnown) throw rejected('another block is in this place');
-    const isOwn = sealed.seals.every((set) => bytesEqual(set.headerHash, hash));
+    const isOwn = sealed.seals.every(
+      (set) => set.epoch === epoch && set.sequence === sequence && bytesEqual(set.headerHash, hash),
+    );
     if (!isOwn) throw rejected('SEALs of another header');
     const stands = isKnown && this.#certified.has(header.sequence);
     if (!this.#isSealed(sealed) && !stands) throw rejected('fewer SEALs than a quorum');

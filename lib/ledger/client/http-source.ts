@@ -40,6 +40,8 @@ async function exchanged(
     const init = { method: 'POST', headers, body, signal, redirect: 'error' } as const;
     const response = await fetch(url, init);
     if (!response.ok) {
+      // Nobody reads what comes with it, nor waits for its end.
+      await response.body?.cancel();
       throw new FaultError('mesh/refused', `${url.origin} answers with status ${response.status}`);
     }
     return await bounded(response);

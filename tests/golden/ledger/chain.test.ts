@@ -75,3 +75,24 @@ test('[L14] no bit of an answer may be another', () => {
     }
   }
 });
+
+test('[L14] SEALs beside an answer are of its own place, also where its block is certified elsewhere', () => {
+  const all = readTranscript(transcript);
+  let count = 0;
+  for (const [i, { question, reply }] of all.entries()) {
+    if (reply.type !== 'executed') continue;
+    for (const [epochs, blocks] of [
+      [1, 0],
+      [0, 1],
+    ] as const) {
+      const seals = reply.seals.map((set) => ({
+        ...set,
+        ...{ epoch: set.epoch + epochs, sequence: set.sequence + blocks },
+      }));
+      const lied = all.with(i, { question, reply: { ...reply, seals } });
+      expect(codeOf(() => audit(writeTranscript(lied)))).toBe('ledger/unproven');
+      count += 1;
+    }
+  }
+  expect(count).toBeGreaterThan(0);
+});
