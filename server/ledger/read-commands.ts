@@ -80,9 +80,9 @@ async function rangeOf({ values }: LedgerArgs, client: LedgerClient): Promise<Ra
 }
 
 /** @throws FaultError ledger/no-quorum the next one does not come in time */
-async function* blocksIn(
-  { from, last }: Range,
-  client: LedgerClient,
+export async function* blocksIn(
+  { from, last }: Omit<Range, 'head'>,
+  client: Pick<LedgerClient, 'subscribe'>,
   timeoutMs: number,
 ): AsyncGenerator<FollowedBlock> {
   if (last < from) return;

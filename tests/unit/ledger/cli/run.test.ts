@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { freePortRuns } from '#server/replica/free-ports.ts';
+import { blocksIn } from '#server/ledger/read-commands.ts';
 import { runLedger } from '#server/ledger/run.ts';
 
 let folder = '';
@@ -75,4 +76,17 @@ test('[Y2] where nobody answers, nothing is said of what replicas hold', async (
   expect(await runLedger(argv)).toMatchObject({
     ...{ exitCode: 1, json: { error: { code: 'ledger/no-quorum' } } },
   });
+});
+
+test('[Y2] a block that does not come is not waited for longer than was said', async () => {
+  const client = {
+    // Those who had it are gone: a subscription waits for them to come back.
+    async *subscribe(): AsyncGenerator<never, undefined> {
+      await new Promise(() => undefined);
+      return undefined;
+    },
+  };
+  const blocks = blocksIn({ from: 3, last: 5 }, client, 50);
+  await expect(blocks.next()).rejects.toMatchObject({ code: 'ledger/no-quorum' });
+  expect(await blocksIn({ from: 3, last: 2 }, client, 50).next()).toMatchObject({ done: true });
 });
