@@ -8,9 +8,9 @@ import { exp2, inverseOf, maxLanes, roundToInt, stepOf, sumLanes } from './vecto
  * exact; the fp32 ones run in order of position, page by page, whatever shares a tile or a step.
  */
 
-/** log₂ of the pairs of columns that a head, and of positions that a page, has at most. */
-const PAIRS_OF_HEAD: i32 = 8;
-const PAIRS_OF_PAGE: i32 = 4;
+/** log₂ of the fours of columns that a head, and of positions that a page, has at most. */
+const FOURS_OF_HEAD: i32 = 7;
+const FOURS_OF_PAGE: i32 = 3;
 
 /** The score of a position that a query does not see: below all others. */
 const UNSEEN: f32 = -1e30;
@@ -89,46 +89,91 @@ function scores(count: i32, pages: usize, keys: usize, limit: i32): void {
 }
 
 /**
- * sum + a · b / 2^shift. A pair of products is less than 2³¹, as all factors are within ±32767: of
- * 2^shift pairs no sum leaves 32 bits. What the shift drops is 2⁻²³ of the largest product, or less.
+ * sum + (a · x + b · y) / 2^shift: of each lane four products, whose sum is less than 2³¹ as they are
+ * bounded together (`boundedFours`, `roundWeights`): of 2^shift such fours no sum leaves 32 bits. What
+ * the shift drops is 2⁻²⁴ of the largest product, or less.
  */
 @inline
-function dotAdd(sum: v128, a: v128, b: v128, shift: i32): v128 {
-  return i32x4.add(sum, i32x4.shr_s(i32x4.dot_i16x8_s(a, b), shift));
+function twoDots(sum: v128, a: v128, b: v128, x: v128, y: v128, shift: i32): v128 {
+  const four = i32x4.add(i32x4.dot_i16x8_s(a, x), i32x4.dot_i16x8_s(b, y));
+  return i32x4.add(sum, i32x4.shr_s(four, shift));
 }
 
-/** q · k · log₂e / √headDim of a page, eight positions at a time; past the last there is anything. */
+/** The same with one pair of products, which no factors within ±32767 bring to 2³¹. */
+@inline
+function dotAdd(sum: v128, a: v128, x: v128, shift: i32): v128 {
+  return i32x4.add(sum, i32x4.shr_s(i32x4.dot_i16x8_s(a, x), shift));
+}
+
+/**
+ * q · k · log₂e / √headDim of a page, eight positions at a time; past the last there is anything. `k`
+ * is never 0: the branches that ask keep V8 of Node 20 from loading all splats of a turn first, more
+ * than there are registers.
+ */
 @inline
 function scoresOf(count: i32, page: usize, positions: i32, out: usize): void {
   const r = range();
   const stride = <usize>r.scoreStride * 4;
   const width = <usize>r.headDim * 2;
+  const fours = width & ~7;
   let k = page + scalesBytes();
   const x0 = q0, x1 = q1, x2 = q2, x3 = q3;
   for (const end = page + <usize>positions * 4; page < end; page += 32, out += 32) {
     let a0 = i32x4.splat(0);
     let a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-    for (let i: usize = 0; i < width; i += 4, k += 32) {
+    for (let i: usize = 0; i < fours; i += 8, k += 64) {
       load<u32>(k, AHEAD);
       const k0 = v128.load(k);
       const k1 = v128.load(k, 16);
+      const m0 = v128.load(k, 32);
+      const m1 = v128.load(k, 48);
       let x = v128.load32_splat(x0 + i);
-      a0 = dotAdd(a0, k0, x, PAIRS_OF_HEAD);
-      b0 = dotAdd(b0, k1, x, PAIRS_OF_HEAD);
+      let y = v128.load32_splat(x0 + i, 4);
+      a0 = twoDots(a0, k0, m0, x, y, FOURS_OF_HEAD);
+      b0 = twoDots(b0, k1, m1, x, y, FOURS_OF_HEAD);
       if (count > 1) {
+        if (k == 0) break;
         x = v128.load32_splat(x1 + i);
-        a1 = dotAdd(a1, k0, x, PAIRS_OF_HEAD);
-        b1 = dotAdd(b1, k1, x, PAIRS_OF_HEAD);
+        y = v128.load32_splat(x1 + i, 4);
+        a1 = twoDots(a1, k0, m0, x, y, FOURS_OF_HEAD);
+        b1 = twoDots(b1, k1, m1, x, y, FOURS_OF_HEAD);
       }
       if (count > 2) {
+        if (k == 0) break;
         x = v128.load32_splat(x2 + i);
-        a2 = dotAdd(a2, k0, x, PAIRS_OF_HEAD);
-        b2 = dotAdd(b2, k1, x, PAIRS_OF_HEAD);
+        y = v128.load32_splat(x2 + i, 4);
+        a2 = twoDots(a2, k0, m0, x, y, FOURS_OF_HEAD);
+        b2 = twoDots(b2, k1, m1, x, y, FOURS_OF_HEAD);
       }
       if (count > 3) {
+        if (k == 0) break;
         x = v128.load32_splat(x3 + i);
-        a3 = dotAdd(a3, k0, x, PAIRS_OF_HEAD);
-        b3 = dotAdd(b3, k1, x, PAIRS_OF_HEAD);
+        y = v128.load32_splat(x3 + i, 4);
+        a3 = twoDots(a3, k0, m0, x, y, FOURS_OF_HEAD);
+        b3 = twoDots(b3, k1, m1, x, y, FOURS_OF_HEAD);
+      }
+    }
+    if (fours < width) {
+      const k0 = v128.load(k);
+      const k1 = v128.load(k, 16);
+      k += 32;
+      let x = v128.load32_splat(x0 + fours);
+      a0 = dotAdd(a0, k0, x, FOURS_OF_HEAD);
+      b0 = dotAdd(b0, k1, x, FOURS_OF_HEAD);
+      if (count > 1) {
+        x = v128.load32_splat(x1 + fours);
+        a1 = dotAdd(a1, k0, x, FOURS_OF_HEAD);
+        b1 = dotAdd(b1, k1, x, FOURS_OF_HEAD);
+      }
+      if (count > 2) {
+        x = v128.load32_splat(x2 + fours);
+        a2 = dotAdd(a2, k0, x, FOURS_OF_HEAD);
+        b2 = dotAdd(b2, k1, x, FOURS_OF_HEAD);
+      }
+      if (count > 3) {
+        x = v128.load32_splat(x3 + fours);
+        a3 = dotAdd(a3, k0, x, FOURS_OF_HEAD);
+        b3 = dotAdd(b3, k1, x, FOURS_OF_HEAD);
       }
     }
     const s0 = v128.load(page);
@@ -143,7 +188,7 @@ function scoresOf(count: i32, page: usize, positions: i32, out: usize): void {
 /** Sums of four and four more positions, times the keys' scales and the query's at `scale`. */
 @inline
 function storeScores(to: usize, s0: v128, s1: v128, first: v128, second: v128, scale: usize): void {
-  const step = f32x4.mul(v128.load32_splat(scale), f32x4.splat(<f32>(1 << PAIRS_OF_HEAD)));
+  const step = f32x4.mul(v128.load32_splat(scale), f32x4.splat(<f32>(1 << FOURS_OF_HEAD)));
   v128.store(to, f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(first), s0), step));
   v128.store(to, f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(second), s1), step), 16);
 }
@@ -192,7 +237,10 @@ function weighEight(at: usize, top: v128, sums: v128): v128 {
   return f32x4.add(f32x4.add(sums, first), second);
 }
 
-/** A page's weights times the `scales` of its values as int16, in place, followed by their scale. */
+/**
+ * A page's weights times the `scales` of its values as int16, in place, followed by their scale. Two
+ * neighbours add up to 32767 at most, so that four of them times their values stay below 2³¹.
+ */
 @inline
 function roundWeights(at: usize, scales: usize): void {
   const end = at + <usize>range().pagePositions * 4;
@@ -200,7 +248,9 @@ function roundWeights(at: usize, scales: usize): void {
   for (let i = at, s = scales; i < end; i += 32, s += 32) {
     const low = f32x4.mul(v128.load(i), v128.load(s));
     const high = f32x4.mul(v128.load(i, 16), v128.load(s, 16));
-    top = f32x4.pmax(top, f32x4.pmax(low, high));
+    const even = v128.shuffle<i32>(low, high, 0, 2, 4, 6);
+    const odd = v128.shuffle<i32>(low, high, 1, 3, 5, 7);
+    top = f32x4.pmax(top, f32x4.add(even, odd));
   }
   const most = maxLanes(top);
   const inverses = inverseOf(most);
@@ -210,7 +260,7 @@ function roundWeights(at: usize, scales: usize): void {
     const high = roundToInt(f32x4.mul(f32x4.mul(v128.load(i, 16), v128.load(s, 16)), inverses));
     v128.store(to, i16x8.narrow_i32x4_s(low, high));
   }
-  const step = f32x4.mul(stepOf(most), f32x4.splat(<f32>(1 << PAIRS_OF_PAGE)));
+  const step = f32x4.mul(stepOf(most), f32x4.splat(<f32>(1 << FOURS_OF_PAGE)));
   v128.store_lane<f32>(to, step, 0);
 }
 
@@ -266,7 +316,10 @@ function valuesOfPage(count: i32, v: usize, positions: i32, weights: usize): voi
   }
 }
 
-/** Adds Σ weight · v of one page to the sums at `to`: eight columns. */
+/**
+ * Adds Σ weight · v of one page to the sums at `to`: eight columns. Four positions at a time: weights
+ * past the last are 0. The branches are those of `scoresOf`.
+ */
 @inline
 function valuesOf(count: i32, v: usize, pairs: usize, weights: usize, to: usize): void {
   const stride = <usize>range().scoreStride * 4;
@@ -275,27 +328,36 @@ function valuesOf(count: i32, v: usize, pairs: usize, weights: usize, to: usize)
   const p3 = p2 + stride;
   let a0 = i32x4.splat(0);
   let a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-  for (let i: usize = 0; i < pairs * 4; i += 4, v += 32) {
+  for (let i: usize = 0; i < pairs * 4; i += 8, v += 64) {
     load<u32>(v, AHEAD);
     const v0 = v128.load(v);
     const v1 = v128.load(v, 16);
+    const w0 = v128.load(v, 32);
+    const w1 = v128.load(v, 48);
     let x = v128.load32_splat(weights + i);
-    a0 = dotAdd(a0, v0, x, PAIRS_OF_PAGE);
-    b0 = dotAdd(b0, v1, x, PAIRS_OF_PAGE);
+    let y = v128.load32_splat(weights + i, 4);
+    a0 = twoDots(a0, v0, w0, x, y, FOURS_OF_PAGE);
+    b0 = twoDots(b0, v1, w1, x, y, FOURS_OF_PAGE);
     if (count > 1) {
+      if (v == 0) break;
       x = v128.load32_splat(p1 + i);
-      a1 = dotAdd(a1, v0, x, PAIRS_OF_PAGE);
-      b1 = dotAdd(b1, v1, x, PAIRS_OF_PAGE);
+      y = v128.load32_splat(p1 + i, 4);
+      a1 = twoDots(a1, v0, w0, x, y, FOURS_OF_PAGE);
+      b1 = twoDots(b1, v1, w1, x, y, FOURS_OF_PAGE);
     }
     if (count > 2) {
+      if (v == 0) break;
       x = v128.load32_splat(p2 + i);
-      a2 = dotAdd(a2, v0, x, PAIRS_OF_PAGE);
-      b2 = dotAdd(b2, v1, x, PAIRS_OF_PAGE);
+      y = v128.load32_splat(p2 + i, 4);
+      a2 = twoDots(a2, v0, w0, x, y, FOURS_OF_PAGE);
+      b2 = twoDots(b2, v1, w1, x, y, FOURS_OF_PAGE);
     }
     if (count > 3) {
+      if (v == 0) break;
       x = v128.load32_splat(p3 + i);
-      a3 = dotAdd(a3, v0, x, PAIRS_OF_PAGE);
-      b3 = dotAdd(b3, v1, x, PAIRS_OF_PAGE);
+      y = v128.load32_splat(p3 + i, 4);
+      a3 = twoDots(a3, v0, w0, x, y, FOURS_OF_PAGE);
+      b3 = twoDots(b3, v1, w1, x, y, FOURS_OF_PAGE);
     }
   }
   const width = <usize>roundUp4(range().headDim) * 4;
@@ -326,7 +388,7 @@ function lastValues(v: usize, pairs: usize, weights: usize, to: usize): void {
     let sum = i32x4.splat(0);
     for (let i: usize = 0; i < pairs; i++) {
       const x = v128.load32_splat(weights + i * 4);
-      sum = dotAdd(sum, v128.load(v + i * step), x, PAIRS_OF_PAGE);
+      sum = dotAdd(sum, v128.load(v + i * step), x, FOURS_OF_PAGE);
     }
     addOut(to, sum, weights);
   }

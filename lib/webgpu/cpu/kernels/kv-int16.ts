@@ -20,7 +20,7 @@ export function writeRowInt16(k: usize, v: usize, page: usize, slot: usize): voi
   const data = <usize>r.pagePositions * 4;
   const keyAt = data + (slot >> 3) * width * 16 + (slot & 7) * 4;
   for (let head = 0; head < r.kvHeads; head++, page += r.headStride, k += width * 4, v += width * 4) {
-    let most = largest(k, width);
+    let most = boundedFours(k, width, largest(k, width));
     v128.store_lane<f32>(page + slot * 4, scaleOf(most), 0);
     writeKey(k, width, inverseOf(most), page + keyAt);
     most = largest(v, width);
@@ -78,6 +78,26 @@ function largest(x: usize, width: usize): v128 {
   return maxLanes(top);
 }
 
+/** √2³¹ and some less, as rounding may add √4 / 2 to a norm: products of two such fours stay below 2³¹. */
+const NORM_OF_FOUR_MAX: f32 = 46300;
+
+/**
+ * What stands for `most`, the largest absolute of `width` values, so that the norm of no four columns
+ * is more than `NORM_OF_FOUR_MAX` as int16: at most √2 times as much.
+ */
+function boundedFours(x: usize, width: usize, most: v128): v128 {
+  const inverses = inverseOf(most);
+  let top = f32x4.splat(0);
+  for (const end = x + (width & ~3) * 4; x < end; x += 16) {
+    const four = f32x4.mul(v128.load(x), inverses);
+    const squares = f32x4.mul(four, four);
+    const pairs = f32x4.add(squares, v128.shuffle<i32>(squares, squares, 2, 3, 0, 1));
+    top = f32x4.pmax(top, f32x4.add(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)));
+  }
+  const over = f32x4.div(f32x4.sqrt(top), f32x4.splat(NORM_OF_FOUR_MAX));
+  return f32x4.mul(most, f32x4.pmax(f32x4.splat(1), over)); // of what is no number: `most`
+}
+
 /** Four values as int16 in the lower half of a vector. */
 @inline
 function roundFour(x: usize, inverses: v128): v128 {
@@ -104,7 +124,7 @@ export function roundQueries(from: i32, to: i32): void {
   let x = r.q + <usize>(from * r.heads) * width * 4;
   const end = r.q + <usize>(to * r.heads) * width * 4;
   for (; x < end; x += width * 4) {
-    const most = largest(x, width);
+    const most = boundedFours(x, width, largest(x, width));
     roundInPlace(x, width, inverseOf(most));
     v128.store_lane<f32>(x + width * 2, f32x4.mul(scaleOf(most), f32x4.splat(root)), 0);
   }
