@@ -3,8 +3,7 @@ import type { ModelShape, ShapeKind } from '#lib/webgpu/model.ts';
 import { checkShape } from '../layout.ts';
 import { PACKAGE } from '../limits.ts';
 import type { GgufMetadata } from './gguf-metadata.ts';
-
-const unsupported = (what: string): FaultError => new FaultError('package/unsupported', what);
+import { unsupported } from './unsupported.ts';
 
 /** Keys of llama.cpp that change the arithmetic wherever they are not 0. */
 const VARIANTS: readonly (readonly [key: string, what: string])[] = [

@@ -4,6 +4,7 @@ import type { Llama3RopeScaling, ModelShape } from '#lib/webgpu/model.ts';
 import { checkShape } from '../layout.ts';
 import { PACKAGE } from '../limits.ts';
 import { hfArchitecture, type HfArchitecture } from './architectures.ts';
+import { unsupported } from './unsupported.ts';
 
 const count = (max: number) => z.number().check(z.int(), z.gte(1), z.lte(max));
 const positive = z.number().check(z.positive(), z.lte(1e9));
@@ -54,8 +55,6 @@ export type HfConfig = z.infer<typeof configSchema>;
 
 /** Read first and alone, so that another architecture is refused by name and not by a field. */
 export const modelTypeSchema = z.object({ model_type: name });
-
-const unsupported = (what: string): FaultError => new FaultError('package/unsupported', what);
 
 /**
  * The numbers of a configuration.

@@ -6,6 +6,7 @@ import { decoderSchema, tokenDecoder } from '../token-decoder.ts';
 import { idList, type HfConfig } from './hf-config.ts';
 import { readJsonFile, readTextFile, requireFile } from './json-file.ts';
 import type { SourceTokenizer } from './source.ts';
+import { unsupported } from './unsupported.ts';
 
 const component = z.nullish(z.looseObject({ type: z.string() }));
 
@@ -45,8 +46,6 @@ const settingsSchema = z.looseObject({
   chat_template: z.nullish(z.union([z.string(), z.array(namedTemplate)])),
 });
 type Settings = z.infer<typeof settingsSchema>;
-
-const unsupported = (what: string): FaultError => new FaultError('package/unsupported', what);
 
 const generationSchema = z.looseObject({
   eos_token_id: z.nullish(z.union([z.number(), z.array(z.number())])),
